@@ -1,0 +1,84 @@
+# Every command makes what it needs: a virtual environment in .venv with the first Python 3.11 or newer it finds
+# (say `make PYTHON=/path/to/python3.12 …` to choose), installed again only when setup.py or pyproject.toml changed.
+.POSIX:
+
+BIN = .venv/bin
+SHIFT = 0
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+
+help:
+	@echo 'make demo           everything on this machine, in the foreground: gateway, identity provider, services'
+	@echo '                    (SHIFT=100 moves all its ports, if one is taken)'
+	@echo 'make test           the suite'
+	@echo 'make check          lint, format, types (also: make lint)'
+	@echo 'make format         mend what lint and format can mend'
+	@echo 'make test-redis     the store against a real Redis'
+	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis'
+	@echo 'make test-browser   the demo in a real Chromium'
+	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
+	@echo '                    these four install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk)'
+	@echo 'make clean          remove what these commands made'
+
+demo: .venv/installed
+	@$(BIN)/python -m demo --shift $(SHIFT)
+
+test: .venv/installed-dev
+	$(BIN)/pytest
+
+check lint: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/installed-dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test-redis: .venv/installed-dev
+	tests/peers/debian.sh redis-server=redis-server
+	$(BIN)/pytest tests/real/test_store_redis.py
+
+test-balanced: .venv/installed-dev
+	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
+	$(BIN)/pytest tests/real/test_balanced.py
+
+test-browser: .venv/installed-dev
+	tests/peers/debian.sh chromium=chromium
+	$(BIN)/pytest tests/real/test_browser.py
+
+test-keycloak: .venv/installed-dev
+	tests/peers/debian.sh chromium=chromium
+	tests/peers/keycloak.sh install
+	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
+
+bench: .venv/installed-dev
+	tests/peers/debian.sh wrk=wrk
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "$$python -m venv .venv"; exec "$$python" -m venv .venv; \
+	  fi; \
+	done; \
+	echo 'No Python 3.11 or newer with the venv module was found.' >&2; \
+	echo 'Install one (Debian: apt-get install python3-venv), or name it: make PYTHON=/path/to/python3.12 …' >&2; \
+	exit 1
+
+.venv/installed: .venv/bin/python setup.py pyproject.toml
+	$(PIP) install --quiet --editable .
+	@$(PIP) install --quiet --editable '.[fast]' >/dev/null 2>&1 || \
+	  echo "gunicorn's parser in C could not be built (no C compiler?): the one in Python serves."
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) install --quiet --editable '.[dev]'
+	@touch $@
+
+.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak bench clean

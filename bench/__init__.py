@@ -1,0 +1,1 @@
+"""What a forwarded request costs, beside bare Flask with requests: `python -m bench`, or `make bench`."""

@@ -1,0 +1,102 @@
+"""The load: wrk, 64 connections, every request with the next of the tokens."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import cpu
+from bench.failed import Failed
+from bench.server import Server
+from bench.stub import ANSWER_BYTES
+
+CONNECTIONS = 64
+PATH = "/users/me"
+_SCRIPT = Path(__file__).with_suffix(".lua")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of wrk came to: times in ms, `wrong` answers that were not 2xx or not whole, `broken` connections
+    (refused, reset, timed out)."""
+
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    wrong: int
+    broken: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A run, and what it cost the server: `cpu` in us per request, `resident` in bytes at its end."""
+
+    run: Run
+    cpu: float
+    resident: int
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return self.run.requests / self.run.seconds
+
+    @property
+    def busy(self) -> float:
+        """Cores' worth of processor time the server got: below 1 a worker, others were served in its place."""
+        return self.cpu * self.rate / 1e6
+
+
+class Load:
+    """wrk on `cores`, with the tokens in the file `tokens`."""
+
+    def __init__(self, tokens: Path, cores: set[int]) -> None:
+        """Failed where there is no wrk."""
+        found = shutil.which("wrk")
+        if found is None:
+            raise Failed("wrk makes the load and is not here. Debian, Ubuntu: apt-get install wrk")
+        self._wrk = found
+        self._tokens = tokens
+        self._cores = cores
+
+    def start(self, server: Server, seconds: float) -> "subprocess.Popen[str]":
+        """wrk, running against the server for whole seconds."""
+        command = [
+            self._wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
+            "-s", str(_SCRIPT), server.url + PATH, "--", str(self._tokens), str(ANSWER_BYTES),
+        ]  # fmt: skip
+        with cpu.pinned(self._cores):
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, server: Server, seconds: float) -> Run:
+        """One run. Failed where wrk fails, or any answer is not the service's."""
+        with self.start(server, seconds) as wrk:
+            output, _ = wrk.communicate()
+        return judged(output, server)
+
+    def sample(self, server: Server, seconds: float) -> Sample:
+        """One run, with the processor time that every process of the server spent in it.
+
+        What the calls cost that were under way when wrk stopped is counted, they are not: at most 64, under 2 %.
+        """
+        before = server.usage()
+        run = self.run(server, seconds)
+        after = server.usage()
+        if before.pids != after.pids:
+            raise Failed(f"a process ended, or began, under load:\n{server.output}")
+        return Sample(run, (after.seconds - before.seconds) * 1e6 / run.requests, after.resident)
+
+
+def judged(output: str, server: Server) -> Run:
+    """What wrk printed, as a Run without a single error; else Failed."""
+    last = output.strip().rpartition("\n")[2]
+    if not last.startswith("{"):
+        raise Failed(f"wrk failed:\n{output}")
+    run = Run(**json.loads(last))
+    if run.wrong or run.broken or not run.requests:
+        raise Failed(
+            f"{run.wrong} of {run.requests} answers were not a whole 2xx, {run.broken} connections broke; the server's"
+            f" last words:\n{server.output[-4000:]}"
+        )
+    return run

@@ -1,0 +1,67 @@
+"""What was measured, for a person: a line a round, a table for the README, the ratio."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from statistics import median
+
+from bench import cpu
+from bench.candidates import CANDIDATES
+from bench.load import CONNECTIONS, Sample
+from bench.stub import ANSWER_BYTES
+from bench.tokens import USERS
+
+QUIET = 0.85
+"""The share of a core that a candidate under load gets on a machine that does nothing else."""
+
+Samples = Mapping[str, Sequence[Sample]]
+
+
+def line(number: int, name: str, sample: Sample) -> str:
+    """One candidate in one round."""
+    run = sample.run
+    return (
+        f"round {number}  {name:8}{sample.cpu:7.0f} us CPU a request {sample.rate:7.0f} req/s"
+        f"  p50 {run.p50:6.1f} ms  p99 {run.p99:6.1f} ms {sample.resident / 1e6:5.0f} MB"
+        f"  non-2xx {run.wrong}  had {sample.busy:4.0%} of its core"
+    )
+
+
+def table(samples: Samples, workers: int, seconds: float, apart: bool) -> str:
+    """Markdown: the medians over the rounds, and how they were come by."""
+    rows = [
+        "| | CPU µs a request | req/s | p50 / p99 ms | RSS MB | non-2xx |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, taken in samples.items():
+        p50, p99 = median(s.run.p50 for s in taken), median(s.run.p99 for s in taken)
+        rows.append(
+            f"| {CANDIDATES[name][0]} | {median(s.cpu for s in taken):.0f} | {median(s.rate for s in taken):,.0f}"
+            f" | {p50:.0f} / {p99:.0f} | {median(s.resident for s in taken) / 1e6:.0f}"
+            f" | {sum(s.run.wrong for s in taken)} |"
+        )
+    if len(samples) == 2:
+        rows.append(f"| **ratio**, median of the rounds' own | **{ratio(samples):.2f}** | | | | |")
+    rounds = max(map(len, samples.values()))
+    cores = "server and load on cores of their own" if apart else "server and load share one core"
+    rows += [
+        "",
+        f"{date.today():%d %B %Y}, {cpu.machine()}. {workers} gevent worker{'s' * (workers > 1)}, {CONNECTIONS}"
+        f" connections, {ANSWER_BYTES:,}-byte answers, {USERS:,} RS256 tokens in rotation; medians of {rounds}"
+        f" alternating rounds of {seconds:g} s; {cores}; CPU is that of all the server's processes, log lines go into"
+        " a pipe that is read.",
+    ]
+    return "\n".join(rows)
+
+
+def disturbed(samples: Samples) -> str | None:
+    """A warning where the machine had other work to do: CPU times are then too high, and the candidates' not alike."""
+    if median(sample.busy for taken in samples.values() for sample in taken) > QUIET:
+        return None
+    return f"The candidates had less than {QUIET:.0%} of their core: other work runs here, repeat this when it is over."
+
+
+def ratio(samples: Samples) -> float:
+    """The gateway's processor time per request over bare Flask's: the median of the rounds' own ratios, because what
+    disturbs a round (other work on the machine) disturbs both."""
+    pairs = zip(samples["gateway"], samples["bare"], strict=True)
+    return median(gateway.cpu / bare.cpu for gateway, bare in pairs)

@@ -1,0 +1,125 @@
+"""Signing in: the way to Keycloak and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from flask import Response, jsonify, request
+
+from blueprints.auth.bodies import json_fields
+from blueprints.auth.routes import blueprint, explain, log, tell
+from gateway import errors
+from gateway.engines import engines
+from gateway.identity import public
+from gateway.sessions import LOGIN_SECONDS, LoginExpired, LoginFailed, Session, SignedIn, cookie_of, sent_cookies
+from gateway.tokens import InvalidToken
+
+
+@blueprint.post("/auth/login")
+@public
+def login() -> Response:
+    """Begin a login: where to send the browser, and the cookie that binds the login to it."""
+    fields = json_fields(request.environ, "redirectUri", "returnTo")
+    redirects, cookies, sign_in = engines().redirects, engines().cookies, engines().sign_in
+    frontend = redirects.frontend(request.environ)
+    redirect_uri = redirects.redirect_uri(fields["redirectUri"])
+    begun, value, url = sign_in.begin(redirect_uri, frontend, redirects.return_to(fields["returnTo"], frontend))
+    response = jsonify(authUrl=url, state=begun.state)
+    sent = sent_cookies(request.environ)
+    for name in sign_in.surplus({name: cookies.read(sent, name) for name in cookies.logins(sent)}):
+        cookies.remove(response, sent, name)
+    cookies.write(response, sent, begun.cookie, value, LOGIN_SECONDS)
+    return response
+
+
+@blueprint.get("/auth/callback")
+@public
+def callback() -> Response:
+    """The end of a login: JSON for a program, a redirect to the frontend for a browser's navigation."""
+    if request.method == "HEAD":
+        raise errors.MethodNotAllowed("GET")
+    if not _is_navigation():
+        return _complete(navigates=False)
+    try:
+        return _complete(navigates=True)
+    except errors.GatewayError as failure:
+        return _to_frontend(engines().redirects.frontend({}) + "/?authError=" + _auth_error(failure))
+
+
+def _complete(*, navigates: bool) -> Response:
+    """The answer to a callback, and in any case the used login's cookie removed."""
+    query = _query()
+    cookies, sign_in, sent = engines().cookies, engines().sign_in, sent_cookies(request.environ)
+    name = cookie_of(query.get("state", ""))
+    found = sign_in.find(query.get("state", ""), cookies.read(sent, name))
+    try:
+        if not query.get("code") and "error" not in query:
+            raise errors.BadRequest("code is missing")
+        names_itself = engines().keycloak.endpoints.names_itself
+        signed_in = sign_in.complete(found, query, names_itself=names_itself)
+        response = _signed_in(signed_in, sent, navigates=navigates)
+    except errors.GatewayError as failure:
+        explain(failure)
+        tell("login_failed", None)
+        if not navigates:
+            raise
+        path, hash_, fragment = found.return_to.partition("#")
+        mark = "&" if "?" in path else "?"
+        response = _to_frontend(f"{found.frontend}{path}{mark}authError={_auth_error(failure)}{hash_}{fragment}")
+    cookies.remove(response, sent, name)
+    return response
+
+
+def _signed_in(signed_in: SignedIn, sent: Mapping[str, str], *, navigates: bool) -> Response:
+    tokens, login = signed_in.tokens, signed_in.login
+    user_id = str(signed_in.claims["sub"])
+    if navigates:
+        response = _to_frontend(login.frontend + login.return_to)
+    else:
+        response = jsonify(
+            accessToken=tokens.access_token,
+            refreshToken=tokens.refresh_token,
+            expiresIn=tokens.expires_in,
+            tokenType="Bearer",
+        )
+    engines().sessions.save(response, sent, Session.of(user_id, tokens), tokens.refresh_expires_in)
+    try:
+        engines().ended.sign_in(engines().verifier.verify(tokens.access_token))
+    except InvalidToken as refusal:
+        log.warning("Auth: the access token of this sign-in will be refused: %s", refusal.explanation or refusal.reason)
+    tell("login_success", user_id)
+    return response
+
+
+def _query() -> dict[str, str]:
+    """The callback's parameters, each at most once (RFC 6749 section 3.1)."""
+    try:
+        values = parse_qs(request.environ["QUERY_STRING"], keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        raise errors.BadRequest() from None
+    if any(len(value) > 1 for value in values.values()):
+        raise errors.BadRequest()
+    return {name: value[0] for name, value in values.items()}
+
+
+def _is_navigation() -> bool:
+    """Whether a person's browser goes here, and not a program (Fetch Metadata; RFC 9110 section 12.5.1)."""
+    if request.headers.get("Sec-Fetch-Mode") == "navigate":
+        return True
+    accepted = request.accept_mimetypes
+    return bool(accepted["text/html"] > accepted["application/json"])
+
+
+def _auth_error(failure: errors.GatewayError) -> str:
+    if isinstance(failure, LoginFailed):
+        return "access_denied" if failure.denied else "failed"
+    if isinstance(failure, LoginExpired):
+        return "expired"
+    return "unavailable" if failure.status >= 500 else "failed"
+
+
+def _to_frontend(url: str) -> Response:
+    response = Response(status=303)
+    response.headers["Location"] = url
+    return response

@@ -1,0 +1,63 @@
+"""Every way out: the user's, and Keycloak's word that a session is over."""
+
+from __future__ import annotations
+
+from time import time
+
+from flask import Response, jsonify, request
+
+from blueprints.auth.bodies import form_field, json_fields
+from blueprints.auth.routes import blueprint, revoke, tell
+from gateway import errors
+from gateway.engines import engines
+from gateway.identity import bearer, public
+from gateway.sessions import Session, sent_cookies
+from gateway.tokens import InvalidToken
+
+
+@blueprint.post("/auth/logout")
+@public
+def logout() -> Response:
+    """End the session here, at once, and at Keycloak, if that can be reached."""
+    environ = request.environ
+    refresh_token = json_fields(environ, "refreshToken")["refreshToken"]
+    sent = sent_cookies(environ)
+    token = bearer(environ)
+    session = engines().sessions.find(sent) if token is None else None
+    if session is not None:
+        engines().identity.require_own_page(environ)
+        token = session.access_token
+    principal = engines().verifier.subject(token) if token is not None else None
+    if principal is not None:
+        engines().ended.sign_out(principal)
+    if session is not None:
+        engines().ended.sign_out_own(session.id)
+    revoke(refresh_token or (session.refresh_token if session else None))
+    response = jsonify({"message": "Logged out successfully", **_end_session(session)})
+    if bearer(environ) is None:
+        engines().sessions.clear(response, sent)
+    tell("logout", principal.user_id if principal else session.user_id if session else None)
+    return response
+
+
+def _end_session(session: Session | None) -> dict[str, str]:
+    frontend = engines().redirects.frontend(request.environ)
+    try:
+        url = engines().grants.end_session_url(session.id_token if session else None, frontend + "/")
+    except errors.ServiceUnavailable:
+        url = None
+    return {"endSessionUrl": url} if url else {}
+
+
+@blueprint.post("/auth/backchannel-logout")
+@public
+def backchannel_logout() -> Response:
+    """Keycloak's word that a session is over; it waits for the answer."""
+    try:
+        told = engines().logout_tokens.verify(form_field(request.environ, "logout_token"))
+    except InvalidToken:
+        raise errors.BadRequest() from None
+    if engines().store.add(f"jti:{told.token_id}", max(1.0, told.expires - time()) + 2 * engines().settings.jwt_leeway):
+        engines().ended.told(told)
+        tell("backchannel_logout", told.user_id)
+    return jsonify(message="OK")

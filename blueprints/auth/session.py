@@ -1,0 +1,113 @@
+"""A session while it lasts: who it is of, and new tokens for it."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from flask import Response, jsonify, request
+
+from blueprints.auth.bodies import json_fields
+from blueprints.auth.routes import blueprint, explain, log, revoke, tell
+from gateway import errors
+from gateway.answers import answer
+from gateway.engines import engines
+from gateway.identity import bearer, public
+from gateway.oidc import SessionOver, TokenAnswer
+from gateway.scope import Principal
+from gateway.sessions import Session, sent_cookies
+from gateway.tokens import InvalidToken, Lapsed
+
+
+@blueprint.get("/auth/session")
+@public
+def session() -> Response:
+    """Who is signed in, for a frontend that boots: never an error."""
+    try:
+        principal = engines().identity.principal_of(request.environ)
+    except Lapsed:
+        known = engines().sessions.find(sent_cookies(request.environ)) if bearer(request.environ) is None else None
+        refreshable = known is not None and known.refresh_token is not None and not is_over(known)
+        return jsonify({"authenticated": False, **({"refreshable": True} if refreshable else {})})
+    except (errors.Unauthorized, errors.BadRequest):
+        return jsonify(authenticated=False)
+    return jsonify(authenticated=True, user=_user(principal), expiresIn=max(0, int(principal.expires - time())))
+
+
+def _user(principal: Principal) -> dict[str, Any]:
+    names = {"firstName": principal.first_name, "lastName": principal.last_name}
+    return {
+        "id": principal.user_id,
+        "email": principal.email,
+        **{name: value for name, value in names.items() if value is not None},
+        "roles": sorted(principal.roles),
+    }
+
+
+def is_over(session: Session) -> bool:
+    """Whether the session was ended: its tokens may still verify, and are refused all the same."""
+    return engines().ended.includes_own(session.id) or _has_ended(session.access_token)
+
+
+def _has_ended(access_token: str) -> bool:
+    principal = engines().verifier.subject(access_token)
+    return principal is not None and engines().ended.includes(principal)
+
+
+@blueprint.post("/auth/refresh")
+@public
+def refresh() -> Response:
+    """New tokens: for the refresh token in the body, in a body; for the session cookie, in cookies alone."""
+    refresh_token = json_fields(request.environ, "refreshToken")["refreshToken"]
+    if refresh_token is not None:
+        try:
+            tokens = _refreshed(refresh_token, None)
+            if _has_ended(tokens.access_token) or engines().ended.took_back(
+                tokens.refresh_token
+            ):  # a superseded token's answer, from before the end
+                raise SessionOver
+        except SessionOver:
+            raise errors.Unauthorized("invalid_token") from None
+        return jsonify(
+            accessToken=tokens.access_token,
+            refreshToken=tokens.refresh_token or refresh_token,
+            expiresIn=tokens.expires_in,
+        )
+    sent = sent_cookies(request.environ)
+    session = engines().sessions.find(sent)
+    if session is None or session.refresh_token is None:
+        raise errors.Unauthorized()
+    engines().identity.require_own_page(request.environ)
+    try:
+        if is_over(session):
+            raise SessionOver
+        tokens = _refreshed(session.refresh_token, session.user_id)
+        if is_over(session):  # it ended while Keycloak answered
+            revoke(tokens.refresh_token)
+            raise SessionOver
+    except SessionOver:
+        tell("token_refresh_failed", session.user_id)
+        response = answer(errors.Unauthorized("invalid_token"))
+        engines().sessions.clear(response, sent)
+        return response
+    response = jsonify(expiresIn=tokens.expires_in)
+    engines().sessions.save(response, sent, session.renewed(tokens), tokens.refresh_expires_in)
+    return response
+
+
+def _refreshed(refresh_token: str, user_id: str | None) -> TokenAnswer:
+    """The tokens for this one, whoever asked for them first. SessionOver; or another's ID token, which is no answer."""
+    tokens, asked = engines().refresher.refresh(refresh_token)
+    if tokens.id_token is not None:
+        try:
+            claims = engines().id_tokens.verify(tokens.id_token, tokens.access_token, None)
+        except InvalidToken as refusal:
+            explain(refusal)
+            raise SessionOver from refusal
+        if user_id is not None and claims["sub"] != user_id:
+            log.error("Auth: a refresh brought another user's ID token")
+            raise SessionOver
+        user_id = str(claims["sub"])
+    if asked:
+        tell("token_refresh_success", user_id)
+    return tokens

@@ -1,0 +1,87 @@
+"""Header fields of answers, and the request parameters that several routes share."""
+
+from __future__ import annotations
+
+from blueprints.docs.openapi import samples
+from blueprints.docs.openapi.nodes import Node, ref, text
+
+HEADERS: Node = {
+    "X-Request-Id": text(
+        "This request's id, also given to the service and written into the log. On every answer but those to a"
+        " request that could not be read.",
+        samples.REQUEST_ID,
+    ),
+    "WWW-Authenticate": text(
+        'The challenge of RFC 6750: `Bearer` where no credentials came, with `error="invalid_token"` where they were'
+        " refused.",
+        'Bearer error="invalid_token"',
+        pattern="^Bearer",
+    ),
+    "Set-Cookie": text(
+        "The gateway's cookies, set or removed: HttpOnly, SameSite=Lax, no Domain, `Secure` but for plain http in"
+        " development. Each is a field of its own; a long one is split.",
+        "__Secure-gateway_session=1.gAAAAAB; Max-Age=1800; Path=/auth; Secure; HttpOnly; SameSite=Lax",
+    ),
+    "Allow": text("The methods that this path has.", "GET, HEAD, OPTIONS, PUT"),
+    "Retry-After": {
+        "description": "Seconds after which a new try makes sense.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 4,
+    },
+    "Cache-Control": text("How long the answer may be kept.", "no-store"),
+    "ETag": text("The version of what is answered, for `If-None-Match`.", '"4f6f1c0a"'),
+    "Location": text("Where the new thing is.", f"/interviews/{samples.INTERVIEW_ID}"),
+    "Accept-Ranges": text("`bytes` where parts can be asked for.", "bytes"),
+    "Content-Range": text("Which bytes of how many these are.", f"bytes 0-5/{len(samples.FILE_TEXT)}"),
+    "Content-Security-Policy": text("What the answer may do in a browser.", "sandbox"),
+    "X-Content-Type-Options": text("The content type is to be believed.", "nosniff"),
+}
+
+SEGMENT = r"^(?!\.\.?(;|$))[^/\\\u0000-\u001f\u007f]+$"
+"""Any text but dots alone, slashes, backslashes and control characters: all else is read alike by everybody."""
+
+SEGMENTS = r"^(?!(.*/)?\.\.?(;[^/]*)?(/|$))[^\\\u0000-\u001f\u007f]+$"
+"""One segment or more. RFC 3986 lets a path hold slashes; OpenAPI has no word for a parameter that does."""
+
+
+def fields(*names: str) -> Node:
+    """The `headers` of an answer: X-Request-Id, and these."""
+    return {name: ref("headers", name) for name in ("X-Request-Id", *names)}
+
+
+def _header(name: str, description: str, example: str) -> Node:
+    return {"name": name, "in": "header", **text(description, example)}
+
+
+def segment(name: str, description: str, example: str, *, pattern: str = SEGMENT) -> Node:
+    """A parameter of a path."""
+    return {"name": name, "in": "path", "required": True, **text(description, example, pattern=pattern)}
+
+
+PARAMETERS: Node = {
+    "Query": {
+        "name": "query",
+        "in": "query",
+        "description": "Any query: it reaches the service byte for byte.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": True},
+        "example": {"limit": 10},
+    },
+    "Traceparent": _header(
+        "traceparent",
+        "W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is"
+        " malformed, one is begun.",
+        f"00-{samples.TRACE_ID}-00f067aa0ba902b7-01",
+    ),
+    "IfNoneMatch": _header(
+        "If-None-Match", "The versions that the client has: 304 where one is current.", '"4f6f1c0a"'
+    ),
+    "Range": _header("Range", "Only these bytes (RFC 9110, section 14).", "bytes=0-5"),
+    "IfRange": _header("If-Range", "The range only of this version, else the whole.", '"4f6f1c0a"'),
+}
+
+
+def parameters(*names: str) -> list[Node]:
+    """References to shared parameters."""
+    return [ref("parameters", name) for name in names]

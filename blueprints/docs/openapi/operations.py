@@ -1,0 +1,54 @@
+"""Operations of the two kinds there are: forwarded to a service, and answered by the gateway itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from blueprints.docs.openapi.nodes import JSON, Node, content, ref
+from blueprints.docs.openapi.responses import ANYWHERE, OF_FORWARDING, OF_WRITING, refused
+
+
+def forwarded(
+    tag: str,
+    operation_id: str,
+    summary: str,
+    answers: Mapping[str, Node],
+    *,
+    body: Node | None = None,
+    writes: bool = False,
+    parameters: list[Node] | None = None,
+) -> Node:
+    """A call that a service answers: `answers` are what it is known to say, the gateway's errors come with it.
+    `writes`: it changes something, so that a foreign page's is refused."""
+    operation: Node = {"operationId": operation_id, "summary": summary, "tags": [tag]}
+    if parameters:
+        operation["parameters"] = parameters
+    if body:
+        operation["requestBody"] = body
+    operation["responses"] = {
+        **answers,
+        **refused(*ANYWHERE, *OF_FORWARDING, *(OF_WRITING if writes else ())),
+        "default": ref("responses", "OfTheService"),
+    }
+    return operation
+
+
+def own(tag: str, operation_id: str, summary: str, answers: Mapping[str, Node], **more: object) -> Node:
+    """A call that the gateway answers itself, for everybody where `more` says nothing else."""
+    return {
+        "operationId": operation_id,
+        "summary": summary,
+        "tags": [tag],
+        "security": [],
+        **more,
+        "responses": {**answers, **refused(*ANYWHERE)},
+    }
+
+
+def passed_on(limit: int, example: object, media_type: str = JSON) -> Node:
+    """A request body of at most `limit` bytes that goes to the service as it is."""
+    return {
+        "description": f"Any bytes of any type, up to {limit:,}: the service decides what it takes.",
+        "required": False,
+        "content": content(ref("schemas", "Forwarded"), example, media_type),
+    }

@@ -1,0 +1,72 @@
+"""`/openapi.json` and `/docs`: one document, as it is and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+
+import orjson
+from flask import Blueprint, Response, request
+
+from blueprints.docs import page
+from blueprints.docs.openapi import Facts, document
+from gateway import headers
+from gateway.engines import engines
+from gateway.identity import public
+
+blueprint = Blueprint("docs", __name__, template_folder=".")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The document in one form, made once per worker."""
+
+    body: str | bytes
+    mimetype: str
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def answer(self) -> Response:
+        """The whole of it, or 304 for who has it."""
+        response = Response(self.body, mimetype=self.mimetype)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers.update(self.headers)
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+
+@blueprint.get("/openapi.json")
+@public
+def openapi() -> Response:
+    """The OpenAPI 3.1 document of this deployment."""
+    return _json(_facts()).answer()
+
+
+@blueprint.get("/docs")
+@public
+def docs() -> Response:
+    """The same document as a page that needs no other host and runs no script."""
+    return _html(_facts()).answer()
+
+
+def _facts() -> Facts:
+    settings = engines().settings
+    return Facts(
+        media=settings.media_service is not None,
+        redis=settings.redis_url is not None,
+        max_body=settings.max_body,
+        max_upload=settings.max_upload,
+        cookie=engines().cookies.name(headers.ACCESS_COOKIE),
+    )
+
+
+@cache
+def _json(facts: Facts) -> Form:
+    return Form(orjson.dumps(document(facts), option=orjson.OPT_INDENT_2), "application/json")
+
+
+@cache
+def _html(facts: Facts) -> Form:
+    return Form(page.render(document(facts)), "text/html", page.HEADERS)

@@ -1,0 +1,50 @@
+"""How the gateway and what it depends on are: for balancers, orchestrators and people."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from flask import Blueprint, Response, jsonify
+
+from gateway import errors
+from gateway.engines import engines
+from gateway.identity import public
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/health")
+@public
+def health() -> tuple[Response, int]:
+    """200 while Keycloak and every service are healthy, else 503."""
+    found = engines().probes.look()
+    healthy = all(found.values())
+    if engines().settings.redis_url is not None:  # reported, and never fatal: without it the machine's file serves
+        found = {**found, "redis": engines().store.healthy}
+    body = jsonify(
+        status="ok" if healthy else "degraded",
+        timestamp=errors.timestamp(),
+        uptime=round(monotonic() - engines().began, 3),
+        services={name: "healthy" if good else "unhealthy" for name, good in found.items()},
+    )
+    return _uncached(body), 200 if healthy else 503
+
+
+@blueprint.get("/health/live")
+@public
+def live() -> Response:
+    """The process answers."""
+    return _uncached(jsonify(status="ok"))
+
+
+@blueprint.get("/health/ready")
+@public
+def ready() -> tuple[Response, int]:
+    """It may get traffic: Keycloak's keys were read, and it is not about to stop."""
+    good = engines().ready
+    return _uncached(jsonify(status="ok" if good else "unavailable")), 200 if good else 503
+
+
+def _uncached(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

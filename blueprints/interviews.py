@@ -1,0 +1,18 @@
+"""`/interviews` and everything under one of them, at the interview service."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from gateway.engines import engines
+from gateway.scope import current
+
+blueprint = Blueprint("interviews", __name__)
+
+
+@blueprint.route("/interviews", methods=["GET", "POST"])
+@blueprint.route("/interviews/<id>", methods=["GET", "PUT", "PATCH", "DELETE"])
+@blueprint.route("/interviews/<id>/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def interviews(id: str = "", rest: str = "") -> Response:
+    """List, create, read, change, delete, and whatever the service has under one interview."""
+    return engines().interviews.forward(request.environ, current())

@@ -1,0 +1,16 @@
+"""`/users/me`: the caller's own profile, at the user service."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from gateway.engines import engines
+from gateway.scope import current
+
+blueprint = Blueprint("users", __name__)
+
+
+@blueprint.route("/users/me", methods=["GET", "PUT"])
+def me() -> Response:
+    """Read or change the caller's profile."""
+    return engines().users.forward(request.environ, current())

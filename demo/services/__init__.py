@@ -1,0 +1,1 @@
+"""The three services behind the gateway, in small. They trust what the gateway says about the caller."""

@@ -1,0 +1,34 @@
+"""`python -m gateway.check`: is this configuration fit to start with? Says everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from gateway.config import ProblemsFound, Settings, load
+
+
+def listening(settings: Settings) -> dict[str, object]:
+    """What gunicorn's own configuration needs of the settings."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return {"bind": f"{host}:{settings.port}", "workers": settings.workers, "level": settings.log_level}
+
+
+def main() -> int:
+    """0 with one JSON object on stdout where the settings are good; 1 with a line for each problem on stderr."""
+    try:
+        settings, warnings = load()
+    except ProblemsFound as found:
+        print("The configuration can not be used:", *found.problems, sep="\n  ", file=sys.stderr)
+        if not Path(".env").exists():
+            print("There is no .env in the working directory.", file=sys.stderr)
+        return 1
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(json.dumps(listening(settings)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

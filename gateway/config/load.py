@@ -1,0 +1,158 @@
+"""From the environment and `.env` to Settings, or to the list of everything that is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from gateway.config import dotenv, kinds
+from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS, Settings
+
+SEALING_CHARACTERS = 32
+_MADE_BY = {
+    "KEYCLOAK_CLIENT_SECRET": "is a placeholder: copy Keycloak's (Clients > the client > Credentials)",
+}
+_PLACEHOLDERS = ("changeme", "change-me", "placeholder")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One setting that is wrong: its name, and what was expected or what to do. Never its value."""
+
+    name: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.advice}"
+
+
+class ProblemsFound(Exception):
+    """The configuration can not be used; `problems` holds all that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+def load(
+    environ: Mapping[str, str] | None = None, directory: Path | None = None
+) -> tuple[Settings, tuple[Problem, ...]]:
+    """The settings of the environment over those of `.env` in the working directory, and what to warn of.
+
+    1. `.env` is read, the environment goes over it, secret files over both.
+    2. Empty is unset; required names are required.
+    3. Every value is read by its kind.
+    4. Secrets are judged: a problem in production, a warning in development.
+
+    Raises ProblemsFound with all problems at once.
+    """
+    problems: list[Problem] = []
+    raw = _raw(os.environ if environ is None else environ, directory or Path.cwd(), problems)
+    values = {name: raw[name] for name in NAMES if raw.get(name)}
+    named = {problem.name.removesuffix("_FILE") for problem in problems}
+    problems += [Problem(name, "is required") for name in REQUIRED if name not in values and name not in named]
+    settings = None
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [
+            Problem(str(fault["loc"][0]), fault["msg"].removeprefix("Value error, "))
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+            if fault["type"] != "missing"
+        ]
+    production = values.get("NODE_ENV") not in ("development", "dev", "test", "local")
+    weak = list(_weak_secrets(values))
+    problems += _contradictions(values, production=production)
+    if production:
+        problems += weak
+    if problems or settings is None:
+        raise ProblemsFound(sorted(set(problems), key=lambda problem: NAMES.index(problem.name.removesuffix("_FILE"))))
+    return settings, (*weak, *_doubts(settings))
+
+
+def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -> dict[str, str]:
+    try:
+        raw = dotenv.read(directory / ".env") | dict(environ)
+    except UnicodeDecodeError as error:
+        raise ProblemsFound([Problem(".env", f"is not UTF-8, first at byte {error.start}")]) from error
+    except OSError as error:
+        raise ProblemsFound([Problem(".env", f"can not be read: {error.strerror}")]) from error
+    for name, old in OLD_NAMES.items():
+        if not raw.get(name) and raw.get(old):
+            raw[name] = raw[old]
+    for name in SECRETS:
+        path = raw.get(f"{name}_FILE")
+        if not path:
+            continue
+        if raw.get(name):
+            problems.append(Problem(name, f"is given twice: keep either {name} or {name}_FILE"))
+        try:
+            raw[name] = (directory / path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            problems.append(Problem(f"{name}_FILE", "expected the path of a readable text file that holds the secret"))
+    return raw
+
+
+def _is_placeholder(secret: str) -> bool:
+    lowered = secret.lower()
+    return not secret.strip() or lowered.startswith("your-") or any(word in lowered for word in _PLACEHOLDERS)
+
+
+def _members(name: str, value: str) -> tuple[str, ...]:
+    """The secrets in a value: SESSION_SECRET is a list, a comma in another is a comma."""
+    return kinds.read_list(value) or ("",) if name == "SESSION_SECRET" else (value,)
+
+
+def _weak_secrets(values: Mapping[str, str]) -> Iterator[Problem]:
+    """Secrets that anybody could guess."""
+    for name in SECRETS:
+        if name in values and any(map(_is_placeholder, _members(name, values[name]))):
+            yield Problem(name, _MADE_BY.get(name, "is a placeholder: make one with `openssl rand -hex 32`"))
+    sealing = "SESSION_SECRET" if "SESSION_SECRET" in values else "JWT_SECRET"
+    secret = values.get(sealing)
+    if secret is None:
+        yield Problem(
+            "SESSION_SECRET",
+            "is missing, and JWT_SECRET too: cookies are sealed with it; `openssl rand -hex 32`",
+        )
+    elif any(len(member) < SEALING_CHARACTERS for member in _members(sealing, secret)):
+        yield Problem(sealing, f"seals cookies: at least {SEALING_CHARACTERS} characters; `openssl rand -hex 32`")
+
+
+def _doubts(settings: Settings) -> Iterator[Problem]:
+    """What may be meant, and seldom is."""
+    for origin in settings.frontend:
+        if _site(origin) != _site(settings.public_url):
+            yield Problem(
+                "PUBLIC_URL",
+                f"is not same-site with FRONTEND_URL {origin}: session cookies can not work there, bearer tokens do",
+            )
+
+
+def _site(url: str) -> tuple[str, str]:
+    """Scheme and the host's last two labels: the site, but under public suffixes of two labels, where it only warns
+    too seldom (HTML, "schemelessly same site")."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_name = not host.replace(".", "").isdigit() and ":" not in host
+    return parts.scheme, ".".join(host.split(".")[-2:]) if is_name else host
+
+
+def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[Problem]:
+    """Settings that are right alone and wrong together."""
+    if "openid" not in values.get("KEYCLOAK_SCOPES", "openid").split():
+        yield Problem("KEYCLOAK_SCOPES", "has to hold openid: without it there is no ID token")
+    if "HS256" not in values.get("JWT_ALGORITHMS", ""):
+        return
+    if "JWT_SECRET" not in values:
+        yield Problem("JWT_SECRET", "is required when JWT_ALGORITHMS names HS256")
+    if production and "SESSION_SECRET" not in values:
+        yield Problem(
+            "SESSION_SECRET",
+            "is required when JWT_ALGORITHMS names HS256: who may sign tokens must not open cookies",
+        )

@@ -1,0 +1,176 @@
+"""The engines of one worker: built from the settings, started and closed together, reached by `engines()`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+from flask import current_app
+from gevent.event import Event
+
+from gateway import logs, probes
+from gateway.config import Problem, Settings
+from gateway.identity import Identity
+from gateway.logs import Lines
+from gateway.oidc import Grants, Keycloak
+from gateway.probes import Probes
+from gateway.proxy import Departures, Limits, ServiceProxy, Upstream
+from gateway.sessions import Cookies, Ended, Redirects, Refresher, Seal, Sessions, SignIn, derive
+from gateway.store import Store
+from gateway.tokens import IdTokens, LogoutTokens, Rules, Signatures, Verifier
+from gateway.transport import Adapter, Session, Timeouts, tls_context
+
+log = logging.getLogger("gateway")
+
+
+class Living(Protocol):
+    """What owns a greenlet, a pool or a client."""
+
+    def start(self) -> None: ...
+
+    def close(self, deadline: float) -> None:
+        """End it by `deadline`, a monotonic time."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Everything a view or a hook uses, built once per worker."""
+
+    settings: Settings
+    warnings: tuple[Problem, ...]
+    lines: Lines
+    adapter: Adapter
+    departures: Departures
+    keycloak: Keycloak
+    verifier: Verifier
+    store: Store
+    grants: Grants
+    id_tokens: IdTokens
+    logout_tokens: LogoutTokens
+    redirects: Redirects
+    cookies: Cookies
+    sessions: Sessions
+    ended: Ended
+    sign_in: SignIn
+    refresher: Refresher
+    identity: Identity
+    users: ServiceProxy
+    interviews: ServiceProxy
+    media: ServiceProxy | None
+    probes: Probes
+    began: float
+    draining: Event
+
+    @property
+    def living(self) -> tuple[Living, ...]:
+        """What is started, in this order, and closed in reverse."""
+        return (self.lines, self.adapter, self.store, self.departures, self.keycloak)
+
+    def start(self) -> None:
+        """Start what lives; in a worker, after gevent's patch and the fork."""
+        for problem in self.warnings:
+            log.warning("Settings: %s", problem)
+        for part in self.living:
+            part.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here: Keycloak's keys were read once, and this is not about to stop."""
+        return self.keycloak.ready and not self.draining.is_set()
+
+    def drain(self) -> None:
+        """No new requests are wanted; those under way are served."""
+        self.draining.set()
+
+    def close(self, deadline: float) -> None:
+        """End all of it by `deadline`, a monotonic time."""
+        for part in reversed(self.living):
+            try:
+                part.close(deadline)
+            except Exception:
+                log.exception("%s could not be closed", type(part).__name__)
+
+
+def engines() -> Engines:
+    """The engines of the app that serves this request."""
+    found: Engines = current_app.extensions["gateway"]
+    return found
+
+
+def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Engines:
+    """The engines, each with its slice of the settings."""
+    timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout)
+    adapter = Adapter(tls_context(settings.ca_bundle), timeouts)
+    session = Session(adapter)
+    departures = Departures()
+    keycloak = Keycloak(settings.issuer, settings.internal_url, session)
+    secret = settings.jwt_secret
+    signatures = Signatures(
+        settings.jwt_algorithms, keycloak, secret.get_secret_value().encode() if secret is not None else None
+    )
+    # Only the issuer says who signed in and out: a shared secret does not.
+    public = Signatures(tuple(name for name in settings.jwt_algorithms if name != "HS256") or ("RS256",), keycloak)
+    rules = Rules(
+        settings.issuer, settings.audience, settings.jwt_leeway, settings.jwt_allowed_clients, settings.client_id
+    )
+    verifier = Verifier(rules, signatures)
+    id_tokens = IdTokens(public, settings.issuer, settings.client_id, settings.jwt_leeway)
+    secrets = settings.sealing_secrets
+    store = Store(
+        derive(secrets[0], "store"),
+        f"{settings.issuer} {settings.client_id}",
+        settings.redis_url.get_secret_value() if settings.redis_url else None,
+    )
+    grants = Grants(keycloak, adapter, settings.client_id, settings.client_secret.get_secret_value(), settings.scopes)
+    cookies = Cookies(settings.public_url, secure=settings.secure_cookies)
+    sessions = Sessions(cookies, secrets)
+    ended = Ended(store)
+    limits = Limits(timeouts, settings.max_in_flight, settings.max_body, settings.body_timeout)
+    uploads = Limits(timeouts, settings.max_in_flight, settings.max_upload, settings.body_timeout, total_to_head=True)
+
+    def proxy(
+        name: str,
+        base_urls: tuple[str, ...],
+        limits: Limits,
+        defaults: Mapping[str, str] = {},
+    ) -> ServiceProxy:
+        return ServiceProxy(Upstream(name, base_urls, limits), adapter, departures, defaults)
+
+    # Uploads are other people's files: they must not run in the gateway's origin.
+    harmless = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
+    media = settings.media_service
+    looks = {
+        "userService": probes.service(session, settings.user_service),
+        "interviewService": probes.service(session, settings.interview_service),
+        **({"mediaService": probes.service(session, media)} if media else {}),
+        "keycloak": probes.issuer(session, keycloak.discovery_url, settings.issuer),
+    }
+    return Engines(
+        settings=settings,
+        warnings=warnings,
+        lines=logs.configure(settings.log_level),
+        adapter=adapter,
+        departures=departures,
+        keycloak=keycloak,
+        verifier=verifier,
+        store=store,
+        grants=grants,
+        id_tokens=id_tokens,
+        logout_tokens=LogoutTokens(public, settings.issuer, settings.client_id, settings.jwt_leeway),
+        redirects=Redirects(settings.redirect_uri, settings.allowed_redirect_uris, settings.frontend),
+        cookies=cookies,
+        sessions=sessions,
+        ended=ended,
+        sign_in=SignIn(grants, id_tokens, Seal(secrets, "login cookie"), store, settings.issuer),
+        refresher=Refresher(grants, store, Seal(secrets, "refresh outcome")),
+        identity=Identity(verifier, sessions, ended, settings.frontend),
+        users=proxy("user-service", settings.user_service, limits),
+        interviews=proxy("interview-service", settings.interview_service, limits),
+        media=proxy("media-service", media, uploads, harmless) if media else None,
+        probes=Probes(looks),
+        began=monotonic(),
+        draining=Event(),
+    )

@@ -1,0 +1,110 @@
+"""Header names and the small grammars around them (RFC 9110): tables first, functions after."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+# RFC 9110 section 7.6.1 and what older peers add; never forwarded in either direction.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-authentication-info",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
+
+# What the gateway says itself of a request; a client's own version of these never arrives at a service.
+GATEWAY_SET = frozenset(
+    {
+        "authorization",
+        "content-length",
+        "expect",
+        "forwarded",
+        "host",
+        "traceparent",
+        "tracestate",
+        "via",
+        "x-client-ip",
+        "x-forwarded",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-real-ip",
+        "x-request-id",
+        "x-rewrite-url",
+        "x-cluster-client-ip",
+        "true-client-ip",
+    }
+)
+GATEWAY_SET_PREFIXES = ("x-user-", "x-forwarded-", "proxy-")
+
+# A service's word on these is not passed on: the gateway owns CORS, the connection and the server's own names.
+NOT_RETURNED = HOP_BY_HOP | {"clear-site-data"}  # it would clear the gateway's cookies
+NOT_RETURNED_PREFIXES = ("access-control-", "proxy-")
+
+VIA = "api-gateway"
+
+TOKEN_BYTES = 16_384
+"""The longest access token that is looked at."""
+
+# The gateway's cookies, without the prefix that a secure connection gives them. They never reach a service, and a
+# service can not set them.
+ACCESS_COOKIE = "gateway_access"
+SESSION_COOKIE = "gateway_session"
+LOGIN_COOKIE = "gateway_login_"
+_OWN_COOKIE = re.compile(r"[\s=]*(?:__Host-|__Secure-)?gateway_(?:access|session|login_)", re.IGNORECASE)
+
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_LATER_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+def tokens(value: str) -> frozenset[str]:
+    """The lower-case members of a comma-separated list, as in `Connection` (RFC 9110 section 5.6.1)."""
+    return frozenset(member.strip().lower() for member in value.split(",")) - {""}
+
+
+def identity_value(value: str) -> str:
+    """`value` as it stands in an identity header: percent-encoded (UTF-8) where it is not plain ASCII or holds `%`
+    or a comma, so that any name or role survives and none can end the header or forge a list member."""
+    inner = value.strip(" ")
+    if inner != value:  # a receiver trims a field's ends: " admin" must not become "admin"
+        return quote(value, safe="")
+    return quote(value, safe=" !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~")
+
+
+def parse_traceparent(value: str | None) -> tuple[str, str, int] | None:
+    """W3C Trace Context section 3.2: (trace id, parent id, flags), or None where `value` is absent or malformed."""
+    if not value:
+        return None
+    found = _TRACEPARENT.fullmatch(value)
+    if found is None:
+        later = _LATER_TRACEPARENT.fullmatch(value)
+        # A higher version is read by what version 00 knows of it; ff is invalid, 00 has nothing after the flags.
+        if later is None or later[1] in ("00", "ff"):
+            return None
+        trace_id, parent_id, flags = later[2], later[3], later[4]
+    else:
+        trace_id, parent_id, flags = found.groups()
+    if trace_id == "0" * 32 or parent_id == "0" * 16:
+        return None
+    return trace_id, parent_id, int(flags, 16)
+
+
+def is_own_cookie(pair: str) -> bool:
+    """Whether a `name=value` of Cookie or Set-Cookie has one of the gateway's names."""
+    return _OWN_COOKIE.match(pair) is not None
+
+
+def without_own_cookies(cookie: str) -> str:
+    """A Cookie field (RFC 6265 section 4.2.1) less the gateway's own; the others as they came."""
+    return "; ".join(pair.strip() for pair in cookie.split(";") if not is_own_cookie(pair))

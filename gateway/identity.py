@@ -1,0 +1,120 @@
+"""Who is asking: every endpoint needs a Principal unless its view says `@public`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from flask import Flask, request
+
+from gateway import errors
+from gateway.scope import Principal, current
+from gateway.sessions import Ended, Sessions, sent_cookies
+from gateway.tokens import InvalidToken, Verifier
+
+log = logging.getLogger("gateway.identity")
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def public(view: View) -> View:
+    """Mark a view as open to everybody; a view without the mark is closed."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def require(role: str) -> Callable[[], None]:
+    """A before-request guard for a blueprint, or a call in a view: Forbidden without the role."""
+
+    def guard() -> None:
+        if role not in current().require_principal().roles:
+            raise errors.Forbidden()
+
+    return guard
+
+
+def bearer(environ: Mapping[str, Any]) -> str | None:
+    """The token of the Authorization header (RFC 6750 section 2.1), None without the header.
+
+    Raises Unauthorized for another scheme, BadRequest for two headers or two tokens (gunicorn joins them with a comma).
+    """
+    header: str | None = environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise errors.Unauthorized()
+    token = token.strip(" ")
+    if "," in token:
+        raise errors.BadRequest()
+    return token
+
+
+class Identity:
+    """The hook that finds the Principal of a request: by its bearer token, else by its session cookie."""
+
+    def __init__(self, verifier: Verifier, sessions: Sessions, ended: Ended, frontends: tuple[str, ...]) -> None:
+        """`frontends`: the origins whose pages may write with a session cookie."""
+        self._verifier = verifier
+        self._sessions = sessions
+        self._ended = ended
+        self._frontends = frozenset(frontends)
+
+    def init_app(self, app: Flask) -> None:
+        """Hook into `app`."""
+
+        @app.before_request
+        def identify() -> None:
+            endpoint = request.endpoint
+            if endpoint is None:
+                return  # no such route or method: that is the answer, for everybody
+            if not getattr(app.view_functions[endpoint], "is_public", False):
+                current().principal = self.principal_of(request.environ)
+
+    def principal_of(self, environ: Mapping[str, Any]) -> Principal:
+        """The Principal of the request's credentials.
+
+        Raises Unauthorized, Lapsed, BadRequest, ServiceUnavailable; Forbidden for a write of a foreign page.
+        """
+        token = bearer(environ)
+        if token is None and "HTTP_COOKIE" in environ:
+            token = self._token_of_cookie(environ)
+        if token is None:
+            raise errors.Unauthorized()
+        try:
+            principal = self._verifier.verify(token)
+            if self._ended.includes(principal):
+                raise InvalidToken("ended")
+        except InvalidToken as refusal:
+            level = logging.WARNING if refusal.explanation else logging.DEBUG
+            told = refusal.explanation or refusal.reason
+            log.log(level, "Auth: token refused: %s", told, extra={"reason": refusal.reason})
+            raise
+        return principal
+
+    def require_own_page(self, environ: Mapping[str, Any]) -> None:
+        """Forbidden for a write (RFC 9110 section 9.2.1) that no page of the frontend makes.
+
+        Uploads live in the gateway's own origin, so that one does not count; without an Origin only the browser's word
+        that page and gateway are of one origin does.
+        """
+        if environ["REQUEST_METHOD"] in _SAFE:
+            return
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None:
+            if environ.get("HTTP_SEC_FETCH_SITE") != "same-origin":
+                raise errors.Forbidden()
+        elif origin not in self._frontends:
+            raise errors.Forbidden()
+
+    def _token_of_cookie(self, environ: Mapping[str, Any]) -> str | None:
+        found = self._sessions.access(sent_cookies(environ))
+        if found is None:
+            return None
+        self.require_own_page(environ)
+        if self._ended.includes_own(found[0]):
+            raise InvalidToken("ended")
+        return found[1]

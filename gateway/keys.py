@@ -1,0 +1,69 @@
+"""A set of public keys as an issuer publishes it: each judged alone, none trusted for what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
+
+MIN_RSA_BITS = 2048
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+
+
+class KeySet:
+    """The keys of one JWKS (RFC 7517) that may verify signatures."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """`document` is a parsed JWKS. A key that is broken, too short, symmetric or not for signatures is left out;
+        it does not disable the others."""
+        members = document.get("keys")
+        usable = [(jwk, key) for jwk in (members if isinstance(members, list) else []) if (key := _usable(jwk))]
+        self._keys = tuple(usable)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def same_as(self, other: KeySet) -> bool:
+        """Whether both hold the same keys."""
+        return [jwk for jwk, _ in self._keys] == [jwk for jwk, _ in other._keys]
+
+    def find(self, kid: str | None, algorithm: str) -> Key | None:
+        """The key of this id that fits the algorithm. Without an id, the only one that fits."""
+        fitting = [
+            key for jwk, key in self._keys if _fits(jwk, key, algorithm) and (kid is None or jwk.get("kid") == kid)
+        ]
+        return fitting[0] if len(fitting) == 1 or (fitting and kid is not None) else None
+
+    def knows(self, kid: str) -> bool:
+        """Whether there is a key of this id, for whatever algorithm."""
+        return any(jwk.get("kid") == kid for jwk, _ in self._keys)
+
+
+NO_KEYS = KeySet({})
+
+
+def _usable(jwk: Any) -> Key | None:
+    """The key where it may verify signatures; None for whatever else stands in a JWKS."""
+    try:
+        if jwk.get("kty") not in ("RSA", "EC", "OKP") or jwk.get("use", "sig") != "sig":
+            return None
+        if "verify" not in jwk.get("key_ops", ["verify"]):
+            return None
+        key = JWKRegistry.import_key({name: jwk[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in jwk})
+        if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
+            return None
+    except Exception:
+        # Whatever a library says of a malformed key: it is one key less.
+        return None
+    return key
+
+
+def _fits(jwk: Mapping[str, Any], key: Key, algorithm: str) -> bool:
+    if jwk.get("alg", algorithm) != algorithm:
+        return False
+    if algorithm.startswith(("RS", "PS")):
+        return isinstance(key, RSAKey)
+    if algorithm.startswith("ES"):
+        return isinstance(key, ECKey) and key.curve_name == _CURVES[algorithm]
+    return isinstance(key, OKPKey) and algorithm == "EdDSA"

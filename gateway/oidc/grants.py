@@ -1,0 +1,187 @@
+"""The grants (RFC 6749) the gateway asks Keycloak for, and takes back (RFC 7009), spoken by Authlib."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.requests_client import OAuth2Session
+from requests import RequestException, Response
+
+from gateway import errors
+from gateway.headers import TOKEN_BYTES
+from gateway.oidc.keycloak import CALL, Keycloak
+from gateway.transport import Adapter, CallTimeout, ConnectTimedOut, NotSent, seal
+
+log = logging.getLogger("gateway.oidc")
+
+UNKNOWN_LIFE = 1_209_600
+"""Seconds that a refresh token is taken to live where the answer does not say: two weeks."""
+
+
+# RFC 6749 section 5.2 and Keycloak's own; another word may be an echo of what was sent.
+_ERRORS = frozenset(
+    {"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
+)
+
+
+class SessionOver(Exception):
+    """Keycloak says `invalid_grant`: expired, ended, disabled, used before. There is nothing to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """A token endpoint's good answer (RFC 6749 section 5.1); lives in seconds from when it came."""
+
+    access_token: str
+    refresh_token: str | None
+    id_token: str | None
+    expires_in: int
+    refresh_expires_in: int
+
+
+class _Session(OAuth2Session):
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Never one: Keycloak's back channel does not redirect, and the client's secret follows nobody."""
+        return None
+
+
+class Grants:
+    """Asks Keycloak's endpoints as one client.
+
+    Every call raises ServiceUnavailable where Keycloak can not be reached, GatewayTimeout where it is too slow,
+    BadGateway where it speaks garbage, fails, or refuses the client itself, which one log line explains.
+    """
+
+    def __init__(self, keycloak: Keycloak, adapter: Adapter, client_id: str, client_secret: str, scopes: str) -> None:
+        """`scopes`: separated by spaces."""
+        self._keycloak = keycloak
+        self._adapter = adapter
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._scopes = scopes
+
+    def authorization_url(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
+        """Where the browser signs in (RFC 6749 section 4.1.1, RFC 7636 with S256)."""
+        endpoint = _known(self._keycloak.endpoints.authorization, "authorization_endpoint")
+        url, _ = self._session().create_authorization_url(
+            endpoint, state=state, code_verifier=verifier, nonce=nonce, redirect_uri=redirect_uri
+        )
+        return str(url)
+
+    def exchange(self, code: str, redirect_uri: str, verifier: str) -> TokenAnswer:
+        """The tokens for a code (RFC 6749 section 4.1.3). SessionOver where the code is no good any more."""
+        endpoint = _known(self._keycloak.endpoints.token, "token_endpoint")
+        return _answer(
+            lambda: self._session().fetch_token(
+                endpoint, grant_type="authorization_code", code=code, redirect_uri=redirect_uri, code_verifier=verifier
+            )
+        )
+
+    def refresh(self, refresh_token: str) -> TokenAnswer:
+        """New tokens for a refresh token (RFC 6749 section 6). SessionOver where the session is over."""
+        endpoint = _known(self._keycloak.endpoints.token, "token_endpoint")
+        return _answer(lambda: self._session().refresh_token(endpoint, refresh_token=refresh_token))
+
+    def revoke(self, refresh_token: str) -> None:
+        """Take a refresh token back (RFC 7009 section 2.1)."""
+        endpoint = self._keycloak.endpoints.revocation
+        if endpoint is None:
+            return
+        response: Response = _asked(
+            lambda: self._session().revoke_token(endpoint, refresh_token, token_type_hint="refresh_token")  # noqa: S106
+        )
+        if response.status_code != 200:
+            log.error("Keycloak: a refresh token was not revoked: status %d", response.status_code)
+            raise errors.BadGateway()
+
+    def end_session_url(self, id_token: str | None, redirect_uri: str) -> str | None:
+        """Where the browser ends its session at Keycloak (OpenID Connect RP-Initiated Logout 1.0 section 2)."""
+        endpoint = self._keycloak.endpoints.end_session
+        if endpoint is None:
+            return None
+        hint = [("id_token_hint", id_token)] if id_token else []
+        asked = [*hint, ("client_id", self._client_id), ("post_logout_redirect_uri", redirect_uri)]
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
+
+    def _session(self) -> OAuth2Session:
+        session = _Session(
+            self._client_id,
+            self._client_secret,
+            token_endpoint_auth_method="client_secret_basic",  # noqa: S106
+            revocation_endpoint_auth_method="client_secret_basic",
+            scope=self._scopes,
+            code_challenge_method="S256",
+        )
+        seal(session, self._adapter)
+        session.default_timeout = CALL
+        return session
+
+
+def _known(endpoint: str | None, name: str) -> str:
+    if endpoint is None:
+        log.error("Keycloak: its discovery document names no %s", name)
+        raise errors.BadGateway()
+    return endpoint
+
+
+def _asked(ask: Callable[[], Any]) -> Any:
+    """What `ask` gets of Keycloak, foreign exceptions translated."""
+    try:
+        return ask()
+    except OAuthError as error:
+        if error.error == "invalid_grant":
+            raise SessionOver from None
+        word = error.error if str(error.error) in _ERRORS else "unknown"
+        log.error(
+            "Keycloak refuses the gateway's client (%s): compare KEYCLOAK_CLIENT_ID and KEYCLOAK_CLIENT_SECRET with"
+            " Clients > the client > Credentials in Keycloak", word,
+        )  # fmt: skip
+        raise errors.BadGateway() from None
+    except (CallTimeout, ConnectTimedOut):
+        log.error("Keycloak: too slow (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
+        raise errors.GatewayTimeout() from None
+    except NotSent:
+        log.error("Keycloak: can not be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
+        raise errors.ServiceUnavailable(2) from None
+    except (RequestException, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        log.error("Keycloak: no useful answer of its token endpoint (%s)", type(error).__name__)
+        raise errors.BadGateway() from None
+
+
+def _answer(ask: Callable[[], Any]) -> TokenAnswer:
+    token = _asked(ask)
+    access, refresh, identity = (token.get(name) for name in ("access_token", "refresh_token", "id_token"))
+    kind = token.get("token_type", "Bearer")
+    if not _is_token(access) or not (refresh is None or _is_token(refresh)):
+        log.error("Keycloak: its token endpoint's answer holds no access token")
+        raise errors.BadGateway()
+    if not isinstance(kind, str) or kind.lower() != "bearer":  # RFC 6749 section 7.1
+        log.error("Keycloak: its token endpoint's answer holds a token of an unknown type")
+        raise errors.BadGateway()
+    if len(access) > TOKEN_BYTES:
+        log.error(
+            "Keycloak: an access token of %d bytes is over %d, which no request may carry: leave roles out of it"
+            " (Clients > the client > Client scopes > its dedicated scope > Scope)", len(access), TOKEN_BYTES,
+        )  # fmt: skip
+        raise errors.BadGateway()
+    return TokenAnswer(
+        access_token=access,
+        refresh_token=refresh,
+        id_token=identity if _is_token(identity) else None,
+        expires_in=_seconds(token.get("expires_in"), 60),
+        refresh_expires_in=_seconds(token.get("refresh_expires_in"), UNKNOWN_LIFE),
+    )
+
+
+def _is_token(value: Any) -> bool:
+    """RFC 6749 appendix A.12 and A.17: printable ASCII."""
+    return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()
+
+
+def _seconds(value: Any, default: int) -> int:
+    return int(value) if isinstance(value, (int, float)) and 0 < value < 10**9 else default

@@ -1,0 +1,204 @@
+"""Keycloak as the gateway sees it: its discovery document and its keys, read by itself and kept through outages."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, overload
+
+import gevent
+from gevent.event import Event
+from gevent.lock import RLock
+from requests import RequestException
+
+from gateway import errors
+from gateway.keys import NO_KEYS, KeySet
+from gateway.transport import Session, Timeouts
+
+log = logging.getLogger("gateway.oidc")
+
+REFRESH_SECONDS = 300.0
+UNKNOWN_KID_SECONDS = 10.0
+DOCUMENT_BYTES = 1 << 20
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 5.0
+CALL = Timeouts(connect=2.0, read=5.0, total=5.0)
+
+
+class KeycloakFault(Exception):
+    """Keycloak did not say what was asked; the message is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What the gateway needs of the discovery document (OpenID Connect Discovery 1.0 section 3).
+
+    `authorization` and `end_session` are for the browser, the others as the gateway reaches them; `names_itself`: a
+    callback carries `iss` (RFC 9207).
+    """
+
+    jwks: str
+    authorization: str | None
+    token: str | None
+    revocation: str | None
+    end_session: str | None
+    names_itself: bool
+
+
+class Keycloak:
+    """The issuer's keys: read at start, every REFRESH_SECONDS, and for an unknown key id at most once in
+    UNKNOWN_KID_SECONDS. An answer that holds no usable key changes nothing; a key gone from a good one is gone."""
+
+    def __init__(self, issuer: str, internal_url: str | None, session: Session) -> None:
+        """`issuer` is compared character for character, `internal_url` is where it is reached (default: itself)."""
+        self._issuer = issuer
+        self._internal = internal_url or issuer
+        self._session = session
+        self._keys = NO_KEYS
+        self._endpoints: Endpoints | None = None
+        self._last_read = -UNKNOWN_KID_SECONDS
+        self._reading = RLock()
+        self._tried = Event()
+        self._reader: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin to read the keys, now and for ever after."""
+        self._reader = gevent.spawn(self._keep_reading)
+
+    def close(self, deadline: float) -> None:
+        if self._reader is not None:
+            self._reader.kill()
+
+    @property
+    def discovery_url(self) -> str:
+        """Where the discovery document is asked for."""
+        return self._internal.rstrip("/") + "/.well-known/openid-configuration"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The endpoints as last read. ServiceUnavailable where they never were."""
+        if self._endpoints is None:
+            self._tried.wait(CALL.total)
+        if self._endpoints is None:
+            raise errors.ServiceUnavailable(2)
+        return self._endpoints
+
+    @property
+    def ready(self) -> bool:
+        """Whether the keys were ever read."""
+        return len(self._keys) > 0
+
+    @property
+    def keys(self) -> KeySet:
+        """The keys as last read; another object once they changed."""
+        return self._keys
+
+    def keys_for(self, kid: str | None, *, at_once: bool = False) -> KeySet:
+        """The keys, read again first where none has this id and the last reading is old enough, or `at_once`: for a
+        token that Keycloak itself has just given us.
+
+        ServiceUnavailable where they can not be read `at_once`, or no keys were ever read.
+        """
+        known = self._keys.knows(kid) if kid is not None else self.ready
+        if not known and self.ready:
+            with self._reading:  # whoever waited here finds what the one before has read
+                due = at_once or monotonic() - self._last_read >= UNKNOWN_KID_SECONDS
+                if due and not self._try_reading() and at_once:
+                    raise errors.ServiceUnavailable(2)
+        if not self.ready:
+            self._tried.wait(CALL.total)  # a worker that has just started is about to know
+        if not self.ready:
+            raise errors.ServiceUnavailable(2)
+        return self._keys
+
+    def _keep_reading(self) -> None:
+        retry = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                with self._reading:
+                    good = self._try_reading()
+            except Exception:
+                log.exception("Keycloak: keys not read")  # a bug; reading goes on all the same
+                good = False
+            self._tried.set()
+            if good:
+                retry = FIRST_RETRY_SECONDS
+                gevent.sleep(REFRESH_SECONDS)
+            else:
+                gevent.sleep(REFRESH_SECONDS / 10 if self.ready else retry)
+                retry = min(retry * 2, LAST_RETRY_SECONDS)
+
+    def _try_reading(self) -> bool:
+        self._last_read = monotonic()
+        try:
+            self._endpoints = self._discover()
+            keys = self._read_keys(self._endpoints)
+        except (KeycloakFault, RequestException) as error:
+            told = str(error) if isinstance(error, KeycloakFault) else f"no answer ({type(error).__name__})"
+            setting = "KEYCLOAK_ISSUER_URL" if self._internal == self._issuer else "KEYCLOAK_INTERNAL_URL"
+            log.error("Keycloak: keys not read from %s (%s): %s", self._internal, setting, told)
+            return False
+        if not keys.same_as(self._keys):
+            log.info("Keycloak: %d keys read", len(keys))
+            self._keys = keys
+        return True
+
+    def _discover(self) -> Endpoints:
+        document = self._document(self.discovery_url)
+        if document.get("issuer") != self._issuer:
+            raise KeycloakFault(
+                f"KEYCLOAK_ISSUER_URL is {self._issuer!r}, but the document there says {document.get('issuer')!r}:"
+                " set it to that, or KEYCLOAK_INTERNAL_URL where the gateway reaches Keycloak by another address"
+            )
+        jwks = _endpoint(document, "jwks_uri")
+        if jwks is None:
+            raise KeycloakFault("its discovery document names no jwks_uri")
+        return Endpoints(
+            jwks=self._reached(jwks),
+            authorization=_endpoint(document, "authorization_endpoint"),
+            token=self._reached(_endpoint(document, "token_endpoint")),
+            revocation=self._reached(_endpoint(document, "revocation_endpoint")),
+            end_session=_endpoint(document, "end_session_endpoint"),
+            names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+        )
+
+    @overload
+    def _reached(self, url: str) -> str: ...
+    @overload
+    def _reached(self, url: None) -> None: ...
+    def _reached(self, url: str | None) -> str | None:
+        """An endpoint of the issuer as the gateway reaches it."""
+        if url is None:
+            return None
+        issuer = self._issuer.rstrip("/") + "/"
+        return self._internal.rstrip("/") + "/" + url.removeprefix(issuer) if url.startswith(issuer) else url
+
+    def _read_keys(self, endpoints: Endpoints) -> KeySet:
+        keys = KeySet(self._document(endpoints.jwks))
+        if not keys:
+            raise KeycloakFault("its JWKS holds no usable signature key")
+        return keys
+
+    def _document(self, url: str) -> Mapping[str, Any]:
+        """The JSON object at `url`. KeycloakFault where there is none, RequestException where nobody answers."""
+        with self._session.get(url, headers={"Accept": "application/json"}, timeout=CALL, stream=True) as response:  # type: ignore[arg-type]
+            if response.status_code != 200:
+                raise KeycloakFault(f"status {response.status_code}")
+            text = response.raw.read(DOCUMENT_BYTES + 1)
+        if len(text) > DOCUMENT_BYTES:
+            raise KeycloakFault("its document is too long")
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            raise KeycloakFault("what it sent is no JSON") from None
+        if not isinstance(document, dict):
+            raise KeycloakFault("what it sent is no JSON object")
+        return document
+
+
+def _endpoint(document: Mapping[str, Any], name: str) -> str | None:
+    url = document.get(name)
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None

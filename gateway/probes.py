@@ -1,0 +1,74 @@
+"""Health of what the gateway depends on: probed together, each within a time limit, remembered for a few seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+import gevent
+from gevent.lock import RLock
+from requests import RequestException
+
+from gateway.transport import Session, Timeouts
+
+CACHED_SECONDS = 3.0
+LIMIT = Timeouts(connect=1.0, read=2.0, total=2.0)
+LIMIT_SECONDS = 2.5
+
+Probe = Callable[[], bool]
+
+
+def service(session: Session, base_urls: tuple[str, ...]) -> Probe:
+    """Healthy while an instance answers `GET <base>/health` with any status below 500."""
+
+    def probe() -> bool:
+        return any(_status(session, base_url + "/health") < 500 for base_url in base_urls)
+
+    return probe
+
+
+def issuer(session: Session, url: str, name: str) -> Probe:
+    """Healthy while the discovery document at `url` is there and of the issuer `name`: another's keys are not used."""
+
+    def probe() -> bool:
+        try:
+            with session.get(url, timeout=LIMIT) as response:  # type: ignore[arg-type]
+                document = response.json()
+        except (RequestException, ValueError, RecursionError):
+            return False
+        return response.status_code == 200 and isinstance(document, dict) and document.get("issuer") == name
+
+    return probe
+
+
+def _status(session: Session, url: str) -> int:
+    try:
+        with session.get(url, timeout=LIMIT, stream=True) as response:  # type: ignore[arg-type]
+            return response.status_code
+    except RequestException:
+        return 599
+
+
+class Probes:
+    """The probes by the name they have in `/health`."""
+
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self._probes = dict(probes)
+        self._found: dict[str, bool] = {}
+        self._found_at = -CACHED_SECONDS
+        self._probing = RLock()
+
+    def look(self) -> dict[str, bool]:
+        """Which are healthy, at most CACHED_SECONDS old; concurrent askers share one look."""
+        with self._probing:
+            if monotonic() - self._found_at >= CACHED_SECONDS:
+                self._found = self._probe()
+                self._found_at = monotonic()
+            return self._found
+
+    def _probe(self) -> dict[str, bool]:
+        asked = {name: gevent.spawn(probe) for name, probe in self._probes.items()}
+        gevent.joinall(list(asked.values()), timeout=LIMIT_SECONDS)
+        found = {name: bool(greenlet.ready() and greenlet.value) for name, greenlet in asked.items()}
+        gevent.killall([greenlet for greenlet in asked.values() if not greenlet.ready()], block=False)
+        return found

@@ -1,0 +1,101 @@
+"""Header fields on their way through: what of the client's goes to a service, what of a service's comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from gateway import headers
+from gateway.proxy.body import Body
+from gateway.scope import Scope
+
+_METHODS_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
+
+
+NAME_CHARACTERS = 128
+"""Longer names are not remembered: a client makes them up."""
+
+
+@lru_cache(maxsize=2048)
+def _known_forwardable(key: str) -> str | None:
+    return _forwardable(key)
+
+
+def _forwardable(key: str) -> str | None:
+    """The field name of a WSGI `HTTP_` key, or None where a client's own never reaches a service."""
+    name = key[5:].replace("_", "-").lower()
+    dropped = name in headers.HOP_BY_HOP or name in headers.GATEWAY_SET or name.startswith(headers.GATEWAY_SET_PREFIXES)
+    return None if dropped else name.title()
+
+
+def to_service(environ: Mapping[str, Any], scope: Scope, body: Body) -> dict[str, str]:
+    """What a service receives: the client's fields less hop-by-hop ones and those that speak for the gateway, then
+    the gateway's own (so that `Connection: X-User-Id` strips nothing), then the framing of `body`."""
+    out = _of_client(environ)
+    out.update(scope.require_principal().forwarded)
+    out["X-Request-Id"] = scope.request_id
+    out["Traceparent"] = scope.traceparent
+    if scope.tracestate:
+        out["Tracestate"] = scope.tracestate
+    if scope.forwarded_for:
+        out["X-Forwarded-For"] = scope.forwarded_for
+    out["X-Forwarded-Proto"] = scope.proto
+    if scope.host:
+        out["X-Forwarded-Host"] = scope.host
+    via = f"{environ['SERVER_PROTOCOL'].removeprefix('HTTP/')} {headers.VIA}"
+    out["Via"] = f"{environ['HTTP_VIA']}, {via}" if "HTTP_VIA" in environ else via
+    out.update(_framing(environ, body))
+    return out
+
+
+def _of_client(environ: Mapping[str, Any]) -> dict[str, str]:
+    out = {}
+    for key, value in environ.items():
+        if key[:5] == "HTTP_":
+            name = _known_forwardable(key) if len(key) < NAME_CHARACTERS else _forwardable(key)
+            if name is not None:
+                out[name] = value
+    if "HTTP_CONNECTION" in environ:
+        for named in headers.tokens(environ["HTTP_CONNECTION"]):
+            out.pop(named.title(), None)
+    if "gateway_" in out.get("Cookie", ""):
+        out["Cookie"] = headers.without_own_cookies(out["Cookie"])
+        if not out["Cookie"]:
+            del out["Cookie"]
+    if environ.get("CONTENT_TYPE"):
+        out["Content-Type"] = environ["CONTENT_TYPE"]
+    return out
+
+
+def _framing(environ: Mapping[str, Any], body: Body) -> Mapping[str, str]:
+    """Exactly one of Content-Length and Transfer-Encoding, where there is or might be a body (RFC 9112 section 6)."""
+    if not body.is_whole and body.length is None:
+        return {"Transfer-Encoding": "chunked"}
+    length = len(body.first) if body.is_whole else body.length
+    declared = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
+    if not length and not declared and environ["REQUEST_METHOD"] not in _METHODS_WITH_CONTENT:
+        return {}
+    return {"Content-Length": str(length)}
+
+
+def to_client(fields: Iterable[tuple[str, str]], defaults: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What the client receives: a service's fields as they came, repeated ones too, less hop-by-hop and CORS ones;
+    then of `defaults` (lower-case name to value) those that the service did not say."""
+    fields = list(fields)
+    dropped = headers.NOT_RETURNED
+    for name, value in fields:
+        if name.lower() == "connection":
+            dropped = dropped | headers.tokens(value)
+    said = set()
+    for name, value in fields:
+        lowered = name.lower()
+        if lowered in dropped or lowered.startswith(headers.NOT_RETURNED_PREFIXES):
+            continue
+        if lowered == "set-cookie" and headers.is_own_cookie(value):
+            continue
+        said.add(lowered)
+        yield name, value
+    for lowered, value in defaults.items():
+        if lowered not in said:
+            yield lowered.title(), value

@@ -1,0 +1,194 @@
+"""The way of one request to a service and of its answer back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from time import monotonic
+from typing import Any
+
+import gevent
+from flask import Response
+from requests import PreparedRequest
+from werkzeug.wsgi import ClosingIterator
+
+from gateway import errors
+from gateway.proxy import fields
+from gateway.proxy.body import Body
+from gateway.proxy.departures import Call, Departures
+from gateway.proxy.upstream import Upstream
+from gateway.scope import Scope
+from gateway.transport import Adapter, Answer, BadAnswer, CallTimeout, ConnectTimedOut, NoAnswer, NotSent
+
+log = logging.getLogger("gateway.proxy")
+
+TURN = 16
+
+# RFC 9110 section 9.2.2.
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+
+class ForwardedResponse(Response):
+    """A service's answer: its headers are final, its body is passed as it comes."""
+
+    default_mimetype = None
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """As werkzeug's; where the server does not take the head, the call to the service ends all the same."""
+        try:
+            return super().__call__(environ, start_response)
+        except BaseException:
+            self.close()
+            raise
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        """The headers as they are (werkzeug would work out a Location and a length: 20 us)."""
+        return self.headers
+
+    def get_app_iter(self, environ: Any) -> Any:
+        """The pieces of the body, unencoded."""
+        return ClosingIterator(self.response, self.close)  # type: ignore[arg-type]
+
+
+class ServiceProxy:
+    """Forwards requests to one service."""
+
+    def __init__(
+        self, upstream: Upstream, adapter: Adapter, departures: Departures, defaults: Mapping[str, str]
+    ) -> None:
+        """`defaults`: answer headers (lower-case name to value) set where the service does not set them."""
+        self._upstream = upstream
+        self._adapter = adapter
+        self._departures = departures
+        self._defaults = {"cache-control": "private, no-cache", **defaults}
+
+    def forward(self, environ: Mapping[str, Any], scope: Scope) -> Response:
+        """The service's answer to the request, whatever it is.
+
+        1. The body is read as far as it is small (`Body`).
+        2. A place among the calls under way is taken; too many, or an open breaker, is ServiceUnavailable.
+        3. The request is sent, once more where that is safe; a fault is BadGateway or GatewayTimeout.
+        4. The answer gets the time-outs of its kind, and where it has a length the first of its body is awaited.
+        5. The answer goes back; its end, or the client's leaving, gives place and connection back.
+        """
+        limits = self._upstream.limits
+        body = Body(environ, limits.body_bytes, limits.body_timeout)  # 1
+        self._upstream.enter()  # 2
+        call = self._departures.watch(environ["gunicorn.socket"])
+        try:
+            answer = self._call(environ, scope, body, call)  # 3
+            self._await_body(answer, call)  # 4
+        except BaseException:
+            self.over(call)
+            raise
+        if answer.is_whole:  # 5
+            pieces: Any = (answer.take(),)
+            answer.close()
+            self.over(call)
+        else:
+            pieces = _Pieces(self, answer, call)
+        response = ForwardedResponse(pieces, answer.status)
+        response.status = f"{answer.status} {answer.reason}"
+        response.headers.extend(fields.to_client(answer.headers, self._defaults))
+        return response
+
+    def _call(self, environ: Mapping[str, Any], scope: Scope, body: Body, call: Call) -> Answer:
+        """Send, and send again once where nothing can happen twice: on another instance where the first could not be
+        reached, on a new connection where the method is idempotent, the body still here and no byte was answered."""
+        upstream = self._upstream
+        request = PreparedRequest()
+        request.method = environ["REQUEST_METHOD"]
+        request.headers = fields.to_service(environ, scope, body)  # type: ignore[assignment]
+        request.body = body.first if body.is_whole else body  # type: ignore[assignment]
+        again = False
+        while True:
+            base_url = upstream.next_base_url()
+            request.url = base_url + scope.target
+            try:
+                answer = self._adapter.call(request, upstream.limits.timeouts, fresh=again, opened=call.attach)
+            except (NotSent, NoAnswer, CallTimeout, BadAnswer) as error:
+                if isinstance(error, NotSent):
+                    upstream.unreachable(base_url)
+                if not again and self._may_repeat(error, request, body) and not call.abandoned and upstream.may_retry():
+                    again = True
+                    continue
+                if not call.abandoned:  # who leaves says nothing of the service
+                    silent = isinstance(error, (NotSent, CallTimeout))
+                    (upstream.breaker.failed if silent else upstream.breaker.succeeded)()
+                raise self.fault(error, call) from error
+            upstream.breaker.succeeded()
+            return answer
+
+    def _may_repeat(self, error: Exception, request: PreparedRequest, body: Body) -> bool:
+        if isinstance(error, NotSent):
+            return self._upstream.has_other_instances
+        return isinstance(error, NoAnswer) and request.method in IDEMPOTENT and body.is_whole
+
+    def _await_body(self, answer: Answer, call: Call) -> None:
+        event_stream = _content_type(answer).startswith("text/event-stream")
+        if self._upstream.limits.total_to_head or event_stream:
+            answer.deadline = None
+        if event_stream:
+            answer.read_timeout = None
+        if answer.length is None:
+            return  # it may be a stream that is silent for long
+        try:
+            answer.await_body()
+        except (CallTimeout, BadAnswer) as error:
+            answer.close()
+            raise self.fault(error, call) from error
+
+    def fault(self, error: Exception, call: Call) -> errors.GatewayError:
+        """What the client is told of a fault, after the log was told more."""
+        if call.abandoned:
+            return errors.ClientLeft()
+        answer = errors.GatewayTimeout() if isinstance(error, (CallTimeout, ConnectTimedOut)) else errors.BadGateway()
+        log.error(
+            "Proxy: %s: %s", self._upstream.name, error,
+            extra={"upstream": self._upstream.name, "kind": type(error).__name__, "statusCode": answer.status},
+        )  # fmt: skip
+        return answer
+
+    def over(self, call: Call) -> None:
+        self._departures.forget(call)
+        self._upstream.leave()
+
+
+class _Pieces:
+    """The body of an answer that is still arriving; closing it ends the call, wherever it is."""
+
+    def __init__(self, proxy: ServiceProxy, answer: Answer, call: Call) -> None:
+        self._proxy = proxy
+        self._answer = answer
+        self._call: Call | None = call
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._answer.length is None and not self._answer.has_arrived:
+            yield b""  # the head goes out now: an event stream may be silent for long
+        try:
+            for number, piece in enumerate(self._answer):
+                self._bound_client()
+                yield piece
+                if number % TURN == TURN - 1:
+                    gevent.sleep(0)  # a quick service and a quick client would leave no turn to others
+        except (CallTimeout, BadAnswer) as error:
+            if self._call is not None:
+                self._proxy.fault(error, self._call)
+            raise
+
+    def _bound_client(self) -> None:
+        """A client that does not read can not stretch the answer's total time-out."""
+        deadline = self._answer.deadline
+        if deadline is not None and self._call is not None:
+            self._call.client.settimeout(max(0.001, deadline - monotonic()))
+
+    def close(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.detach()
+            self._answer.close()
+            self._proxy.over(call)
+
+
+def _content_type(answer: Answer) -> str:
+    return next((value.lower() for name, value in answer.headers if name.lower() == "content-type"), "")

@@ -1,0 +1,80 @@
+"""One service as the gateway sees it: its instances, how many calls are under way, whether it may be called at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+
+from gateway import errors
+from gateway.proxy.breaker import Breaker
+from gateway.transport import Timeouts
+
+RETRIES_IN_HAND = 10.0
+RETRY_SHARE = 0.1
+AVOID_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a call to a service may cost: `timeouts`, calls `in_flight`, and of a request's body `body_bytes` in all and
+    `body_timeout` seconds between two reads. `total_to_head`: the total time-out ends with the answer's head."""
+
+    timeouts: Timeouts
+    in_flight: int
+    body_bytes: int
+    body_timeout: float
+    total_to_head: bool = False
+
+
+class Upstream:
+    """The instances of one service in turn, bounded in calls under way, behind one breaker."""
+
+    def __init__(self, name: str, base_urls: tuple[str, ...], limits: Limits) -> None:
+        """`name` is the service's in metrics and logs; `base_urls` have no last slash."""
+        self.name = name
+        self.base_urls = base_urls
+        self.limits = limits
+        self.breaker = Breaker()
+        self.in_flight = 0
+        self._turn = 0
+        self._avoid_until: dict[int, float] = {}
+        self._retries = RETRIES_IN_HAND
+
+    def enter(self) -> None:
+        """Count a call as under way; `leave` ends it. ServiceUnavailable where too many are, or the breaker is open."""
+        if self.in_flight >= self.limits.in_flight:
+            raise errors.ServiceUnavailable()
+        if not self.breaker.admits():
+            raise errors.ServiceUnavailable(self.breaker.retry_after())
+        self.in_flight += 1
+        self._retries = min(RETRIES_IN_HAND, self._retries + RETRY_SHARE)
+
+    def leave(self) -> None:
+        """A call that entered is over."""
+        self.in_flight -= 1
+
+    @property
+    def has_other_instances(self) -> bool:
+        """Whether a call that failed on one instance can be tried on another."""
+        return len(self.base_urls) > 1
+
+    def next_base_url(self) -> str:
+        """The base URL of the next instance in turn that was not unreachable lately, else of the next one."""
+        count = len(self.base_urls)
+        if count == 1:
+            return self.base_urls[0]
+        now = monotonic()
+        turns = [(self._turn + step) % count for step in range(1, count + 1)]
+        self._turn = next((turn for turn in turns if self._avoid_until.get(turn, 0.0) < now), turns[0])
+        return self.base_urls[self._turn]
+
+    def unreachable(self, base_url: str) -> None:
+        """No connection could be had to this instance: the others are asked first for a while."""
+        self._avoid_until[self.base_urls.index(base_url)] = monotonic() + AVOID_SECONDS
+
+    def may_retry(self) -> bool:
+        """Take one from the retry budget: a tenth of the calls, so that retries never double a service's load."""
+        if self._retries < 1:
+            return False
+        self._retries -= 1
+        return True

@@ -1,0 +1,45 @@
+"""Who a request is made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway import headers
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a verified access token speaks for.
+
+    `token` is the access token as it came, `expires` and `issued` its `exp` and `iat` in seconds since the epoch,
+    `session_id` Keycloak's `sid` and `token_id` its `jti`, where the token carries them.
+    """
+
+    user_id: str
+    email: str | None
+    roles: frozenset[str]
+    token: str = field(repr=False)
+    expires: float
+    issued: float = 0.0
+    session_id: str | None = None
+    token_id: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    # What a service is told of it: made once a token and not once a request.
+    forwarded: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "forwarded", identity_headers(self))
+
+
+def identity_headers(principal: Principal) -> tuple[tuple[str, str], ...]:
+    """The headers by which a service learns who asks: Authorization, X-User-Id, X-User-Email (where known) and
+    X-User-Roles (sorted, comma-separated, no spaces)."""
+    roles = ",".join(headers.identity_value(role) for role in sorted(principal.roles))
+    email = (("X-User-Email", headers.identity_value(principal.email)),) if principal.email else ()
+    return (
+        ("Authorization", f"Bearer {principal.token}"),
+        ("X-User-Id", headers.identity_value(principal.user_id)),
+        *email,
+        ("X-User-Roles", roles),
+    )

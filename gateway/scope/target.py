@@ -1,0 +1,42 @@
+"""The request target: taken apart without changing a byte, refused where it could be read in two ways."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+# Every printable ASCII character but space, "#", "?", "%" and "\"; "%" only before two hex digits.
+_PATH = re.compile(r"/(?:[!\"$&'()*+,\-./0-9:;<=>@A-Z\[\]^_`a-z{|}~]|%[0-9A-Fa-f]{2})*")
+
+# A dot segment in any spelling, with or without path parameters (RFC 3986 section 5.2.4), which one server resolves
+# and the next does not; an encoded slash, backslash or control character.
+_AMBIGUOUS = re.compile(r"/(?:\.|%2e){1,2}(?:;[^/]*)?(?:/|$)|%2f|%5c|%[01][0-9a-f]|%7f", re.IGNORECASE)
+
+
+def split(raw: str) -> tuple[str, str]:
+    """Path and query (with its `?`, or empty) of a request target, byte for byte (RFC 9112 section 3.2).
+
+    An absolute form gives up its scheme and authority: the destination never comes from the request.
+    """
+    if not raw.startswith("/"):
+        scheme, separator, rest = raw.partition("://")
+        if separator and scheme.lower() in ("http", "https"):
+            start = re.search(r"[/?]|$", rest).start()  # type: ignore[union-attr]  # `$` always matches
+            raw = rest[start:] if rest[start : start + 1] == "/" else "/" + rest[start:]
+    path, mark, query = raw.partition("?")
+    return path, mark + query
+
+
+def is_sound(path: str, query: str) -> bool:
+    """Whether gateway and service are sure to read this target alike."""
+    if _PATH.fullmatch(path) is None or path.startswith("//") or "#" in query or _AMBIGUOUS.search(path):
+        return False
+    return "%" not in path or _is_utf8(path)
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

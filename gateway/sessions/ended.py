@@ -1,0 +1,86 @@
+"""Sessions that are over: their tokens verify, and are refused all the same."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from time import time
+from typing import Protocol
+
+from gateway.scope import Principal
+from gateway.tokens import Logout
+
+REMEMBERED_SECONDS = 86_400.0
+"""Longer than any access token lives; a refresh of an ended session fails at Keycloak."""
+
+_FOR_EVER = 1e15
+
+
+class EndedStore(Protocol):
+    """Where the ends are kept."""
+
+    def end(self, session: str, at: float, until: float) -> None: ...
+
+    def ended_at(self, session: str) -> float | None: ...
+
+
+class Ended:
+    """Which sessions are over, by Keycloak's `sid` and by user."""
+
+    def __init__(self, store: EndedStore) -> None:
+        self._store = store
+
+    def includes(self, principal: Principal) -> bool:
+        """Whether the session that this principal's token belongs to is over."""
+        if self._ended_by_id(principal) and self._store.ended_at(f"since:{principal.token_id}") is None:
+            return True
+        at = self._store.ended_at(f"sub:{principal.user_id}")
+        return at is not None and principal.issued <= at
+
+    def _ended_by_id(self, principal: Principal) -> bool:
+        at = self._store.ended_at(_session_of(principal))
+        return at is not None and principal.issued <= at
+
+    def includes_own(self, own_id: str) -> bool:
+        """Whether the session of this id of our own, which its cookies carry, is over."""
+        return self._store.ended_at(f"own:{own_id}") is not None
+
+    def sign_out(self, principal: Principal) -> None:
+        """The session of this token is over here. Keycloak may go on with it for other clients, and sign the same one
+        in again: tokens issued later, by Keycloak's clock, are good."""
+        self._store.end(_session_of(principal), principal.issued, time() + REMEMBERED_SECONDS)
+
+    def sign_in(self, principal: Principal) -> None:
+        """This token is of a sign-in just now: good, though its session ended within the same second."""
+        if self._ended_by_id(principal):
+            self._store.end(f"since:{principal.token_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
+
+    def take_back(self, refresh_token: str) -> None:
+        """This refresh token is no good any more, whoever still has it in an answer."""
+        self._store.end(f"refresh:{_digest(refresh_token)}", _FOR_EVER, time() + REMEMBERED_SECONDS)
+
+    def took_back(self, refresh_token: str | None) -> bool:
+        """Whether it was taken back."""
+        return refresh_token is not None and self._store.ended_at(f"refresh:{_digest(refresh_token)}") is not None
+
+    def sign_out_own(self, own_id: str) -> None:
+        """The session of this id of our own is over for good, whatever refresh is under way for it."""
+        self._store.end(f"own:{own_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
+
+    def told(self, logout: Logout) -> None:
+        """Keycloak says so: the one session, or all of the user's whose tokens were issued up to then."""
+        until = time() + REMEMBERED_SECONDS
+        if logout.session_id is not None:
+            self._store.end(f"sid:{logout.session_id}", _FOR_EVER, until)
+        else:
+            self._store.end(f"sub:{logout.user_id}", logout.issued, until)
+
+
+def _session_of(principal: Principal) -> str:
+    """Keycloak's session; where the token names none the token alone, and without `jti` either all of the user's."""
+    if principal.session_id is not None:
+        return f"sid:{principal.session_id}"
+    return f"sub:{principal.user_id}" if principal.token_id is None else f"jti:{principal.token_id}"
+
+
+def _digest(refresh_token: str) -> str:
+    return sha256(refresh_token.encode()).hexdigest()

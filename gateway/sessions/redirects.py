@@ -1,0 +1,65 @@
+"""Where a browser may be sent, judged as a browser reads it (the WHATWG URL standard, by Ada's parser)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ada_url import URL
+
+from gateway import errors
+
+LENGTH = 1_024
+"""Of a redirect URI or return path: both travel in a cookie, of which a browser may have five."""
+
+
+class Redirects:
+    """The redirect URIs and return paths that a login may name."""
+
+    def __init__(self, redirect_uri: str, allowed: tuple[str, ...], frontends: tuple[str, ...]) -> None:
+        """`redirect_uri` is the default, `allowed` are further exact ones; `frontends` are origins, the first of them
+        the one that a login without a known Origin comes from."""
+        self._default = redirect_uri
+        self._exact = frozenset({redirect_uri, *allowed})
+        self._frontends = frontends
+
+    def redirect_uri(self, asked: str | None) -> str:
+        """Where Keycloak sends the browser: the default, one of the allowed, or on a frontend's origin. BadRequest."""
+        if asked is None or asked in self._exact:
+            return asked or self._default
+        url = _parsed(asked)
+        if url is None or url.protocol not in ("http:", "https:") or url.origin not in self._frontends:
+            raise errors.BadRequest("redirectUri is not allowed")
+        if "#" in asked or url.username or url.password:
+            raise errors.BadRequest("redirectUri is not allowed")
+        return _bounded(str(url.href))
+
+    def return_to(self, asked: str | None, frontend: str) -> str:
+        """A path on the frontend, as a browser would resolve it there. BadRequest for what would leave its origin."""
+        if asked is None:
+            return "/"
+        url = _parsed(asked, frontend + "/")
+        plain = asked.startswith("/") and not asked.startswith(("//", "/\\")) and asked.isprintable()
+        if url is None or not plain or url.origin != frontend or url.pathname.startswith("//"):
+            raise errors.BadRequest("returnTo is not a path of the frontend")
+        return _bounded(f"{url.pathname}{url.search}{url.hash}")
+
+    def frontend(self, environ: Mapping[str, Any]) -> str:
+        """The frontend that a request comes from, by its Origin; else the first."""
+        origin = environ.get("HTTP_ORIGIN")
+        return origin if origin in self._frontends else self._frontends[0]
+
+
+def _bounded(text: str) -> str:
+    if len(text) > LENGTH:  # only now: percent-encoding may have made it longer
+        raise errors.BadRequest(f"longer than {LENGTH} characters")
+    return text
+
+
+def _parsed(text: str, base: str | None = None) -> Any:
+    if len(text) > LENGTH:
+        return None
+    try:
+        return URL(text, base) if base else URL(text)
+    except (ValueError, UnicodeError):
+        return None

@@ -1,0 +1,110 @@
+"""A session in its two cookies: the access token in one, refresh and ID token in the other, bound by one id."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from flask import Response
+
+from gateway import errors
+from gateway.cache import Cache
+from gateway.headers import ACCESS_COOKIE, SESSION_COOKIE
+from gateway.oidc import TokenAnswer
+from gateway.sessions.cookies import Cookies
+from gateway.sessions.sealing import Seal
+
+log = logging.getLogger("gateway.sessions")
+
+OPENED_BYTES = 8 << 20
+
+CHARACTERS = 28_000
+"""Of a session's cookies together: all cookies have to fit in one header field of 32 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a browser's session holds. `id` is the gateway's own, of one sign-in; `user_id` is who signed in."""
+
+    id: str
+    user_id: str
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    id_token: str | None = field(repr=False)
+
+    @classmethod
+    def of(cls, user_id: str, tokens: TokenAnswer) -> Session:
+        """A new session."""
+        return cls(token_urlsafe(16), user_id, tokens.access_token, tokens.refresh_token, tokens.id_token)
+
+    def renewed(self, tokens: TokenAnswer) -> Session:
+        """The same session with what a refresh brought; what it did not bring again stays."""
+        return replace(
+            self,
+            access_token=tokens.access_token,
+            refresh_token=tokens.refresh_token or self.refresh_token,
+            id_token=tokens.id_token or self.id_token,
+        )
+
+
+class Sessions:
+    """Reads sessions from the cookies that were sent, and writes them into answers."""
+
+    def __init__(self, cookies: Cookies, secrets: tuple[str, ...]) -> None:
+        self._cookies = cookies
+        self._access_seal = Seal(secrets, "access cookie")
+        self._session_seal = Seal(secrets, "session cookie")
+        # Opening costs 40 us, and the same cookie comes with each request. Bounded; keyed by digest.
+        self._opened: Cache[tuple[str, str]] = Cache(OPENED_BYTES)
+
+    def access(self, sent: Mapping[str, str]) -> tuple[str, str] | None:
+        """Session id and access token of the cookie that goes with every request; None where it is no good."""
+        value = self._cookies.read(sent, ACCESS_COOKIE)
+        if value is None:
+            return None
+        digest = sha256(value.encode("utf-8", "replace")).digest()
+        known = self._opened.get(digest)
+        if known is not None:
+            return known
+        content = self._access_seal.open(value)
+        if content is None:
+            return None
+        known = content["id"], content["access"]
+        self._opened.put(digest, known, len(known[1]))
+        return known
+
+    def find(self, sent: Mapping[str, str]) -> Session | None:
+        """The whole session, as the cookies under `/auth` have it; None where a part is missing or of another."""
+        access = self.access(sent)
+        content = self._session_seal.open(self._cookies.read(sent, SESSION_COOKIE))
+        if access is None or content is None or content["id"] != access[0]:
+            return None
+        return Session(access[0], content["user"], access[1], content["refresh"], content["identity"])
+
+    def save(self, response: Response, sent: Mapping[str, str], session: Session, life: int) -> None:
+        """Set the session's cookies for `life` seconds: as long as its refresh token lives, so that a lapsed access
+        token arrives and is told so. BadGateway where the tokens are too long for cookies."""
+        access = {"id": session.id, "access": session.access_token}
+        rest = {
+            "id": session.id,
+            "user": session.user_id,
+            "refresh": session.refresh_token,
+            "identity": session.id_token,
+        }
+        sealed, sealed_rest = self._access_seal.seal(access), self._session_seal.seal(rest)
+        if len(sealed) + len(sealed_rest) > CHARACTERS:
+            log.error(
+                "Auth: the tokens of a session are too long for its cookies (%d characters): leave roles out of them"
+                " (Clients > the client > Client scopes > its dedicated scope > Scope)", len(sealed) + len(sealed_rest),
+            )  # fmt: skip
+            raise errors.BadGateway()
+        self._cookies.write(response, sent, ACCESS_COOKIE, sealed, life)
+        self._cookies.write(response, sent, SESSION_COOKIE, sealed_rest, life)
+
+    def clear(self, response: Response, sent: Mapping[str, str]) -> None:
+        """Remove the session's cookies."""
+        for cookie in (ACCESS_COOKIE, SESSION_COOKIE):
+            self._cookies.remove(response, sent, cookie)

@@ -1,0 +1,84 @@
+"""The ended sessions as a worker knows them: asked on every request, so it is a look into a dict."""
+
+from __future__ import annotations
+
+import struct
+from time import time
+
+from gateway.store.machine import MOST_ENDED, Machine
+from gateway.store.sealing import Sealer
+
+_TIMES = struct.Struct("<dd")
+
+
+def sealed_end(sealer: Sealer, session: str, at: float, until: float) -> tuple[bytes, bytes]:
+    """Name and sealed value of a session's end."""
+    name = sealer.name("ended", session)
+    return name, sealer.seal(name, _TIMES.pack(at, until) + session.encode())
+
+
+def opened_end(sealer: Sealer, name: bytes, value: bytes) -> tuple[str, float, float] | None:
+    """(session, at, until), None where the value is not one of ours."""
+    text = sealer.open(name, value)
+    if text is None:
+        return None
+    at, until = _TIMES.unpack_from(text)
+    return text[_TIMES.size :].decode(), at, until
+
+
+class Ended:
+    """At most `MOST_ENDED` sessions, the one that ended first goes first. Read again from the machine's file when, and
+    only when, its number in shared memory is another (measured: see `at`)."""
+
+    def __init__(self, machine: Machine, sealer: Sealer) -> None:
+        self._machine = machine
+        self._sealer = sealer
+        self._sessions: dict[str, tuple[float, float]] = {}
+        self._seen = 0
+        self._last = 0
+
+    def at(self, session: str) -> float | None:
+        """When it ended (seconds since the epoch), None where it did not or that is forgotten. 0.1 us, no system
+        call."""
+        if self._machine.ended_count[0] != self._seen:
+            self.catch_up()
+        found = self._sessions.get(session)
+        if found is None:
+            return None
+        return found[0] if found[1] > time() else None
+
+    def knows(self, session: str, at: float, until: float) -> bool:
+        """Whether as late an end of the session is known."""
+        if self._machine.ended_count[0] != self._seen:
+            self.catch_up()
+        known = self._sessions.get(session)
+        return known is not None and known >= (at, until) and known[1] > time()
+
+    def catch_up(self) -> None:
+        """Read what has ended since the last time."""
+        seen = self._machine.ended_count[0]
+        for number, name, value in self._machine.ended_after(self._last):
+            opened = opened_end(self._sealer, name, value)
+            if opened is not None:
+                self.remember(*opened)
+            self._last = max(self._last, number)
+        self._seen = seen
+
+    def remember(self, session: str, at: float, until: float) -> None:
+        """The session ended at `at`, and is remembered until `until`; the latest end wins."""
+        known = self._sessions.pop(session, (at, until))
+        self._sessions[session] = max(known, (at, until)) if known[1] > time() else (at, until)
+        while len(self._sessions) > MOST_ENDED:
+            del self._sessions[next(iter(self._sessions))]
+
+    def forget_lapsed(self) -> None:
+        now = time()
+        for session in [session for session, (_, until) in self._sessions.items() if until <= now]:
+            del self._sessions[session]
+
+    def write_again(self) -> None:
+        """The machine's file is a new one: it gets what is known here."""
+        self._last = 0
+        for session, (at, until) in list(self._sessions.items()):
+            self._machine.end(*sealed_end(self._sealer, session, at, until), at, until, shared=True)
+        self.catch_up()

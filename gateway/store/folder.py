@@ -1,0 +1,35 @@
+"""The folder of this machine that only this user reads."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+class StoreFault(Exception):
+    """The store can not keep anything on this machine; the message says what to do."""
+
+
+def private_folder(deployment: str, parent: Path | None) -> Path:
+    """`api-gateway-<uid>-<deployment>` in `parent` (default: the system's temporary directory), made where it is not.
+
+    StoreFault where that is not a real directory of this user's that no one else may enter: somebody may have put it
+    there before us.
+    """
+    parent = parent or Path(tempfile.gettempdir())
+    folder = parent / f"api-gateway-{os.geteuid()}-{deployment}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StoreFault(f"{folder}: {error.strerror}; make its parent writable, or set TMPDIR") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise StoreFault(f"{folder} is no directory (a link is not followed): remove it, or set TMPDIR")
+    if found.st_uid != os.geteuid():
+        raise StoreFault(f"{folder} belongs to user {found.st_uid}: remove it, or set TMPDIR")
+    if found.st_mode & 0o077:
+        raise StoreFault(f"{folder} has mode {found.st_mode & 0o777:o}, not 700: remove it, or set TMPDIR")
+    return folder

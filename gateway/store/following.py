@@ -1,0 +1,79 @@
+"""Sessions that end on other machines are made known on this one, and this one's on the others."""
+
+from __future__ import annotations
+
+from time import monotonic, time
+
+import gevent
+
+from gateway.store.ended import Ended, opened_end
+from gateway.store.machine import Machine, log
+from gateway.store.sealing import Sealer
+from gateway.store.shared import Shared
+
+BACK_OFF_SECONDS = 2.0
+LISTEN_SECONDS = 0.05
+READ_SECONDS = 3.0
+_FIRST = b"0"
+
+
+class Following:
+    """Reads Redis's list of ends from its beginning whenever Redis is back, then what is new: when told, and every
+    READ_SECONDS in any case. Every worker does; the first one writes the machine's file, the others find it there."""
+
+    def __init__(self, shared: Shared, machine: Machine, ended: Ended, sealer: Sealer) -> None:
+        self._shared = shared
+        self._machine = machine
+        self._ended = ended
+        self._sealer = sealer
+        self._last = _FIRST
+
+    def begin(self) -> None:
+        """Look for Redis once, and read what has ended before this worker's first request."""
+        if self._shared.look():
+            self._read()
+
+    def follow(self) -> None:
+        """For ever: follow while Redis is up, look for it every BACK_OFF_SECONDS while it is not."""
+        while True:
+            try:
+                if self._shared.up:
+                    self._follow_while_up()
+            except Exception:
+                log.exception("following Redis failed")
+            gevent.sleep(BACK_OFF_SECONDS)
+            if not self._shared.up and self._shared.look():
+                self._last = _FIRST
+
+    def _follow_while_up(self) -> None:
+        with self._shared.news() as any_news:
+            read = monotonic() - READ_SECONDS
+            while self._shared.up:
+                if any_news() or monotonic() - read >= READ_SECONDS:
+                    self._tell()
+                    self._read()
+                    read = monotonic()
+                # Looking costs 20 us and works whether or not sockets are gevent's; a wait in redis-py does not.
+                gevent.sleep(LISTEN_SECONDS)
+
+    def _tell(self) -> None:
+        """What ended here while Redis was down."""
+        while alone := self._machine.ended_alone():
+            for number, name, value, until in alone:
+                if not self._shared.end(name, value, until - time()):
+                    return
+                self._machine.mark_shared(number)
+
+    def _read(self) -> None:
+        while page := self._shared.ended_after(self._last):
+            for ident, name, value in page:
+                self._last = ident
+                opened = opened_end(self._sealer, name, value)
+                if opened is not None:
+                    self._note(name, value, *opened)
+            gevent.sleep(0)
+
+    def _note(self, name: bytes, value: bytes, session: str, at: float, until: float) -> None:
+        if until > time() and not self._ended.knows(session, at, until):
+            self._machine.end(name, value, at, until, shared=True)
+            self._ended.remember(session, at, until)

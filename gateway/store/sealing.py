@@ -1,0 +1,42 @@
+"""What leaves the process: names that tell nothing, values that only the same secret opens."""
+
+from __future__ import annotations
+
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_NONCE = 12
+
+
+class Sealer:
+    """AES-256-GCM for values, HMAC-SHA-256 for names; both keys, and `deployment`, come from the secret by HKDF.
+
+    `deployment` (16 hex digits) tells one secret and name from another where files and keys are called after it.
+    """
+
+    def __init__(self, secret: bytes, name: str) -> None:
+        derived = HKDF(SHA256(), length=72, salt=None, info=b"api-gateway store 1\0" + name.encode()).derive(secret)
+        self._cipher = AESGCM(derived[:32])
+        self._naming = derived[32:64]
+        self.deployment = derived[64:].hex()
+
+    def name(self, kind: str, key: str) -> bytes:
+        """What a key of this kind is called outside."""
+        return hmac.digest(self._naming, f"{kind}\0{key}".encode(), "sha256")
+
+    def seal(self, name: bytes, value: bytes) -> bytes:
+        """The value, for this name alone."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, value, name)
+
+    def open(self, name: bytes, sealed: bytes) -> bytes | None:
+        """The value; None where it was sealed for another name, by another secret, or changed since."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], name)
+        except (InvalidTag, ValueError):
+            return None

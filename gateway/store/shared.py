@@ -1,0 +1,164 @@
+"""Redis, for what several machines know together. It never raises and never takes long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import gevent
+from redis import BlockingConnectionPool, Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.client import PubSub
+from redis.retry import Retry
+
+log = logging.getLogger("gateway.store")
+
+Answer = TypeVar("Answer")
+
+SOCKET_SECONDS = 0.25  # per connect and per read
+CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
+CONNECTIONS = 50
+MOST_ENDED = 100_000
+PAGE = 500
+
+_REMOVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_END = """
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'name', ARGV[2], 'value', ARGV[3])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return redis.call('PUBLISH', KEYS[1], '')
+"""
+
+
+class _TooSlow(Exception):
+    """A call took longer than CALL_SECONDS."""
+
+
+class Shared:
+    """Names and sealed values in Redis. After a fault `up` is False and nothing is asked until `look` finds it well;
+    every method then answers None or nothing, at once."""
+
+    def __init__(self, url: str, deployment: str) -> None:
+        """Connects to nothing. ValueError where `url` is no Redis URL."""
+        self._pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=SOCKET_SECONDS,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._client = Redis(connection_pool=self._pool)
+        self._prefix = f"api-gateway:{deployment}:"
+        self._ended = self._prefix + "ended"
+        self._told_down = False
+        self.up = False
+
+    def close(self) -> None:
+        self.up = False
+        self._pool.disconnect()
+
+    def look(self) -> bool:
+        """Find out whether it can be written to; a change is one line in the log."""
+
+        def write() -> bool:
+            return bool(self._client.set(self._prefix + "look", b"", px=1000))
+
+        self.up = bool(self._try(write))  # only now: meanwhile nobody else should wait for it
+        if self.up and self._told_down:
+            self._told_down = False
+            log.info("Redis (REDIS_URL, %s): back", self._place)
+        return self.up
+
+    def add(self, name: bytes, value: bytes, life: float) -> bool | None:
+        """Whether it was not there; None where Redis did not say."""
+        return self._ask(lambda: bool(self._client.set(self._key(name), value, nx=True, px=_milliseconds(life))))
+
+    def put(self, name: bytes, value: bytes, life: float) -> None:
+        self._ask(lambda: self._client.set(self._key(name), value, px=_milliseconds(life)))
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value; None also where Redis did not say."""
+        return self._ask(lambda: cast("bytes | None", self._client.get(self._key(name))))
+
+    def remove(self, name: bytes, value: bytes) -> None:
+        """Remove it where this is its value."""
+        self._ask(lambda: self._client.eval(_REMOVE, 1, self._key(name), value))
+
+    def end(self, name: bytes, value: bytes, life: float) -> bool:
+        """Tell all machines that a session ended; whether Redis took it."""
+        told = self._ask(
+            lambda: self._client.eval(_END, 1, self._ended, MOST_ENDED, name, value, _milliseconds(life)) is not None
+        )
+        return bool(told)
+
+    def ended_after(self, last: bytes) -> list[tuple[bytes, bytes, bytes]]:
+        """(id, name, value) of the next ends after the one with the id `last`; b"0" for the first ones."""
+
+        def read() -> list[tuple[bytes, bytes, bytes]]:
+            rows = cast("list[Any]", self._client.xrange(self._ended, min=_next(last), count=PAGE))
+            return [(ident, fields[b"name"], fields[b"value"]) for ident, fields in rows]
+
+        return self._ask(read) or []
+
+    @contextmanager
+    def news(self) -> Iterator[Callable[[], bool]]:
+        """A function that says at once whether some session ended since it was last asked."""
+        subscription: PubSub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+
+        def any_news() -> bool:
+            heard = False
+            while self._ask(lambda: subscription.get_message(timeout=0)):
+                heard = True
+            return heard
+
+        try:
+            self._ask(lambda: subscription.subscribe(self._ended))
+            yield any_news
+        finally:
+            subscription.close()
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer | None:
+        return self._try(call) if self.up else None
+
+    def _try(self, call: Callable[[], Answer]) -> Answer | None:
+        try:
+            with gevent.Timeout(CALL_SECONDS, _TooSlow):
+                return call()
+        except (RedisError, OSError, _TooSlow) as error:
+            self._fault(error)
+            return None
+
+    def _fault(self, error: Exception) -> None:
+        self.up = False
+        self._pool.disconnect(inuse_connections=False)
+        if not self._told_down:
+            self._told_down = True
+            # The error's own text may hold what was sent, the password too.
+            log.warning(
+                "Redis (REDIS_URL, %s): %s; used states, leases and ended sessions are this machine's alone until it"
+                " is back",
+                self._place,
+                type(error).__name__,
+            )
+
+    @property
+    def _place(self) -> str:
+        """Where Redis is, without who may enter."""
+        known = self._pool.connection_kwargs
+        place = known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
+        return f"{place}/{known.get('db') or 0}"
+
+    def _key(self, name: bytes) -> str:
+        return self._prefix + name.hex()
+
+
+def _milliseconds(life: float) -> int:
+    return max(1, int(life * 1000))
+
+
+def _next(ident: bytes) -> bytes:
+    """The id after this one (`XRANGE` takes what it is given as included)."""
+    time, _, number = ident.partition(b"-")
+    return time + b"-" + str(int(number) + 1).encode() if number else b"-"

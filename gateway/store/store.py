@@ -1,0 +1,138 @@
+"""`Store`: what the workers, and with Redis the machines, must know together, for as long as it matters."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import gevent
+
+from gateway.store.ended import Ended, sealed_end
+from gateway.store.folder import StoreFault
+from gateway.store.following import Following
+from gateway.store.machine import Machine, log
+from gateway.store.sealing import Sealer
+from gateway.store.shared import Shared
+
+SWEEP_SECONDS = 5.0
+
+
+class Store:
+    """Leases and values with a life, for all workers of this machine, and with Redis for all machines.
+
+    Everything is written to the machine's file, and to Redis while that is up. So a switch in the middle, either way,
+    loses nothing on one machine: what was added stays added, a lease stays held. Between machines, while Redis is
+    away, two may add the same key or hold the same lease, once each, and learn of ended sessions when it is back.
+    Names are hashed and values sealed with keys of the secret; what another secret sealed is as absent.
+    """
+
+    def __init__(self, secret: bytes, name: str, redis_url: str | None = None, directory: Path | None = None) -> None:
+        """`secret`: 32 bytes or more; `name` tells deployments with one secret apart; `directory`: where the machine's
+        folder is made (default: the system's temporary directory). Touches nothing before `start`."""
+        self._sealer = Sealer(secret, name)
+        deployment = self._sealer.deployment
+        self._machine = Machine(deployment, directory)
+        self._ended = Ended(self._machine, self._sealer)
+        self._shared = Shared(redis_url, deployment) if redis_url else None
+        self._following = Following(self._shared, self._machine, self._ended, self._sealer) if self._shared else None
+        self._greenlets: list[gevent.Greenlet[[], None]] = []
+
+    def start(self) -> None:
+        """Open the file, look for Redis (at most half a second), follow what others end.
+
+        StoreFault where the file's folder can not be trusted.
+        """
+        self._machine.open()
+        self._ended.catch_up()
+        self._greenlets.append(gevent.spawn(self._keep_sweeping))
+        if self._following is not None:
+            self._following.begin()
+            self._greenlets.append(gevent.spawn(self._following.follow))
+
+    def close(self, deadline: float) -> None:
+        gevent.killall(self._greenlets, timeout=max(0.0, deadline - time.monotonic()))
+        self._greenlets.clear()
+        if self._shared is not None:
+            self._shared.close()
+        self._machine.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether Redis answers; True where none is used."""
+        return self._shared is None or self._shared.up
+
+    def add(self, key: str, life: float) -> bool:
+        """Note the key for `life` seconds; True for exactly one of all who add it meanwhile.
+
+        A machine that was refused by another one's key notes it, too, for the life it was about to give it.
+        """
+        return self._take(self._sealer.name("add", key), b"", life)
+
+    def put(self, key: str, value: bytes, life: float) -> None:
+        """Keep a value for `life` seconds, whatever was there."""
+        name = self._sealer.name("put", key)
+        sealed = self._sealer.seal(name, value)
+        self._machine.put(name, sealed, life)
+        if self._shared is not None:
+            self._shared.put(name, sealed, life)
+
+    def get(self, key: str) -> bytes | None:
+        """The value that was put: Redis's, else the machine's."""
+        name = self._sealer.name("put", key)
+        sealed = self._shared.get(name) if self._shared is not None else None
+        opened = self._sealer.open(name, sealed) if sealed is not None else None
+        if opened is not None:
+            return opened
+        sealed = self._machine.get(name)
+        return self._sealer.open(name, sealed) if sealed is not None else None
+
+    def lease(self, key: str, life: float) -> str | None:
+        """A token for the one holder, None while someone else is that. It ends by itself after `life` seconds."""
+        name = self._sealer.name("lease", key)
+        token = secrets.token_hex(16)
+        if self._take(name, token.encode(), life):
+            return token
+        self._machine.remove(name, token.encode())  # free here, held on another machine
+        return None
+
+    def release(self, key: str, token: str) -> None:
+        """End a lease before its time; does nothing where the token is no longer its holder's."""
+        name = self._sealer.name("lease", key)
+        if self._shared is not None:
+            self._shared.remove(name, token.encode())
+        self._machine.remove(name, token.encode())
+
+    def end(self, session: str, at: float, until: float) -> None:
+        """Remember until `until` that this session ended `at` (both seconds since the epoch), here and everywhere."""
+        name, value = sealed_end(self._sealer, session, at, until)
+        self._ended.remember(session, at, until)  # also while the file fails
+        number = self._machine.end(name, value, at, until, shared=self._shared is None)
+        if self._shared is not None and self._shared.end(name, value, until - time.time()) and number is not None:
+            self._machine.mark_shared(number)
+
+    def ended_at(self, session: str) -> float | None:
+        """When the session ended (seconds since the epoch), None where it did not. For each request: 0.2 us."""
+        return self._ended.at(session)
+
+    def _take(self, name: bytes, value: bytes, life: float) -> bool:
+        """Add it here, then in Redis, which has the last word: of one machine's processes only one ever asks it."""
+        if not self._machine.add(name, value, life):
+            return False
+        return self._shared is None or self._shared.add(name, value, life) is not False
+
+    def _keep_sweeping(self) -> None:
+        while True:
+            gevent.sleep(SWEEP_SECONDS)
+            try:
+                self._sweep()
+            except (StoreFault, OSError) as error:
+                log.error("the store's file is gone and can not be made again: %s", error)
+
+    def _sweep(self) -> None:
+        if self._machine.look_after_files():
+            self._ended.write_again()
+        self._ended.catch_up()  # a process that died between its row and the number told nobody
+        self._ended.forget_lapsed()
+        while self._machine.sweep():
+            gevent.sleep(0.05)

@@ -1,0 +1,128 @@
+"""Access tokens (RFC 8725, RFC 9068): verified here, remembered until they lapse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from time import time
+from typing import Any
+
+from gateway import errors
+from gateway.cache import Cache
+from gateway.keys import KeySet
+from gateway.scope import Principal
+from gateway.tokens.claims import audience, require_times, shown, text
+from gateway.tokens.invalid import InvalidToken, Lapsed
+from gateway.tokens.signatures import Signatures
+
+CACHED_BYTES = 16 << 20
+"""Of tokens that are remembered; about 10,000 of the usual length."""
+
+_KINDS = frozenset({"jwt", "at+jwt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an access token has to be: of `issuer`, for `audience`, of one of `clients` (empty: any). Roles are those
+    of the realm and of `client_id`. `leeway` is the clock skew allowed, in seconds."""
+
+    issuer: str
+    audience: str
+    leeway: float
+    clients: tuple[str, ...]
+    client_id: str
+
+
+class Verifier:
+    """Verifies access tokens, each once: what it found is kept until the token's `exp`, or until the keys change."""
+
+    def __init__(self, rules: Rules, signatures: Signatures, now: Callable[[], float] = time) -> None:
+        self._rules = rules
+        self._signatures = signatures
+        self._now = now
+        self._known: Cache[tuple[Principal, KeySet]] = Cache(CACHED_BYTES)
+
+    def verify(self, token: str) -> Principal:
+        """Who `token` speaks for. Raises InvalidToken, Lapsed, ServiceUnavailable where no keys were ever read."""
+        digest = sha256(token.encode("latin-1", "replace")).digest()
+        known = self._known.get(digest)
+        if known is not None and known[1] is self._signatures.keys:
+            if self._now() >= known[0].expires + self._rules.leeway:
+                self._known.drop(digest)
+                raise Lapsed
+            return known[0]
+        kind, claims = self._signatures.claims(token, _KINDS)
+        if kind == "at+jwt":
+            claims.setdefault("typ", "Bearer")
+        principal = principal_of(claims, token, self._rules, self._now())
+        self._known.put(digest, (principal, self._signatures.keys), len(token))
+        return principal
+
+    def subject(self, token: str) -> Principal | None:
+        """Who `token` speaks for, or spoke for before it lapsed; None where it is no good or there are no keys."""
+        try:
+            _, claims = self._signatures.claims(token, _KINDS)
+            return principal_of(claims, token, self._rules, min(self._now(), float(claims.get("exp") or 0) - 1))
+        except (InvalidToken, errors.ServiceUnavailable, TypeError, ValueError, OverflowError):
+            return None
+
+
+def principal_of(claims: Mapping[str, Any], token: str, rules: Rules, now: float) -> Principal:
+    """Who the verified claims speak for, by `rules`, at `now` (seconds since the epoch). Raises InvalidToken."""
+    _require_access_token(claims)
+    if claims.get("iss") != rules.issuer:
+        raise InvalidToken("issuer", f"expected iss {rules.issuer!r}, the token has {shown(claims.get('iss'))}")
+    _require_audience(claims, rules)
+    expires = require_times(claims, rules.leeway, now)
+    subject = text(claims.get("sub"))
+    if subject is None:
+        raise InvalidToken(
+            "subject",
+            "the token has no sub: add the client scope `basic` to the client in Keycloak (Clients > the client >"
+            " Client scopes), or turn lightweight access tokens off (Advanced)",
+        )
+    return Principal(
+        user_id=subject,
+        email=text(claims.get("email")),
+        roles=_roles(claims, rules.client_id),
+        token=token,
+        expires=expires,
+        issued=float(claims.get("iat") or 0),
+        session_id=text(claims.get("sid")),
+        token_id=text(claims.get("jti")),
+        first_name=text(claims.get("given_name")),
+        last_name=text(claims.get("family_name")),
+    )
+
+
+def _require_access_token(claims: Mapping[str, Any]) -> None:
+    kind = claims.get("typ")
+    if kind is None and claims.keys() & {"nonce", "at_hash", "c_hash"}:
+        raise InvalidToken("type", "this is an ID token")
+    if kind not in (None, "Bearer") or "events" in claims:
+        raise InvalidToken("type", f"expected an access token, this is {shown(kind)}")
+    if "cnf" in claims:
+        raise InvalidToken("bound", "the token is bound to a key (cnf), whose proof the gateway does not take")
+
+
+def _require_audience(claims: Mapping[str, Any], rules: Rules) -> None:
+    if rules.audience not in audience(claims):
+        raise InvalidToken(
+            "audience",
+            f"expected aud {rules.audience!r} (JWT_AUDIENCE), the token has {shown(claims.get('aud'))}: add an Audience"
+            f" mapper for {rules.audience!r} to the client in Keycloak (Clients > the client > Client scopes >"
+            " its dedicated scope > Add mapper > Audience)",
+        )
+    client = claims.get("azp")
+    if rules.clients and client not in rules.clients:
+        raise InvalidToken("client", f"expected azp in JWT_ALLOWED_CLIENTS {rules.clients}, it is {shown(client)}")
+
+
+def _roles(claims: Mapping[str, Any], client_id: str) -> frozenset[str]:
+    """Keycloak's realm roles and those of our client: an admin of another client is none here."""
+    resources = claims.get("resource_access")
+    holders = [claims.get("realm_access"), resources.get(client_id) if isinstance(resources, dict) else None]
+    lists = [holder.get("roles") for holder in holders if isinstance(holder, dict)]
+    named = (text(role) for roles in lists if isinstance(roles, list) for role in roles)
+    return frozenset(role for role in named if role is not None)

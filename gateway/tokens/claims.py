@@ -1,0 +1,55 @@
+"""Single claims, read without trust in their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.tokens.invalid import InvalidToken, Lapsed
+
+# Beyond it are NaN, the infinities and integers that no float holds.
+_LAST_TIME = 1e15
+
+
+def text(value: Any) -> str | None:
+    """A text claim, None where it is absent or of another kind. A lone surrogate is no text: InvalidToken."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidToken("malformed") from None
+    return value
+
+
+def shown(value: Any) -> str:
+    """A claim as the log may show it."""
+    return repr(value)[:200]
+
+
+def time(claims: Mapping[str, Any], name: str) -> float:
+    """A NumericDate (RFC 7519 section 2) in seconds. InvalidToken where it is missing or none."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LAST_TIME:
+        raise InvalidToken("times", f"{name} is missing or no number")
+    return float(value)
+
+
+def require_times(claims: Mapping[str, Any], leeway: float, now: float) -> float:
+    """`exp`, after it, `nbf` and `iat` were found to fit `now` (RFC 7519 section 4.1). Raises InvalidToken, Lapsed."""
+    expires = time(claims, "exp")
+    for name in ("nbf", "iat"):
+        if claims.get(name) is not None and time(claims, name) > now + leeway:
+            raise InvalidToken("times", f"{name} is in the future: compare the clocks of Keycloak and the gateway")
+    if now >= expires + leeway:
+        raise Lapsed
+    return expires
+
+
+def audience(claims: Mapping[str, Any]) -> list[str]:
+    """The members of `aud`, a string or a list of strings. InvalidToken where it is neither."""
+    value = claims.get("aud")
+    members: list[Any] = value if isinstance(value, list) else [value]
+    if not all(isinstance(member, str) for member in members):
+        raise InvalidToken("audience", f"aud is no string or list of strings: {shown(value)}")
+    return members

@@ -1,0 +1,21 @@
+"""A token that is no good."""
+
+from __future__ import annotations
+
+from gateway import errors
+
+
+class InvalidToken(errors.Unauthorized):
+    """`reason` is a word for metrics, `explanation` a sentence for the log. Neither reaches the client."""
+
+    def __init__(self, reason: str, explanation: str = "", message: str | None = None) -> None:
+        super().__init__("invalid_token", message)
+        self.reason = reason
+        self.explanation = explanation
+
+
+class Lapsed(InvalidToken):
+    """A token that was good, and is over."""
+
+    def __init__(self) -> None:
+        super().__init__("expired", message="Token expired")

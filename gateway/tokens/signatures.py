@@ -1,0 +1,100 @@
+"""Signatures: the claims of a compact JWS (RFC 7515) that one of the trusted keys has signed."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode
+from typing import Any, Protocol
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, OctKey
+
+from gateway.headers import TOKEN_BYTES
+from gateway.keys import KeySet
+from gateway.tokens.invalid import InvalidToken
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class KeySource(Protocol):
+    """Who has the issuer's keys."""
+
+    @property
+    def keys(self) -> KeySet: ...
+
+    def keys_for(self, kid: str | None, *, at_once: bool = False) -> KeySet: ...
+
+
+class Signatures:
+    """Verifies with the keys of one issuer, or a shared secret, by the algorithms of the settings alone."""
+
+    def __init__(self, algorithms: tuple[str, ...], source: KeySource, secret: bytes | None = None) -> None:
+        """`secret` verifies HS256, where `algorithms` names it, and nothing else."""
+        self._algorithms = algorithms
+        self._source = source
+        self._secret = OctKey.import_key(secret) if secret is not None else None
+
+    @property
+    def keys(self) -> KeySet:
+        """The public keys as last read; another object once they changed."""
+        return self._source.keys
+
+    def claims(self, token: str, kinds: frozenset[str], *, fetched: bool = False) -> tuple[str, dict[str, Any]]:
+        """The header's `typ` (lower case, without `application/`; empty where absent) and the claims of a token whose
+        signature is good and whose `typ` is absent or one of `kinds`. `fetched`: we have it from Keycloak itself, so
+        that an unknown key is a new one.
+
+        Raises InvalidToken whatever the bytes are, ServiceUnavailable where no keys were ever read, or no new ones
+        can be.
+        """
+        if len(token) > TOKEN_BYTES or _COMPACT.fullmatch(token) is None:
+            raise InvalidToken("malformed")
+        header = _parse(_decode(token.partition(".")[0]))
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in self._algorithms:
+            raise InvalidToken("algorithm")
+        if "crit" in header or header.get("b64", True) is not True or not isinstance(kid, (str, type(None))):
+            raise InvalidToken("header")
+        kind = header.get("typ")
+        if not isinstance(kind, (str, type(None))):
+            raise InvalidToken("type")
+        kind = (kind or "").lower().removeprefix("application/")
+        if "typ" in header and kind not in kinds:
+            raise InvalidToken("type")
+        if algorithm == "HS256":
+            key: Key | None = self._secret
+        else:
+            key = self._source.keys_for(kid, at_once=fetched).find(kid, algorithm)
+        if key is None:
+            raise InvalidToken("key")
+        registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+        registry.max_header_length = TOKEN_BYTES
+        try:
+            payload = jws.deserialize_compact(token, key, algorithms=[algorithm], registry=registry).payload
+        except (JoseError, ValueError, TypeError, RecursionError):
+            raise InvalidToken("signature") from None
+        return kind, _parse(payload)
+
+    def algorithm(self, token: str) -> str:
+        """The algorithm that a verified token names."""
+        return str(_parse(_decode(token.partition(".")[0]))["alg"])
+
+
+def _decode(part: str) -> bytes:
+    try:
+        return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        raise InvalidToken("malformed") from None
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    """A JSON object. Numbers of absurd length, nesting without end and bytes that are no UTF-8 are malformed."""
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidToken("malformed") from None
+    if not isinstance(parsed, dict):
+        raise InvalidToken("malformed")
+    return parsed

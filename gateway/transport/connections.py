@@ -1,0 +1,110 @@
+"""Connections to one origin: made, kept while they are good, given out again."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+
+import gevent
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from gateway.transport.faults import ConnectTimedOut, NotSent
+
+RETIRE_SECONDS = 60.0
+"""A kept connection is not used again after this, so that a changed DNS answer is followed."""
+
+KEPT = 100
+"""Idle connections kept per origin."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """One open connection; `born` is a monotonic time."""
+
+    sock: socket.socket
+    born: float = field(default_factory=monotonic)
+
+    def close(self) -> None:
+        """Close; what is still to come on it is lost."""
+        self.sock.close()
+
+    def abort(self) -> None:
+        """End it under the greenlet that waits on it, which then reads the end of the stream."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has neither closed it nor said anything: both make it useless for another call."""
+        if monotonic() - self.born > RETIRE_SECONDS:
+            return False
+        try:
+            self.sock.settimeout(0.0)
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock.read(1)
+            else:
+                self.sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
+
+
+class Origin:
+    """The connections to one scheme, host and port."""
+
+    def __init__(self, scheme: str, host: str, port: int, tls: ssl.SSLContext) -> None:
+        self._address = (scheme, host, port)
+        self._tls = tls
+        self._idle: list[Connection] = []
+
+    def connection(self, timeout: float, *, fresh: bool = False) -> Connection:
+        """A kept connection that is still good, else (or if `fresh`) a new one.
+
+        `timeout`, in seconds, bounds name resolution, connect and TLS handshake together. Raises NotSent.
+        """
+        while self._idle and not fresh:
+            connection = self._idle.pop()
+            if connection.is_quiet():
+                return connection
+            connection.close()
+        return Connection(self._connect(timeout))
+
+    def keep(self, connection: Connection) -> None:
+        """Take back a connection whose answer was read to its end."""
+        if len(self._idle) < KEPT and monotonic() - connection.born < RETIRE_SECONDS:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close every kept connection."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self, timeout: float) -> socket.socket:
+        scheme, host, port = self._address
+        made: HTTPConnection
+        if scheme == "https":
+            made = HTTPSConnection(host, port, timeout=timeout, ssl_context=self._tls)
+        else:
+            made = HTTPConnection(host, port, timeout=timeout)
+        too_slow = gevent.Timeout(timeout)
+        try:
+            with too_slow:
+                made.connect()
+        except gevent.Timeout as fired:
+            made.close()
+            if fired is not too_slow:
+                raise
+            raise ConnectTimedOut("no connection in time") from None
+        except (OSError, HTTPError) as error:
+            made.close()
+            timed_out = isinstance(error, TimeoutError) or "timed out" in str(error)
+            raise (ConnectTimedOut if timed_out else NotSent)(type(error).__name__) from error
+        sock: socket.socket = made.sock
+        return sock

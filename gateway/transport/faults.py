@@ -1,0 +1,30 @@
+"""What can go wrong with a call, as requests' own exceptions, by how far it got: may it be made again?"""
+
+from __future__ import annotations
+
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
+
+
+class NotSent(RequestsConnectionError):
+    """No connection could be had: nothing of the request has left."""
+
+
+class ConnectTimedOut(NotSent, ConnectTimeout):
+    """No connection could be had in time: nothing of the request has left."""
+
+
+class NoAnswer(RequestsConnectionError):
+    """The connection ended before the first byte of an answer."""
+
+
+class CallTimeout(ReadTimeout):
+    """The peer was too slow: between two bytes, or in all."""
+
+
+class BadAnswer(RequestException):
+    """What came is no HTTP/1.1 answer, or one that can be read in two ways."""
+
+
+class Cut(BadAnswer):
+    """The answer's body ended before its end."""

@@ -1,0 +1,248 @@
+"""The gunicorn worker: what gunicorn leaves open about slow, silent, broken and leaving clients, and about the end.
+
+gunicorn's parser, response and signals are used as they are. This class adds a deadline for the request's head, idle
+connections that close at once when the worker stops, refusals of the parser in our one error shape, connections that
+are aborted (and not ended) where an answer was cut short, and an answer's head and first piece in one send.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import gevent
+import orjson
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn import util
+from gunicorn.http import errors as parsing
+from gunicorn.http import wsgi
+from gunicorn.sock import ssl_context
+from gunicorn.workers.ggevent import GeventWorker
+
+from gateway import errors
+from gateway.scope.request import new_trace_id
+from gateway.worker.request import Parser, Reader
+from gateway.worker.response import DRAIN_BYTES, CoalescedResponse
+
+HEAD_SECONDS = 15.0
+"""For a whole request head, from its first byte (of a connection's first request: from connecting)."""
+
+SEND_SECONDS = 60.0
+"""For a client to take one piece of an answer."""
+
+RESERVED = 100
+"""Of a worker's connections: with fewer left, each new request closes the one that waits longest."""
+
+CLOSE_SECONDS = 3.0
+"""For the engines to flush and end."""
+
+_RESET = struct.pack("ii", 1, 0)
+
+# What the parser refuses, by the first class that fits; everything else it raises is a 400.
+_REFUSALS: tuple[tuple[type[Exception], int], ...] = (
+    (parsing.LimitRequestLine, 414),
+    (parsing.LimitRequestHeaders, 431),
+    (parsing.UnsupportedTransferCoding, 501),
+    (parsing.InvalidRequestMethod, 501),
+    (parsing.ExpectationFailed, 417),
+    (TimeoutError, 408),
+)
+
+
+class GatewayWorker(GeventWorker):
+    """A gevent worker that serves one app whose `extensions["gateway"]` has `start`, `drain` and `close`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.alive: bool
+        # Connections between two requests, or before the first, since when, and whether they were answered before.
+        self._waiting: dict[socket.socket, tuple[float, bool]] = {}
+
+    def init_process(self) -> None:
+        self._stopping = Event()
+        self._connections = Pool(self.worker_connections)
+        self._keepalive = self.cfg.keepalive  # gunicorn looks a setting up anew each time
+        super().init_process()
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Serve until told to stop, then take no more connections, finish what is under way, end the engines."""
+        engines = self.wsgi.extensions["gateway"]
+        engines.start()
+        servers = [self._server(sock) for sock in self.sockets]
+        while self.alive:
+            self.notify()
+            self._stopping.wait(1.0)
+        engines.drain()
+        for server in servers:
+            self._empty_queue(server)
+            server.close()
+        due = monotonic() + self.cfg.graceful_timeout - CLOSE_SECONDS - 1.0  # then the arbiter kills
+        while monotonic() < due and len(self._connections):
+            self._close_waiting()
+            self.notify()
+            gevent.sleep(0.05)
+        self._connections.kill(timeout=1)
+        engines.close(monotonic() + CLOSE_SECONDS)
+
+    def _server(self, sock: socket.socket) -> StreamServer:
+        tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        sock.setblocking(True)
+        server = StreamServer(sock, handle=partial(self.handle, sock.getsockname()), spawn=self._connections, **tls)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    @staticmethod
+    def _empty_queue(server: StreamServer) -> None:
+        """Take what has connected already: closing the listener would reset it."""
+        server.stop_accepting()
+        while (accepted := server.do_read()) is not None:
+            server.do_handle(*accepted)
+
+    def _close_longest_waiting(self) -> None:
+        """Make room: nobody can keep others out by holding connections open."""
+        for client in self._waiting:  # in the order in which they began to wait
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            return
+
+    def _close_waiting(self) -> None:
+        """Close connections that wait for a request; one that never had one gets a second to send it."""
+        now = monotonic()
+        for client, (since, answered) in list(self._waiting.items()):
+            if answered or now - since > 1.0:
+                with suppress(OSError):
+                    client.shutdown(socket.SHUT_RD)
+
+    def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
+        """One connection, from accept to close; `listener` is the address that it came to."""
+        try:
+            if self._converse(listener, client, addr):
+                util.close_graceful(client, timeout=2.0, max_drain=1 << 30)
+        except (OSError, gevent.GreenletExit):
+            pass  # the client is gone, or gave no sign for too long
+        except Exception:
+            self.log.exception("a connection ended by an error")
+        finally:
+            self._waiting.pop(client, None)
+            util.close(client)
+
+    def _converse(self, listener: Any, client: socket.socket, addr: Any) -> bool:
+        """Serve the requests of a connection; whether there may be something of the client's still to read."""
+        parser = Parser(self.cfg, client, addr)
+        reader = parser.unreader = Reader(client, self.cfg.limit_request_fields)
+        answered = False
+        while True:
+            since = monotonic()
+            if self._connections.free_count() < RESERVED:
+                self._close_longest_waiting()
+            data = reader.take_buffered() or self._await_request(client, since, answered=answered)
+            if not data:
+                return False
+            try:
+                reader.expect_head((monotonic() if answered else since) + HEAD_SECONDS, data)
+                request = next(parser)
+            except StopIteration:
+                return True
+            except (parsing.ParseException, TimeoutError) as refusal:
+                self._refuse(client, addr, refusal)
+                return True
+            reader.expect_body()
+            if not self._answer(request, listener, client, addr):
+                return True
+            unread = getattr(request.body.reader, "length", 1)
+            if unread and not parser.finish_body(deadline=monotonic() + 1.0, max_bytes=DRAIN_BYTES):
+                return True
+            answered = True
+
+    def _await_request(self, client: socket.socket, since: float, *, answered: bool) -> bytes:
+        """The first bytes of a request; none where the client closed, or sent nothing in time."""
+        client.settimeout(self._keepalive if answered else HEAD_SECONDS)
+        self._waiting[client] = since, answered
+        try:
+            return client.recv(8192)
+        except OSError:
+            return b""
+        finally:
+            del self._waiting[client]
+
+    def _answer(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
+        """Let the app answer; whether the connection can serve another request."""
+        response, environ = wsgi.create(
+            request, client, addr, listener, self.cfg, response_class=CoalescedResponse, response_args=(self,)
+        )
+        if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
+            environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+            self._stopping.set()
+        try:
+            pieces = self.wsgi(environ, response.start_response)
+            try:
+                client.settimeout(SEND_SECONDS)
+                for piece in pieces:
+                    response.write(piece)
+                response.close()
+            finally:
+                pieces.close()
+        except (OSError, gevent.GreenletExit):
+            self._give_up(client, response)  # the client is gone, or the service, which the proxy has told
+            return False
+        except Exception:
+            self.log.exception("an answer ended by an error")
+            self._give_up(client, response)
+            return False
+        return not response.should_close()
+
+    def _give_up(self, client: socket.socket, response: CoalescedResponse) -> None:
+        """End a connection whose answer can not be finished so that nobody takes what came for the whole."""
+        if not response.headers_sent:
+            self._write_error(client, 500)
+            return
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        client.close()
+
+    def _refuse(self, client: socket.socket, addr: Any, refusal: Exception) -> None:
+        """Answer what the parser did not take. Nothing of the request is logged: it may hold a code or a token."""
+        status = next((status for kind, status in _REFUSALS if isinstance(refusal, kind)), 400)
+        trace_id = self._write_error(client, status)
+        address = addr[0] if isinstance(addr, tuple) else ""
+        self.wsgi.extensions["gateway"].lines.write(
+            "info",
+            f"HTTP: refused {status}",
+            statusCode=status,
+            ip=address,
+            reason=type(refusal).__name__,
+            traceId=trace_id,
+        )
+
+    def _write_error(self, client: socket.socket, status: int) -> str:
+        trace_id = new_trace_id()
+        body = orjson.dumps(errors.body(status, errors.message(status), "", trace_id))
+        lines: Mapping[str, object] = {
+            "Server": wsgi.SERVER,
+            "Date": util.http_date(),
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "Content-Length": len(body),
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        }
+        head = f"HTTP/1.1 {status} {errors.reason(status)}\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+        client.settimeout(2.0)
+        client.sendall(head.encode() + b"\r\n" + body)
+        return trace_id

@@ -1,0 +1,76 @@
+"""gunicorn's configuration: `gunicorn -c gunicorn.conf.py wsgi:app`.
+
+This file runs in the master, before gevent patches anything: it imports nothing that pulls in ssl or requests.
+What it needs of the settings it asks `python -m gateway.check` for, in a process of its own, which also says everything
+that is wrong with them before a port is bound.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+
+def _checked():
+    """What the check says: (the settings gunicorn needs or None, the problems)."""
+    done = subprocess.run([sys.executable, "-m", "gateway.check"], capture_output=True, text=True)
+    if done.returncode:
+        return None, done.stderr.strip() or "the check of the configuration failed"
+    return json.loads(done.stdout), done.stderr.strip()
+
+
+def _cpus():
+    """CPUs this process may use: the affinity, or less where a cgroup quota says so."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        return min(count, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no cgroup, or its quota is "max"
+        return count
+
+
+_settings, _problems = _checked()
+if _settings is None:
+    print(_problems, file=sys.stderr)
+    sys.exit(1)
+
+bind = _settings["bind"]
+workers = _settings["workers"] or _cpus()
+loglevel = {"warn": "warning"}.get(_settings["level"], _settings["level"])
+
+worker_class = "gateway.worker.GatewayWorker"
+worker_connections = 2000
+preload_app = False  # built in each worker, after the patch and the fork
+logger_class = "gateway.logs.GunicornLogger"
+proc_name = "api-gateway"
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # the heartbeat must not wait for a disk
+
+keepalive = 75  # longer than nginx keeps a connection to us (60 s)
+graceful_timeout = 30
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 32768  # all cookies are one field
+
+# Which peers speak for a client is TRUSTED_PROXIES' to say, nobody else's.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers = {}
+header_map = "drop"
+permit_unconventional_http_method = True  # answered 501 by the app, in our shape
+
+
+def when_ready(server):
+    """A reload with a configuration that can not be used would end the master: it is checked first, and left out."""
+    reload = signal.getsignal(signal.SIGHUP)
+
+    def guarded(signum, frame):
+        settings, problems = _checked()
+        if settings is None:
+            server.log.error("reload refused, the workers serve on as they are. %s", problems)
+        else:
+            reload(signum, frame)
+
+    signal.signal(signal.SIGHUP, guarded)

@@ -1,0 +1,125 @@
+"""The suite's own rules, and the fixtures: one issuer and three services for all, a gateway per module."""
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.gateway import ROOMY, Gateway, StartGateway, processes
+from harness.issuer import Issuer
+from harness.service import Service
+from harness.waiting import until
+
+HARNESS_THREADS = ("harness", "service")
+LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3}|")
+
+
+def refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: a test that would reach beyond this machine fails where it tries."""
+    if event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host is not None and not LOOPBACK.fullmatch(host):
+        raise AssertionError(f"a test reached for {host}: only the loopback is allowed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sys.addaudithook(refuse_the_world)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the last fixture: what a test, a fixture or the harness left running makes the run fail."""
+    leaked = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in leaked:
+        thread.join(2)
+    left = [f"thread {thread.name!r}" for thread in leaked if thread.is_alive()]
+    left += [f"process {pid}" for pid, parent, state in processes() if parent == os.getpid() and state != "Z"]
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nleft behind by the tests: {', '.join(left)}", file=sys.stderr)
+
+
+def own_threads() -> set[threading.Thread]:
+    """Threads that are not the harness's, whose servers live as long as their fixtures."""
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(HARNESS_THREADS)}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = own_threads()
+    yield
+    until(lambda: own_threads() <= before, 2, f"the test's threads to end: {own_threads() - before}")
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """Keycloak for all tests; one that breaks it, or changes its keys, makes an Issuer of its own."""
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Mapping[str, Service]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Service()) for name in ("users", "interviews", "media")}
+
+
+@pytest.fixture(autouse=True)
+def fresh_services(request: pytest.FixtureRequest) -> None:
+    """No test sees what an earlier one sent, or the answers it ordered."""
+    if "services" in request.fixturenames:
+        for service in request.getfixturevalue("services").values():
+            service.clear()
+
+
+@pytest.fixture
+def users(services: Mapping[str, Service]) -> Service:
+    return services["users"]
+
+
+@pytest.fixture
+def interviews(services: Mapping[str, Service]) -> Service:
+    return services["interviews"]
+
+
+@pytest.fixture
+def media(services: Mapping[str, Service]) -> Service:
+    return services["media"]
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """One worker, default settings but for the rate limits; all it logged must turn out to be JSON."""
+    urls = {name: service.url for name, service in services.items()}
+    with Gateway(ROOMY, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+    running.lines()
+
+
+@pytest.fixture
+def start_gateway(
+    issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartGateway]:
+    """Gateways with settings of the test's own; the shared issuer and services unless others are given."""
+    peers: dict[str, Any] = {"issuer": issuer, "services": services}
+    with ExitStack() as stack:
+
+        def start(env: Mapping[str, str | None] | None = None, *, cwd: Path | None = None, **options: Any) -> Gateway:
+            options = {**peers, **options}
+            options["services"] = {
+                name: getattr(service, "url", service) for name, service in (options["services"] or {}).items()
+            }
+            return stack.enter_context(Gateway(env, cwd=cwd or tmp_path_factory.mktemp("gateway"), **options))
+
+        yield start

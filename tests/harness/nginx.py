@@ -1,0 +1,144 @@
+"""Debian's nginx before gateways, with the configuration that the project ships."""
+
+import os
+import ssl
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness import http
+from harness.certificate import self_signed
+from harness.gateway import ROOT
+from harness.waiting import until
+
+SHIPPED = ROOT / "deploy" / "nginx"
+AS_ROOT = "user root;"
+"""The tests' folder is entered by its owner alone."""
+
+AROUND = """
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/gateway.conf;
+}}
+"""
+
+
+class Nginx:
+    """`api.example.com` is here https://localhost:<port>, `app.example.com` is https://127.0.0.1:<port>."""
+
+    def __init__(self, folder: Path, port: int, gateways: tuple[int, int]) -> None:
+        self.port = port
+        self._folder = folder
+        certificate, key = self_signed(folder)
+        self.tls = ssl.create_default_context(cafile=str(certificate))
+        (folder / "www").mkdir()
+        (folder / "www" / "index.html").write_text("the frontend")
+        (folder / "snippets").mkdir()
+        (folder / "snippets" / "gateway-proxy.conf").write_text((SHIPPED / "snippets/gateway-proxy.conf").read_text())
+        (folder / "gateway.conf").write_text(
+            replaced(
+                (SHIPPED / "gateway.conf").read_text(),
+                {
+                    "10.0.0.11:3001": f"127.0.0.1:{gateways[0]}",
+                    "10.0.0.12:3001": f"127.0.0.1:{gateways[1]}",
+                    "listen 443 ": f"listen 127.0.0.1:{port} ",
+                    "server_name api.example.com;": "server_name localhost;",
+                    "server_name app.example.com;": "server_name 127.0.0.1;",
+                    "/etc/ssl/certs/api.example.com.pem": str(certificate),
+                    "/etc/ssl/certs/app.example.com.pem": str(certificate),
+                    "/etc/ssl/private/api.example.com.key": str(key),
+                    "/etc/ssl/private/app.example.com.key": str(key),
+                    "/var/www/app": str(folder / "www"),
+                },
+            )
+        )
+        (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=AS_ROOT if os.geteuid() == 0 else ""))
+
+    def __enter__(self) -> Self:
+        command = ["nginx", "-p", str(self._folder), "-c", str(self._folder / "nginx.conf"), "-e", "stderr"]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        try:
+            until(self._answers, 5, "nginx to answer")
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Killed, its master would leave the worker behind."""
+        self._process.terminate()
+        self._process.wait(10)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, "nginx ended"
+        try:
+            return Public(self, "127.0.0.1").get("/").status == 200
+        except OSError:
+            return False
+
+    @property
+    def errors(self) -> str:
+        return (self._folder / "error.log").read_text()
+
+
+class Public:
+    """The gateways as a browser finds them: `get` is as `Gateway.get`, over TLS, paths under `root`."""
+
+    def __init__(self, nginx: Nginx, host: str, root: str = "") -> None:
+        self.nginx = nginx
+        self.host = f"{host}:{nginx.port}"
+        self.root = root
+        self.url = f"https://{self.host}{root}"
+
+    def connect(self, timeout: float = 10) -> http.Connection:
+        connection = http.Connection(self.nginx.port, timeout=timeout)
+        try:
+            name = self.host.partition(":")[0]
+            connection.socket = self.nginx.tls.wrap_socket(connection.socket, server_hostname=name)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def get(
+        self,
+        path: str,
+        token: str | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        *,
+        method: str = "GET",
+        body: bytes | Iterable[bytes] | None = None,
+        timeout: float = 10,
+    ) -> http.Answer:
+        pairs: list[Any] = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        if token is not None:
+            pairs.append(("Authorization", f"Bearer {token}"))
+        with self.connect(timeout) as connection:
+            connection.request(method, self.root + path, [("Host", self.host), *pairs], body)
+            return connection.receive(method=method)
+
+
+def replaced(text: str, places: Mapping[str, str]) -> str:
+    """Every one of the places is there, and is replaced."""
+    for place, value in places.items():
+        assert place in text, f"the shipped configuration no longer has {place!r}"
+        text = text.replace(place, value)
+    return text

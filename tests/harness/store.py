@@ -1,0 +1,114 @@
+"""A process with a `Store` of its own, patched by gevent as a worker is, told what to do line by line."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = b"a secret of the tests, 32 bytes and more"
+
+
+class StoreProcess:
+    """`ask("add", "key", 5.0)` is `Store.add("key", 5.0)` over there; started with it, closed when the `with` ends.
+
+    `took` is how long the last call took over there, in seconds.
+    """
+
+    def __init__(self, directory: Path, redis_url: str | None = None, secret: bytes = SECRET) -> None:
+        self.took = 0.0
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "harness.store", repr((secret, redis_url, str(directory)))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        )
+        assert self._answer() == "started"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.stdin.close()
+        try:
+            code = self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        finally:
+            self._process.stdout.close()
+        assert code in (0, -9) or error is not None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def send(self, method: str, *values: Any) -> None:
+        """Have it done without waiting for the answer: `receive` it later."""
+        self._process.stdin.write(repr((method, values)).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def receive(self) -> Any:
+        return self._answer()
+
+    def ask(self, method: str, *values: Any) -> Any:
+        self.send(method, *values)
+        return self._answer()
+
+    def _answer(self) -> Any:
+        line = self._process.stdout.readline()
+        assert line, "the process with the store has ended"
+        answer, self.took = ast.literal_eval(line.decode())
+        return answer
+
+
+def serve() -> None:
+    """What runs over there. Besides the store's own: `lines` (level and text of all it logged), `many` (the answers of
+    one call made by so many greenlets at once), `race` (which of so many numbered keys it could add)."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    import logging
+
+    import gevent
+    from gevent.fileobject import FileObjectThread
+
+    from gateway.store import Store
+
+    lines: list[tuple[str, str]] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append((record.levelname, record.getMessage()))  # type: ignore[method-assign]
+    logging.getLogger("gateway.store").addHandler(handler)
+    logging.getLogger("gateway.store").setLevel(logging.DEBUG)
+    logging.getLogger("gateway.store").propagate = False
+
+    secret, redis_url, directory = ast.literal_eval(sys.argv[1])
+    store = Store(secret, "tests", redis_url, Path(directory))
+    store.start()
+    print(repr(("started", 0.0)), flush=True)
+
+    def many(count: int, method: str, *values: Any) -> list[Any]:
+        calls = [gevent.spawn(getattr(store, method), *values) for _ in range(count)]
+        gevent.joinall(calls, raise_error=True)
+        return [call.value for call in calls]
+
+    def race(count: int) -> list[int]:
+        return [number for number in range(count) if store.add(f"race-{number}", 60)]
+
+    own = {"lines": lambda: lines, "many": many, "race": race, "healthy": lambda: store.healthy}
+    for line in FileObjectThread(sys.stdin, close=False):
+        method, values = ast.literal_eval(line)
+        began = time.monotonic()
+        answer = own.get(method) or getattr(store, method)
+        print(repr((answer(*values), time.monotonic() - began)), flush=True)
+    store.close(time.monotonic() + 2)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,59 @@
+"""Every setting as the code has it, as the table of docs/settings.md; run, it writes that table."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gateway.config import ProblemsFound, load
+from gateway.config.settings import NAMES, SECRETS, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "settings.md"
+HEAD = "| setting | default | expected | what for |\n|---|---|---|---|\n"
+_TABLE = re.compile(re.escape(HEAD) + r"(?:\|.*\|\n)*")
+_UNREADABLE = "?"
+
+
+@cache
+def expected() -> dict[str, str]:
+    """name → what the gateway says it expected, of all whose kind refuses a question mark."""
+    try:
+        load(dict.fromkeys(NAMES, _UNREADABLE), ROOT / "tests")
+    except ProblemsFound as found:
+        return {
+            problem.name: problem.advice.removeprefix("expected ")
+            for problem in found.problems
+            if problem.name not in SECRETS or problem.advice.startswith("expected ")
+        }
+    raise AssertionError("a question mark is no good configuration")
+
+
+def shown(default: Any) -> str:
+    """A default as it would stand in the environment."""
+    if default is None or default == ():
+        return "unset"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def row(name: str) -> str:
+    (field,) = (field for field in Settings.model_fields.values() if field.alias == name)
+    setting = f"`{name}`" + (f" or `{name}_FILE`" if name in SECRETS else "")
+    default = "**required**" if field.is_required() else shown(field.default)
+    kind = expected().get(name) or ("a secret" if name in SECRETS else "a text")
+    return f"| {setting} | {default} | {kind} | {field.description} |\n"
+
+
+def table() -> str:
+    return HEAD + "".join(map(row, NAMES))
+
+
+def written() -> str:
+    """The document with its table as the code has it."""
+    return _TABLE.sub(lambda _: table(), DOCUMENT.read_text())
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(written())

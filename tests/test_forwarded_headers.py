@@ -1,0 +1,100 @@
+"""Headers a client makes up never arrive; a forwarded chain is believed from trusted proxies only."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from harness.gateway import ROOMY, Gateway
+from harness.issuer import Issuer
+from harness.service import Service
+
+FORGED = "forged-marker"
+
+
+@pytest.fixture
+def token(issuer: Issuer) -> str:
+    return issuer.mint()
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(
+    issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway that trusts the loopback and a network as proxies."""
+    env = {**ROOMY, "TRUSTED_PROXIES": "127.0.0.1, 198.51.100.0/24"}
+    urls = {name: service.url for name, service in services.items()}
+    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("proxied")) as running:
+        yield running
+
+
+FORGEABLE = [
+    "X-User-Id", "X-User-Email", "X-User-Roles", "X-User-Name", "X-User-Anything", "x-user-id",
+    "X-USER-ROLES", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Server", "X-Forwarded-User", "Forwarded", "X-Real-IP", "X-Real-Ip", "X-Request-Id",
+    "X_User_Id",
+    "X_User-Id", "X-User_Id", "X_User_Roles", "X_Forwarded_For", "X_Forwarded_Proto", "X_Real_IP",
+    "X_Request_Id",
+]  # fmt: skip
+
+
+@pytest.mark.conformance("P4")
+@pytest.mark.parametrize("name", FORGEABLE)
+def test_a_made_up_value_never_arrives(gateway: Gateway, users: Service, token: str, name: str) -> None:
+    for headers in ([(name, FORGED)], [(name, FORGED), (name, FORGED)]):
+        assert gateway.get("/users/me", token, headers).status in (200, 400)
+    assert not [received for received in users.requests if FORGED.encode() in received.raw]
+    for received in users.requests:
+        assert received.header("X-User-Id") == "user-1"
+
+
+@pytest.mark.conformance("P4")
+def test_an_email_that_is_unknown_is_left_out(gateway: Gateway, issuer: Issuer, users: Service) -> None:
+    token = issuer.mint(drop=["email"])
+    assert gateway.get("/users/me", token, {"X-User-Email": "boss@example.test"}).status == 200
+    assert "x-user-email" not in users.last.names
+
+
+CHAINS = {
+    "nobody": ([], "127.0.0.1"),
+    "one": (["203.0.113.9"], "203.0.113.9, 127.0.0.1"),
+    "the right one": (["6.6.6.6, 203.0.113.9"], "203.0.113.9, 127.0.0.1"),
+    "through two proxies": (["6.6.6.6, 203.0.113.9, 198.51.100.7"], "203.0.113.9, 198.51.100.7, 127.0.0.1"),
+    "two lines": (["6.6.6.6, 203.0.113.9", "198.51.100.7"], "203.0.113.9, 198.51.100.7, 127.0.0.1"),
+    "IPv6": (["2001:db8::1"], "2001:db8::1, 127.0.0.1"),
+}
+
+
+@pytest.mark.conformance("P4")
+@pytest.mark.parametrize(("lines", "expected"), CHAINS.values(), ids=CHAINS)
+def test_a_trusted_proxys_chain_is_read_from_the_right(
+    behind_proxy: Gateway, users: Service, token: str, lines: list[str], expected: str
+) -> None:
+    assert behind_proxy.get("/users/me", token, [("X-Forwarded-For", line) for line in lines]).status == 200
+    assert users.last.header("X-Forwarded-For") == expected
+
+
+@pytest.mark.conformance("P4")
+@pytest.mark.parametrize("line", ["unknown", "", ",", "203.0.113.9, garbage", "a" * 300, "1.2.3.4.5", "[::1]:80"])
+def test_a_chain_of_garbage_is_no_address(behind_proxy: Gateway, users: Service, token: str, line: str) -> None:
+    assert behind_proxy.get("/users/me", token, {"X-Forwarded-For": line}).status == 200
+    chain = (users.last.header("X-Forwarded-For") or "").split(", ")
+    assert all(re.fullmatch(r"[0-9a-f.:]+", address) for address in chain)
+    assert "203.0.113.9" not in chain
+
+
+@pytest.mark.conformance("P4")
+def test_a_trusted_proxy_tells_scheme_host_and_request_id(behind_proxy: Gateway, users: Service, token: str) -> None:
+    told = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example.org", "X-Request-Id": "req-42"}
+    answer = behind_proxy.get("/users/me", token, {"X-Forwarded-For": "203.0.113.9", **told})
+    assert {name: users.last.header(name) for name in told} == told
+    assert answer.header("X-Request-Id") == "req-42"
+
+
+@pytest.mark.conformance("P4")
+def test_identity_is_not_believed_from_a_trusted_proxy_either(
+    behind_proxy: Gateway, users: Service, token: str
+) -> None:
+    made_up = {"X-User-Id": FORGED, "X-User-Roles": FORGED, "X-User-Email": FORGED, "X-User-Extra": FORGED}
+    assert behind_proxy.get("/users/me", token, made_up).status == 200
+    assert FORGED.encode() not in users.last.raw

@@ -1,0 +1,84 @@
+"""Keycloak's token endpoint and its odd answers, as requests-mock gives them: what each is to the gateway."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import requests
+from requests_mock import Mocker
+
+from gateway import errors
+from gateway.oidc import Grants, SessionOver
+from gateway.oidc.keycloak import CALL, Endpoints
+from gateway.transport import Adapter, CallTimeout, NoAnswer, NotSent, tls_context
+
+TOKEN = "https://keycloak.test/token"
+REVOKE = "https://keycloak.test/revoke"
+GOOD = {"access_token": "a", "refresh_token": "r", "token_type": "bearer", "expires_in": 60, "refresh_expires_in": 1800}
+
+
+@dataclass(frozen=True)
+class Realm:
+    endpoints: Endpoints
+
+
+@pytest.fixture
+def grants() -> Grants:
+    endpoints = Endpoints(
+        jwks="", authorization="https://keycloak.test/auth", token=TOKEN, revocation=REVOKE, end_session=None,
+        names_itself=True,
+    )  # fmt: skip
+    return Grants(Realm(endpoints), Adapter(tls_context(None), CALL), "client", "secret", "openid")  # type: ignore[arg-type]
+
+
+def test_a_good_answer(grants: Grants, requests_mock: Mocker) -> None:
+    requests_mock.post(TOKEN, json=GOOD)
+    answer = grants.refresh("old")
+    assert (answer.access_token, answer.refresh_token, answer.id_token) == ("a", "r", None)
+    assert (answer.expires_in, answer.refresh_expires_in) == (60, 1800)
+    sent = requests_mock.last_request
+    assert sent is not None
+    assert sent.headers["Authorization"] == requests.auth._basic_auth_str("client", "secret")
+    assert "grant_type=refresh_token" in sent.text and "refresh_token=old" in sent.text
+    assert "secret" not in sent.text
+
+
+@pytest.mark.conformance("O7")
+@pytest.mark.parametrize(
+    ("reply", "raised"),
+    [
+        ({"json": {"error": "invalid_grant"}, "status_code": 400}, SessionOver),
+        ({"json": {"error": "unauthorized_client"}, "status_code": 401}, errors.BadGateway),
+        ({"json": {"error": "invalid_client"}, "status_code": 400}, errors.BadGateway),
+        ({"json": {"error": ["invalid_grant"]}, "status_code": 400}, errors.BadGateway),
+        ({"json": {**GOOD, "token_type": "mac"}}, errors.BadGateway),
+        ({"json": {**GOOD, "access_token": ""}}, errors.BadGateway),
+        ({"json": {**GOOD, "refresh_token": "\ud800"}}, errors.BadGateway),
+        ({"json": []}, errors.BadGateway),
+        ({"text": "<html>"}, errors.BadGateway),
+        ({"text": "", "status_code": 503}, errors.BadGateway),
+        ({"exc": NotSent("refused")}, errors.ServiceUnavailable),
+        ({"exc": CallTimeout("slow")}, errors.GatewayTimeout),
+        ({"exc": NoAnswer("reset")}, errors.BadGateway),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_an_odd_answer(
+    grants: Grants, requests_mock: Mocker, reply: dict[str, object], raised: type[Exception]
+) -> None:
+    requests_mock.post(TOKEN, **reply)  # type: ignore[arg-type]
+    for ask in asks(grants):
+        with pytest.raises(raised):
+            ask()
+
+
+def asks(grants: Grants) -> tuple[Callable[[], object], ...]:
+    return (lambda: grants.refresh("old"), lambda: grants.exchange("code", "https://gateway.test/auth/callback", "v"))
+
+
+@pytest.mark.parametrize("status", [302, 400, 500])
+def test_a_revocation_that_failed_is_said(grants: Grants, requests_mock: Mocker, status: int) -> None:
+    requests_mock.post(REVOKE, status_code=status, headers={"Location": "https://evil.test/"})
+    with pytest.raises(errors.BadGateway):
+        grants.revoke("token")
+    assert len(requests_mock.request_history) == 1

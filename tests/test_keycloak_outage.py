@@ -1,0 +1,170 @@
+"""A gateway whose Keycloak is not there when it starts, or is not what it should be."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from harness.errors import check_error, check_refused
+from harness.gateway import NOBODY, ROOMY, Gateway, StartGateway
+from harness.issuer import REALM, Issuer, Reply, as_json
+from harness.service import Service
+from harness.signin import Browser, Realm
+from harness.waiting import until
+
+HTML = (200, {"Content-Type": "text/html"}, b"<html><body>Under maintenance</body></html>")
+
+
+def check_closed(gateway: Gateway, token: str) -> None:
+    """Up, not ready, and it says 503 to what it can not judge: a token may well be good."""
+    assert gateway.get("/health/live").status == 200
+    check_error(gateway.get("/users/me", token), 503, "Service unavailable", "/users/me")
+    assert gateway.get("/health/ready").status == 503
+    assert gateway.get("/health").json()["services"]["keycloak"] == "unhealthy"
+
+
+def check_open(gateway: Gateway, token: str) -> None:
+    until(lambda: gateway.get("/health/ready").status == 200, 20, "the gateway to get its keys")
+    assert gateway.get("/users/me", token).status == 200
+
+
+@pytest.mark.conformance("F1")
+def test_down_at_start(start_gateway: StartGateway, users: Service) -> None:
+    realm = Issuer()
+    gateway = start_gateway(ROOMY, issuer=realm)
+    check_closed(gateway, realm.mint())
+    assert not users.requests
+    with realm:
+        check_open(gateway, realm.mint())
+        check_refused(gateway.get("/users/me", "bad"))
+    assert gateway.get("/users/me", realm.mint()).status == 200, "the keys it has go on"
+
+
+@pytest.mark.conformance("F1")
+def test_hanging_at_start(start_gateway: StartGateway) -> None:
+    with Issuer() as realm:
+        realm.hang()
+        gateway = start_gateway(ROOMY, issuer=realm)
+        check_closed(gateway, realm.mint())
+        realm.start()
+        check_open(gateway, realm.mint())
+
+
+def discovery_of(realm: Issuer, **changes: Any) -> Reply:
+    document = {**realm.discovery(), **changes}
+    return as_json({name: value for name, value in document.items() if value is not None})
+
+
+GARBAGE = {
+    "html": ("discovery", lambda realm: HTML),
+    "500": ("discovery", lambda realm: (500, {}, b"boom")),
+    "no jwks_uri": ("discovery", lambda realm: discovery_of(realm, jwks_uri=None)),
+    "the issuer of another realm": (
+        "discovery",
+        lambda realm: discovery_of(realm, issuer=realm.issuer + "2"),
+    ),
+    "the issuer with a slash": ("discovery", lambda realm: discovery_of(realm, issuer=realm.issuer + "/")),
+    "no keys": ("jwks", lambda realm: as_json({"keys": []})),
+}
+
+
+@pytest.mark.conformance("F1", "J3")
+@pytest.mark.parametrize("case", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_at_start(start_gateway: StartGateway, case: tuple[str, Any]) -> None:
+    """Its name for itself must be the issuer that was configured, and its tokens' too."""
+    name, answer = case
+    with Issuer() as realm:
+        setattr(realm, f"{name}_answer", lambda call: answer(realm))
+        gateway = start_gateway(ROOMY, issuer=realm, ready=False)
+        until(lambda: realm.calls[name], 10, "the gateway to ask")
+        check_error(gateway.get("/users/me", realm.mint()), 503, "Service unavailable")
+        assert gateway.get("/users/me", realm.mint({"iss": realm.issuer + "2"})).status in (401, 503)
+        assert gateway.get("/health/ready").status == 503
+        setattr(realm, f"{name}_answer", None)
+        check_open(gateway, realm.mint())
+
+
+OUTAGES = {
+    "refused": lambda realm: realm.stop(),
+    "hanging": lambda realm: realm.hang(),
+    "500": lambda realm: setattr(realm, "token_answer", lambda call: (500, {}, b"boom")),
+    "html": lambda realm: setattr(realm, "token_answer", lambda call: HTML),
+    "no tokens": lambda realm: setattr(realm, "token_answer", lambda call: as_json({})),
+    "a redirect": lambda realm: setattr(realm, "token_answer", lambda call: (302, {"Location": NOBODY}, b"")),
+    "a wrong secret": lambda realm: setattr(
+        realm, "token_answer", lambda call: as_json({"error": "unauthorized_client"}, 401)
+    ),
+}
+
+
+class TestSignIn:
+    """An outage fails a sign-in or a refresh in time, and ends nobody's session."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def realm(cls) -> Iterator[Realm]:
+        with Realm() as running:
+            yield running
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def site(
+        cls, realm: Realm, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Gateway]:
+        urls = {"users": services["users"].url}
+        with Gateway(ROOMY, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("site")) as running:
+            yield running
+
+    @pytest.mark.conformance("F1", "O9")
+    @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
+    def test_during(self, site: Gateway, realm: Realm, outage: Callable[[Realm], None]) -> None:
+        app, signed_in, signing_in = (Browser(site, realm) for _ in range(3))
+        refresh_token = app.call(app.begin()).json()["refreshToken"]
+        assert signed_in.call(signed_in.begin()).status == 200
+        before = dict(signed_in.jar)
+        callback = signing_in.begin()
+        outage(realm)
+        try:
+            with ThreadPoolExecutor(3) as pool:
+                answers = [
+                    pool.submit(signing_in.call, callback),
+                    pool.submit(signed_in.call, "/auth/refresh", "POST", {}),
+                    pool.submit(app.call, "/auth/refresh", "POST", {"refreshToken": refresh_token}),
+                ]
+            for answer in answers:
+                check_error(answer.result())
+                assert answer.result().status in (502, 503, 504)
+            assert signed_in.jar == before
+            assert signed_in.call("/users/me").status == 200
+        finally:
+            realm.start()
+            realm.token_answer = realm.give
+        until(lambda: signed_in.call("/auth/refresh", "POST", {}).status == 200, 5, "a refresh to work again")
+
+
+class TestInternalAddress:
+    """KEYCLOAK_INTERNAL_URL: tokens and documents carry the public name, calls go to the internal one."""
+
+    @pytest.mark.parametrize("base", ["/realms/ai-video-interview", "/auth/realms/ai-video-interview"])
+    def test_every_call_goes_there(
+        self, start_gateway: StartGateway, services: Mapping[str, Service], base: str
+    ) -> None:
+        with Service() as public, Issuer(advertised=public.url + base) as realm:
+            assert realm.discovery()["jwks_uri"].startswith(public.url)
+            gateway = start_gateway(ROOMY, issuer=realm)
+            assert gateway.get("/users/me", realm.mint()).status == 200
+            check_refused(gateway.get("/users/me", realm.mint({"iss": realm.url})))
+            assert gateway.get("/health").status == 200
+            assert realm.calls["jwks"]
+            assert realm.calls["discovery"]
+            assert public.accepted == 0
+
+    def test_it_may_call_itself_by_that_name_only(self, start_gateway: StartGateway) -> None:
+        """What answers at the internal address is another issuer than the one configured."""
+        with Issuer() as realm:
+            env = {**ROOMY, "KEYCLOAK_ISSUER_URL": NOBODY + REALM, "KEYCLOAK_INTERNAL_URL": realm.url}
+            gateway = start_gateway(env, issuer=realm, ready=False)
+            until(lambda: realm.calls["discovery"], 10, "the gateway to ask")
+            assert gateway.get("/users/me", realm.mint()).status in (401, 503)
+            assert gateway.get("/users/me", realm.mint({"iss": NOBODY + REALM})).status == 503
+            assert gateway.get("/health/ready").status == 503

@@ -1,0 +1,178 @@
+"""Stopping, reloading and dying workers, as a client sees them."""
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from harness import http, replies
+from harness.gateway import ROOMY, Gateway
+from harness.issuer import Issuer
+from harness.load import Load
+from harness.service import Received, Service
+from harness.waiting import until
+
+STOP = 15
+MIB = 1 << 20
+
+
+@pytest.fixture
+def bearer(issuer: Issuer) -> dict[str, str]:
+    return {"Authorization": f"Bearer {issuer.mint()}"}
+
+
+@contextmanager
+def held(users: Service) -> Iterator[threading.Event]:
+    """The users service answers only once the event is set."""
+    release = threading.Event()
+
+    def answer(received: Received, conn) -> None:
+        release.wait(20)
+        replies.sized(200, body=b"late")(received, conn)
+
+    users.answer = answer
+    try:
+        yield release
+    finally:
+        release.set()
+
+
+@pytest.mark.conformance("S1")
+def test_sigterm_closes_idle_connections_at_once(start_gateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway(ROOMY)
+    idlers = [http.Connection(gateway.port) for _ in range(10)]
+    try:
+        for idler in idlers[:8]:
+            idler.request("GET", "/users/me", bearer)
+            assert idler.receive().status == 200
+        start = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        assert all(idler.closed(3) for idler in idlers[:8])
+        assert time.monotonic() - start < 4
+        assert gateway.wait(STOP) == 0
+        assert time.monotonic() - start < STOP
+    finally:
+        for idler in idlers:
+            idler.close()
+
+
+@pytest.mark.conformance("S1")
+def test_sigterm_waits_for_a_request_in_flight(start_gateway, users: Service, bearer: dict[str, str]) -> None:
+    gateway = start_gateway(ROOMY)
+    with held(users) as release, http.Connection(gateway.port, timeout=15) as connection:
+        connection.request("GET", "/users/me", bearer)
+        until(lambda: users.requests)
+        gateway.signal(signal.SIGTERM)
+        time.sleep(1)
+        assert gateway.process.poll() is None
+        release.set()
+        answer = connection.receive()
+        assert (answer.status, answer.body) == (200, b"late")
+        assert (answer.header("Connection") or "").lower() == "close"
+        assert connection.closed(2)
+    assert gateway.wait(STOP) == 0
+
+
+@pytest.mark.conformance("S1")
+def test_sigterm_lets_a_download_and_an_upload_finish(start_gateway, media: Service, bearer: dict[str, str]) -> None:
+    gateway = start_gateway(ROOMY)
+    slow = replies.chunked(pieces=[b"a"] * 20, pause=0.1)
+    media.answer = replies.per_path({b"/media/down": slow})
+    with http.Connection(gateway.port) as down, http.Connection(gateway.port) as up:
+        down.request("GET", "/media/down", bearer)
+        answer = down.receive_head()
+        up.send(http.head("POST", "/media/up", bearer, []) + http.chunk(bytes(MIB)))
+        until(lambda: any(received.length for received in media.requests))
+        gateway.signal(signal.SIGTERM)
+        assert b"".join(down.pieces(answer)) == b"a" * 20
+        up.send(http.chunk(b" world") + b"0\r\n\r\n")
+        assert up.receive().json()["bodyLength"] == MIB + 6
+    assert gateway.wait(STOP) == 0
+
+
+@pytest.mark.conformance("S1")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_under_load_fails_no_request(start_gateway, bearer: dict[str, str], workers: int) -> None:
+    """Whoever was accepted is answered; later ones are refused, as the port is closed."""
+    gateway = start_gateway(ROOMY, workers=workers)
+    with Load(gateway, bearer) as load:
+        until(lambda: load.good > 50)
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait(STOP) == 0
+    refused = ("ConnectionRefusedError", "ConnectionResetError(104")
+    assert [failure for failure in load.failures if not failure.startswith(refused)] == []
+
+
+@pytest.mark.conformance("S2")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sighup_under_load_fails_no_request(start_gateway, bearer: dict[str, str], workers: int) -> None:
+    gateway = start_gateway(ROOMY, workers=workers)
+    with Load(gateway, bearer) as load:
+        for _ in range(workers):
+            before, good = set(gateway.workers()), load.good
+            gateway.signal(signal.SIGHUP)
+            until(lambda old=before: not old & set(gateway.workers()), 15, "the old workers' end")
+            until(lambda: len(gateway.workers()) == workers, 10, "new workers")
+            until(lambda start=good: load.good > start + 20, 10, "answers")
+    assert load.failures == []
+
+
+@pytest.mark.conformance("S2")
+def test_recycling_under_load_fails_no_request(start_gateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway({**ROOMY, "GUNICORN_CMD_ARGS": "--max-requests 150"}, workers=2)
+    seen = set(gateway.workers())
+    with Load(gateway, bearer) as load:
+        until(lambda: seen.update(gateway.workers()) or len(seen) >= 4, 30, "recycled workers")
+        good = load.good
+        until(lambda: load.good > good + 20, 10, "answers")
+    assert load.failures == []
+
+
+@pytest.mark.conformance("S2")
+def test_sighup_reads_the_settings_again(start_gateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway(ROOMY)
+    body = {"method": "PUT", "body": b"twelve bytes"}
+    assert gateway.get("/users/me", headers=bearer, **body).status == 200
+    (gateway.cwd / ".env").write_text("MAX_BODY_BYTES=11\n")
+    gateway.signal(signal.SIGHUP)
+    until(lambda: gateway.get("/users/me", headers=bearer, **body).status == 413, 15, "the new limit")
+
+
+@pytest.mark.conformance("S2")
+def test_sighup_with_a_broken_configuration_leaves_the_workers(start_gateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway(ROOMY)
+    before = gateway.workers()
+    (gateway.cwd / ".env").write_text("PROXY_READ_TIMEOUT=soon\nTRUSTED_PROXIES=nowhere\n")
+    with Load(gateway, bearer) as load:
+        gateway.signal(signal.SIGHUP)
+        until(lambda: {"PROXY_READ_TIMEOUT", "TRUSTED_PROXIES"} <= named(gateway), 10, "the problems")
+        good = load.good
+        until(lambda: load.good > good + 20)
+    assert load.failures == []
+    assert gateway.workers() == before
+    (gateway.cwd / ".env").write_text("")
+    gateway.signal(signal.SIGHUP)
+    until(lambda: gateway.workers() and not set(before) & set(gateway.workers()), 15, "new workers")
+    until(lambda: gateway.get("/users/me", headers=bearer).status == 200)
+
+
+def named(gateway: Gateway) -> set[str]:
+    return set(re.findall(r"[A-Z]+(?:_[A-Z]+)+", gateway.raw_output()))
+
+
+def test_a_killed_worker_is_replaced_and_the_others_serve_on(
+    start_gateway, users: Service, bearer: dict[str, str]
+) -> None:
+    gateway = start_gateway(ROOMY, workers=2)
+    first = until(lambda: len(gateway.workers()) == 2 and gateway.workers(), 10)[0]
+    for _ in range(30):
+        assert gateway.get("/users/me", headers=bearer).status == 200
+    os.kill(first, signal.SIGKILL)
+    until(lambda: first not in gateway.workers(), 5)
+    for _ in range(30):
+        assert gateway.get("/users/me", headers=bearer).status == 200
+    until(lambda: len(gateway.workers()) == 2, 10, "the new worker")

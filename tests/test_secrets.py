@@ -1,0 +1,229 @@
+"""No secret in anything that is written (G1): marked ones are planted wherever they travel, then looked for."""
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qs
+
+import pytest
+from harness import jose, replies
+from harness.gateway import FRONTEND, ROOMY, Gateway, StartError, StartGateway
+from harness.issuer import Issuer, as_json
+from harness.service import Service
+from harness.signin import Browser, Realm
+
+
+@pytest.fixture(scope="module", params=["debug", "info"])
+def planted(
+    request: pytest.FixtureRequest,
+    issuer: Issuer,
+    services: Mapping[str, Service],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Gateway]:
+    env = {
+        **ROOMY,
+        "LOG_LEVEL": request.param,
+        "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef",
+        "SESSION_SECRET": "marked-session-secret-0123456789-abcdef",
+        "JWT_SECRET": "marked-jwt-secret-0123456789-abcdef",
+        "JWT_ALGORITHMS": "RS256,HS256",
+    }
+    urls = {"users": services["users"].url}
+    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("planted")) as running:
+        yield running
+
+
+def check(gateway: Gateway, *secrets: str) -> None:
+    """Once a request that came later is in the log, everything before it is."""
+    mark = f"/after-{random.getrandbits(60):x}"
+    gateway.get(mark)
+    gateway.access_line(mark)
+    written = gateway.raw_output()
+    for secret in ("marked", *secrets):
+        assert secret not in written, written[max(0, written.index(secret) - 300) :][:600]
+
+
+@pytest.mark.conformance("G1")
+def test_of_tokens(planted: Gateway, issuer: Issuer) -> None:
+    good = issuer.mint()
+    tokens = [
+        good,
+        issuer.mint(life=-600),
+        issuer.mint({"aud": "other"}),
+        issuer.mint(drop=["sub"]),
+        issuer.mint({"exp": "x"}),
+        issuer.mint({"typ": "ID"}),
+        issuer.mint(headers={"kid": "unknown"}),
+        issuer.mint(headers={"alg": "none"}),
+        issuer.mint(alg="HS256", key=b"a marked shared secret of the tests"),
+        good[:-4] + "AAAA",
+        "marked." + good.split(".", 1)[1],
+        good + ".marked",
+    ]
+    for token in tokens:
+        planted.get("/users/me", token)
+        planted.get("/auth/session", token)
+    parts = {part for token in tokens for part in token.split(".") if len(part) > 40}
+    check(planted, *(part[:40] for part in parts if part != good.split(".")[0]))
+
+
+@pytest.mark.conformance("G1")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users/me?token=marked",
+        "/users/me?access_token=marked&code=marked",
+        "/auth/callback?code=marked&state=marked&session_state=marked",
+        "/auth/callback?error=access_denied&state=marked",
+        "/auth/callback?code=marked",
+        "/nope?token=marked",
+        "/nope?",
+        "/interviews/a%2fb?token=marked",
+        "/health?token=marked",
+        "/metrics?token=marked",
+    ],
+)
+def test_of_queries(planted: Gateway, issuer: Issuer, path: str) -> None:
+    planted.get(path)
+    planted.get(path, issuer.mint())
+    planted.get(path, headers={"Referer": f"{FRONTEND}/?code=marked", "Accept": "text/html"})
+    check(planted)
+
+
+@pytest.mark.conformance("G1")
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Authorization: Bearer marked",
+        "Authorization: Basic bWFya2Vk-marked",
+        "Authorization: marked",
+        "Cookie: session=marked; __Host-session=marked",
+        "Cookie: marked",
+        "Proxy-Authorization: Basic marked",
+        "X-Api-Key: marked",
+        "Referer: http://localhost:3000/?code=marked",
+    ],
+)
+def test_of_headers(planted: Gateway, header: str) -> None:
+    name, value = header.split(": ")
+    for path in ("/users/me", "/auth/session", "/auth/callback?code=x&state=y", "/nope"):
+        planted.get(path, headers={name: value})
+    check(planted)
+
+
+@pytest.mark.conformance("G1")
+@pytest.mark.parametrize(
+    ("path", "content_type", "body"),
+    [
+        ("/auth/refresh", "application/json", json.dumps({"refreshToken": "marked"})),
+        ("/auth/refresh", "application/json", '{"refreshToken": "marked"'),
+        ("/auth/refresh", "text/plain", "marked"),
+        ("/auth/logout", "application/json", json.dumps({"refreshToken": "marked"})),
+        ("/auth/backchannel-logout", "application/x-www-form-urlencoded", "logout_token=marked.marked.x"),
+        ("/auth/backchannel-logout", "application/x-www-form-urlencoded", "marked"),
+        ("/users/me", "application/json", '{"password": "marked"}'),
+    ],
+)
+def test_of_bodies(planted: Gateway, issuer: Issuer, path: str, content_type: str, body: str) -> None:
+    headers = {"Content-Type": content_type}
+    for method in ("POST", "PUT"):
+        planted.get(path, issuer.mint(), headers, method=method, body=body.encode())
+    check(planted)
+
+
+@pytest.mark.conformance("G1")
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /auth/callback?code=marked&state=marked\r\n\r\n",
+        b"GET /auth/callback?code=marked HTTP/9.9\r\nHost: a\r\n\r\n",
+        b"GET /auth/callback?code=mar ked&x=marked HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /x?code=marked HTTP/1.1\r\nHost: a\r\nAuthorization Bearer marked\r\n\r\n",
+        b"GET /x?code=marked HTTP/1.1\r\nHost: a\r\nAuthorization : Bearer marked\r\n\r\n",
+        b"GET /x?code=marked HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer mar\x00marked\r\n\r\n",
+        b"GET /x?code=marked HTTP/1.1\r\nHost: a\r\nCookie: marked\r\n marked\r\n\r\n",
+        b"GET /x?code=marked HTTP/1.1\r\nHost: a\r\nContent-Length: marked\r\n\r\n",
+        b"GET /x?code=marked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: marked\r\n\r\n",
+        b"GET /x?code=" + b"marked" * 10_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: a\r\nCookie: " + b"marked" * 10_000 + b"\r\n\r\n",
+        b"GET http://user:marked@evil.test/x?code=marked HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /auth/refresh HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nmarked\r\n\r\n",
+    ],
+    ids=lambda data: repr(data[:60]),
+)
+def test_of_malformed_requests(planted: Gateway, data: bytes) -> None:
+    planted.provoke(data)
+    check(planted)
+
+
+@pytest.mark.conformance("G1")
+def test_of_services(planted: Gateway, issuer: Issuer, users: Service) -> None:
+    headers = [("Set-Cookie", "a=marked"), ("Location", "http://x/?token=marked"), ("X-Secret", "marked")]
+    for reply in (
+        replies.sized(302, headers, b"marked"),
+        replies.sized(500, headers, b"marked"),
+        replies.raw(b"HTTP/1.1 x y\r\nSet-Cookie marked\r\n\r\nmarked", close=True),
+        replies.raw(b"HTTP/1.1 200 OK\r\nSet-Cookie: a\rmarked\r\nContent-Length: 0\r\n\r\n"),
+        replies.raw(b"HTTP/1.1 200 OK\r\nSet-Cookie: marked\r\nContent-Length: x\r\n\r\n"),
+    ):
+        users.answer = reply
+        planted.get("/users/me", issuer.mint())
+    check(planted)
+
+
+@pytest.mark.conformance("G1")
+def test_of_the_issuer(start_gateway: StartGateway) -> None:
+    """What Keycloak says in an error may hold a token; what is asked of it holds the client secret."""
+    with Issuer() as realm:
+        told = {"error": "invalid_grant", "error_description": "marked", "refresh_token": "marked"}
+        realm.token_answer = lambda call: as_json(told, 400)
+        realm.revoke_answer = lambda call: (500, {}, b"marked")
+        gateway = start_gateway({**ROOMY, "KEYCLOAK_CLIENT_SECRET": "marked-" * 6}, issuer=realm)
+        body = json.dumps({"refreshToken": f"marked.{jose.b64(b'{}')}.x"}).encode()
+        for path in ("/auth/refresh", "/auth/logout"):
+            gateway.get(path, headers={"Content-Type": "application/json"}, method="POST", body=body)
+        assert realm.calls["token"]
+        check(gateway)
+
+
+@pytest.mark.conformance("G1")
+def test_of_a_broken_configuration(start_gateway: StartGateway) -> None:
+    """What is wrong is named, never shown; userinfo in an address is a secret too."""
+    env = {
+        "NODE_ENV": "production",
+        "SESSION_SECRET": "changeme-marked",
+        "USER_SERVICE_URL": "marked://u:marked@h",
+    }
+    with pytest.raises(StartError) as told:
+        start_gateway(env)
+    assert "SESSION_SECRET" in str(told.value)
+    assert "changeme-marked" not in str(told.value)
+    assert "u:marked" not in str(told.value)
+
+
+@pytest.mark.conformance("G1")
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_of_a_whole_visit(start_gateway: StartGateway, level: str) -> None:
+    with Realm() as realm:
+        env = {**ROOMY, "LOG_LEVEL": level, "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
+        gateway = start_gateway(env, issuer=realm)
+        secrets = ["marked", *visit(Browser(gateway, realm))]
+        gateway.get("/users/me?token=marked", realm.mint())
+        check(gateway, *secrets)
+        gateway.stop()
+        assert not [secret for secret in secrets if secret in gateway.raw_output()]
+
+
+def visit(browser: Browser) -> set[str]:
+    """From sign-in to sign-out; what must stay between browser, gateway and realm."""
+    realm = browser.realm
+    assert browser.call(browser.begin()).status == 200
+    assert browser.call("/users/me").status == 200
+    assert browser.call("/auth/session").json()["authenticated"]
+    assert browser.call("/auth/refresh", "POST", {}).status == 200
+    assert browser.call("/auth/refresh", "POST", {"refreshToken": realm.given[-2]}).status == 200
+    assert browser.call("/auth/logout", "POST", {}).status == 200
+    parts = {part[:40] for token in realm.given for part in token.split(".")[1:]}
+    verifiers = {word for call in realm.seen for word in parse_qs(call.body.decode()).get("code_verifier", [])}
+    assert verifiers
+    return browser.kept | verifiers | parts

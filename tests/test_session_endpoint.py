@@ -1,0 +1,197 @@
+"""GET /auth/session (SPEC 1): who is signed in, for a frontend that boots, and never an error."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from harness.errors import check_error
+from harness.gateway import FRONTEND, ROOMY, Gateway
+from harness.provider import Scripted, lapsed
+from harness.service import Service
+from harness.visitor import Visitor
+
+NOBODY = {"authenticated": False}
+REFRESHABLE = {"authenticated": False, "refreshable": True}
+CORA = {
+    "id": "user-1",
+    "email": "cora@example.test",
+    "firstName": "Cora",
+    "lastName": "Candidate",
+    "roles": ["candidate"],
+}
+
+
+@pytest.fixture(scope="module")
+def running_realm() -> Iterator[Scripted]:
+    with Scripted() as realm:
+        yield realm
+
+
+@pytest.fixture
+def realm(running_realm: Scripted) -> Iterator[Scripted]:
+    yield running_realm
+    running_realm.restore()
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    urls = {"users": services["users"].url}
+    with Gateway(ROOMY, issuer=running_realm, services=urls, cwd=tmp_path_factory.mktemp("session")) as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(gateway: Gateway, realm: Scripted) -> Visitor:
+    visit = Visitor(gateway)
+    visit.signed_in(realm.authorize)
+    return visit
+
+
+@pytest.fixture
+def late(gateway: Gateway, realm: Scripted) -> Visitor:
+    """Somebody whose access token has lapsed."""
+    realm.access_token = lapsed()
+    visit = Visitor(gateway)
+    visit.signed_in(realm.authorize)
+    realm.restore()
+    return visit
+
+
+def told(visitor: Visitor, **options: Any) -> dict[str, Any]:
+    answer = visitor.get("/auth/session", **options)
+    assert answer.status == 200
+    assert answer.header("Cache-Control") == "no-store"
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def check_cora(body: dict[str, Any]) -> None:
+    assert set(body) == {"authenticated", "user", "expiresIn"}
+    assert body["authenticated"] is True
+    assert body["user"] == CORA
+    assert 240 < body["expiresIn"] <= 300 and isinstance(body["expiresIn"], int)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_by_cookie(visitor: Visitor) -> None:
+    check_cora(told(visitor))
+    check_cora(told(visitor, origin=FRONTEND))
+
+
+def test_by_bearer(gateway: Gateway, realm: Scripted) -> None:
+    check_cora(told(Visitor(gateway), headers=bearer(realm.mint())))
+
+
+def test_the_header_wins(visitor: Visitor, realm: Scripted) -> None:
+    assert told(visitor, headers=bearer(realm.mint({"sub": "other"})))["user"]["id"] == "other"
+    assert told(visitor, headers=bearer("bad")) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("drop", "gone"),
+    [(["given_name"], "firstName"), (["family_name"], "lastName"), (["given_name", "family_name"], "firstName")],
+    ids=["first", "last", "both"],
+)
+def test_without_a_name(gateway: Gateway, realm: Scripted, drop: list[str], gone: str) -> None:
+    user = told(Visitor(gateway), headers=bearer(realm.mint(drop=drop)))["user"]
+    assert gone not in user
+    assert user["id"] == "user-1"
+
+
+def test_without_an_address_or_roles(gateway: Gateway, realm: Scripted) -> None:
+    token = realm.mint(drop=["email", "realm_access", "resource_access"])
+    user = told(Visitor(gateway), headers=bearer(token))["user"]
+    assert user.get("email") is None
+    assert user["roles"] == []
+
+
+def test_names_of_any_script(gateway: Gateway, realm: Scripted) -> None:
+    token = realm.mint({"given_name": "Żółć 🎬", "realm_access": {"roles": ["оператор", "a,b", "%"]}})
+    user = told(Visitor(gateway), headers=bearer(token))["user"]
+    assert user["firstName"] == "Żółć 🎬"
+    assert user["roles"] == sorted(["оператор", "a,b", "%"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearer("bad"),
+        bearer(""),
+        {"Authorization": "Basic dTpw"},
+        {"Authorization": ""},
+        {"Cookie": "gateway_access=1.x; gateway_session=1.y"},
+        {"Cookie": "theirs=1"},
+        {"Cookie": ";;=;\xff"},
+    ],
+    ids=["nothing", "bad", "empty", "another scheme", "empty header", "bad cookies", "other cookies", "garbage"],
+)
+def test_of_nobody(gateway: Gateway, headers: dict[str, str]) -> None:
+    assert told(Visitor(gateway), headers=headers) == NOBODY
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"life": -600}, {"claims": {"aud": "other"}}, {"claims": {"iss": "x"}}, {"claims": {"typ": "ID"}}],
+    ids=["lapsed", "another audience", "another issuer", "an ID token"],
+)
+def test_a_bearer_that_is_refused(gateway: Gateway, realm: Scripted, options: dict[str, Any]) -> None:
+    """A program's lapsed token can not be renewed by this gateway's word."""
+    assert told(Visitor(gateway), headers=bearer(realm.mint(**options))) == NOBODY
+
+
+def test_two_bearers(gateway: Gateway, realm: Scripted) -> None:
+    token = realm.mint()
+    answer = gateway.get("/auth/session", headers=[("Authorization", f"Bearer {token}")] * 2)
+    assert answer.status in (200, 400)
+    assert answer.status == 400 or answer.json() == NOBODY
+
+
+class TestRefreshable:
+    def test_when_only_the_access_token_has_lapsed(self, late: Visitor) -> None:
+        assert told(late) == REFRESHABLE
+        assert late.post("/auth/refresh").status == 200
+        check_cora(told(late))
+
+    def test_not_without_the_session_cookie(self, late: Visitor) -> None:
+        late.jar.pop("gateway_session")
+        assert told(late) == NOBODY
+
+    def test_not_with_a_session_cookie_of_another(self, late: Visitor, visitor: Visitor) -> None:
+        late.jar["gateway_session"] = visitor.jar["gateway_session"]
+        assert told(late) == NOBODY
+
+    def test_not_without_a_refresh_token(self, gateway: Gateway, realm: Scripted) -> None:
+        realm.access_token, realm.answer = lapsed(), {"refresh_token": None}
+        visitor = Visitor(gateway)
+        visitor.sign_in(realm.authorize)
+        assert told(visitor) == NOBODY
+        check_error(visitor.post("/auth/refresh"), 401)
+
+    @pytest.mark.conformance("O8")
+    def test_not_after_the_logout(self, late: Visitor) -> None:
+        twin = late.copy()
+        assert late.post("/auth/logout").status == 200
+        assert told(twin) == NOBODY
+
+    def test_not_when_the_access_token_is_bad_otherwise(self, gateway: Gateway, realm: Scripted) -> None:
+        """A refresh would bring the same."""
+        realm.access_token = {"claims": {"aud": "other"}}
+        visitor = Visitor(gateway)
+        visitor.signed_in(realm.authorize)
+        assert told(visitor) == NOBODY
+
+    def test_not_by_a_bearer_beside_the_cookies(self, late: Visitor, realm: Scripted) -> None:
+        assert told(late, headers=bearer(realm.mint(life=-600))) == NOBODY
+
+
+def test_costs_keycloak_nothing(visitor: Visitor, late: Visitor, realm: Scripted) -> None:
+    before = dict(realm.calls)
+    for visit in (visitor, late):
+        told(visit)
+    assert dict(realm.calls) == before

@@ -1,0 +1,355 @@
+"""Settings (SPEC 8): where they come from, what is wrong with them, and that docs/settings.md says so."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import settings_table
+from harness.gateway import StartGateway
+from harness.ports import free_port
+
+from gateway.config import Problem, ProblemsFound, Settings, load
+from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS
+
+ROOT = settings_table.ROOT
+SECRET = "0123456789abcdef0123456789abcdef"
+GOOD = {
+    "KEYCLOAK_ISSUER_URL": "https://keycloak.example.com/realms/ai-video-interview",
+    "KEYCLOAK_CLIENT_ID": "ai-video-interview-app",
+    "KEYCLOAK_CLIENT_SECRET": "Kfg7-of-keycloak",
+    "KEYCLOAK_REDIRECT_URI": "https://api.example.com/auth/callback",
+    "JWT_AUDIENCE": "ai-video-interview-app",
+    "SESSION_SECRET": SECRET,
+    "USER_SERVICE_URL": "http://users:3003",
+    "INTERVIEW_SERVICE_URL": "http://interviews:3004",
+    "FRONTEND_URL": "https://app.example.com",
+}
+"""Production's least."""
+
+# The values of SPEC 8.
+OF_NESTJS = """\
+NODE_ENV=development
+PORT=3001
+KEYCLOAK_ISSUER_URL=http://localhost:8090/realms/ai-video-interview
+KEYCLOAK_CLIENT_ID=ai-video-interview-app
+KEYCLOAK_CLIENT_SECRET=your-secret
+KEYCLOAK_REDIRECT_URI=http://localhost:3001/auth/callback
+JWT_SECRET=your-jwt-secret
+JWT_AUDIENCE=ai-video-interview-app
+USER_SERVICE_URL=http://localhost:3003
+INTERVIEW_SERVICE_URL=http://localhost:3004
+MEDIA_SERVICE_URL=http://localhost:3006
+FRONTEND_URL=http://localhost:3000
+KAFKA_BROKERS=localhost:9092
+KAFKA_CLIENT_ID=api-gateway
+LOG_LEVEL=info
+LOKI_HOST=http://localhost:3100
+JAEGER_ENDPOINT=http://localhost:14268/api/traces
+REDIS_URL=
+"""
+
+
+def loaded(tmp_path: Path, changes: Mapping[str, str | None] = {}) -> tuple[Settings, tuple[Problem, ...]]:
+    """Settings and warnings of GOOD with changes; None takes away."""
+    environ = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+    return load(environ, tmp_path)
+
+
+def problems(tmp_path: Path, changes: Mapping[str, str | None]) -> dict[str, str]:
+    """What is wrong with GOOD after these changes: name → advice."""
+    with pytest.raises(ProblemsFound) as found:
+        loaded(tmp_path, changes)
+    return {problem.name: problem.advice for problem in found.value.problems}
+
+
+class TestDocument:
+    def test_has_the_table_of_the_code(self) -> None:
+        assert settings_table.DOCUMENT.read_text() == settings_table.written(), "python tests/settings_table.py"
+        assert settings_table.table() in settings_table.DOCUMENT.read_text()
+
+    def test_names_what_the_code_reads_and_nothing_else(self) -> None:
+        text = settings_table.DOCUMENT.read_text()
+        now, _, later = text.partition("## Not read yet")
+        known = {*NAMES, *OLD_NAMES.values(), *(f"{name}_FILE" for name in SECRETS)}
+        assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", now)) | {"PORT", "HOST"} == known
+        assert not known & set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", later))
+
+    def test_says_what_each_is_for(self) -> None:
+        for field in Settings.model_fields.values():
+            assert field.description, field.alias
+
+
+class TestSources:
+    def test_the_environment_is_enough(self, tmp_path: Path) -> None:
+        settings, warnings = loaded(tmp_path)
+        assert (settings.port, settings.audience, warnings) == (3001, "ai-video-interview-app", ())
+
+    def test_the_environment_goes_over_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("PORT=4001\nLOG_LEVEL=debug\n")
+        settings, _ = loaded(tmp_path, {"PORT": "4002"})
+        assert (settings.port, settings.log_level) == (4002, "debug")
+
+    def test_empty_is_unset(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("PORT=4001\nLOG_LEVEL=\n")
+        settings, _ = loaded(tmp_path, {"PORT": "", "MEDIA_SERVICE_URL": ""})
+        assert (settings.port, settings.log_level, settings.media_service) == (3001, "info", None)
+
+    def test_of_the_working_directory_alone(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("PORT=4001\n")
+        (tmp_path / "below").mkdir()
+        assert loaded(tmp_path / "below")[0].port == 3001
+
+    def test_a_file_that_can_not_be_read_is_a_problem(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_bytes(b"PORT=\xff\n")
+        assert problems(tmp_path, {}) == {".env": "is not UTF-8, first at byte 5"}
+
+    @pytest.mark.parametrize(("name", "old"), OLD_NAMES.items())
+    def test_an_old_name_serves_where_the_new_is_unset(self, tmp_path: Path, name: str, old: str) -> None:
+        certificates = tmp_path / "none.pem"
+        both = {"NODE_ENV": ("test", "production"), "CA_BUNDLE": (certificates, "?")}[name]
+        if name == "CA_BUNDLE":
+            assert problems(tmp_path, {old: str(both[1])}).keys() == {name}
+            return
+        assert loaded(tmp_path, {old: str(both[0])})[0].node_env == "test"
+        assert loaded(tmp_path, {old: str(both[0]), name: str(both[1])})[0].node_env == "production"
+
+    def test_of_the_nestjs_gateway_start_unchanged(self, start_gateway: StartGateway, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(OF_NESTJS)
+        unset = dict.fromkeys(name for name in NAMES if name not in ("PORT", "HOST"))
+        gateway = start_gateway(unset, cwd=tmp_path, ready=False)
+        assert gateway.get("/health/live").status == 200
+        told = {line["message"] for line in gateway.lines() if line["level"] == "warn"}
+        assert {message.split()[1] for message in told} == {"KEYCLOAK_CLIENT_SECRET:", "JWT_SECRET:"}
+
+
+class TestSecretFiles:
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_serve_for_every_secret(self, tmp_path: Path, name: str) -> None:
+        value = "redis://:word@cache:6379/0" if name == "REDIS_URL" else SECRET + "-of-a-file"
+        (tmp_path / "secret").write_text(value + "\r\n")
+        settings, _ = loaded(tmp_path, {name: None, f"{name}_FILE": str(tmp_path / "secret")})
+        (field,) = (key for key, info in Settings.model_fields.items() if info.alias == name)
+        assert getattr(settings, field).get_secret_value() == value
+
+    def test_lie_below_the_working_directory_where_relative(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text(SECRET)
+        settings, _ = loaded(tmp_path, {"JWT_SECRET_FILE": "secret"})
+        assert settings.jwt_secret is not None
+
+    def test_may_be_named_in_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text(SECRET)
+        (tmp_path / ".env").write_text("JWT_SECRET_FILE=secret\n")
+        assert loaded(tmp_path)[0].jwt_secret is not None
+
+    @pytest.mark.parametrize("content", [None, b"\xff"], ids=["not there", "no text"])
+    def test_that_can_not_be_read_are_a_problem(self, tmp_path: Path, content: bytes | None) -> None:
+        if content is not None:
+            (tmp_path / "secret").write_bytes(content)
+        found = problems(tmp_path, {"KEYCLOAK_CLIENT_SECRET": None, "KEYCLOAK_CLIENT_SECRET_FILE": "secret"})
+        assert found.keys() == {"KEYCLOAK_CLIENT_SECRET_FILE"}
+
+    def test_and_the_secret_itself_are_a_problem(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text(SECRET)
+        assert problems(tmp_path, {"SESSION_SECRET_FILE": "secret"}).keys() == {"SESSION_SECRET"}
+
+
+BAD_URLS = ["keycloak", "ftp://a", "http://", "http://a b", "http://a?b", "http://a#b", "http://u:p@a", "http://a:0",
+            "http://a:port", "http://a:99999", "//a"]  # fmt: skip
+BAD_NUMBERS = ["0", "-1", "1.5", "1e3", "many", "½", "+1", "9" * 5000]
+BAD_SECONDS = ["0", "-1", "soon", "nan", "inf", "86401"]
+BAD = {
+    "PORT": ["0", "65536", "http", "-1", "3001.0", "³"],
+    "KEYCLOAK_ISSUER_URL": BAD_URLS,
+    "KEYCLOAK_REDIRECT_URI": BAD_URLS,
+    "KEYCLOAK_INTERNAL_URL": BAD_URLS,
+    "PUBLIC_URL": BAD_URLS,
+    "ALLOWED_REDIRECT_URIS": ["https://a,b", *BAD_URLS],
+    "USER_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
+    "INTERVIEW_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
+    "MEDIA_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
+    "FRONTEND_URL": ["*", "https://*.a", "https://a,*", "https://a/path", "null", ",", *BAD_URLS],
+    "LOG_LEVEL": ["loud", "3"],
+    "REDIS_URL": ["localhost:6379", "http://a", "redis://", "redis://a b"],
+    "JWT_ALGORITHMS": ["none", "HS512", "RS256,none", "rs256", ","],
+    "JWT_LEEWAY": ["-1", "61", "some", "nan"],
+    "TRUSTED_PROXIES": ["nowhere", "10.0.0.0/33", "10.0.0.1,proxy", "1.2.3"],
+    "MAX_BODY_BYTES": BAD_NUMBERS,
+    "MAX_UPLOAD_BYTES": BAD_NUMBERS,
+    "PROXY_CONNECT_TIMEOUT": BAD_SECONDS,
+    "PROXY_READ_TIMEOUT": BAD_SECONDS,
+    "PROXY_TOTAL_TIMEOUT": BAD_SECONDS,
+    "BODY_TIMEOUT": BAD_SECONDS,
+    "PROXY_MAX_IN_FLIGHT": BAD_NUMBERS,
+    "CA_BUNDLE": ["none.pem", "/", __file__],
+    "WEB_CONCURRENCY": BAD_NUMBERS,
+    "KEYCLOAK_SCOPES": ["profile", "openidx"],
+}
+TAKE_ANY_TEXT = {"NODE_ENV", "KEYCLOAK_CLIENT_ID", "JWT_AUDIENCE", "HOST", "JWT_ALLOWED_CLIENTS", "CORS_ALLOW_HEADERS"}
+
+
+class TestKinds:
+    def test_are_all_tried(self) -> None:
+        assert set(BAD) | TAKE_ANY_TEXT | set(SECRETS) == set(NAMES)
+
+    @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+    def test_refuse_what_they_are_not(self, tmp_path: Path, name: str, value: str) -> None:
+        found = problems(tmp_path, {name: value})
+        assert found.keys() == {name}
+        assert len(value) < 4 or value not in found[name] or value in settings_table.expected()[name]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "field", "expected"),
+        [
+            ("USER_SERVICE_URL", "http://a:1/ , https://b/base/", "user_service", ("http://a:1", "https://b/base")),
+            ("FRONTEND_URL", "https://App.Example.com:443/", "frontend", ("https://app.example.com",)),
+            ("FRONTEND_URL", "http://[::1]:3000,http://b", "frontend", ("http://[::1]:3000", "http://b")),
+            ("KEYCLOAK_ISSUER_URL", "https://k/realms/a/", "issuer", "https://k/realms/a/"),
+            ("LOG_LEVEL", "WARNING", "log_level", "warn"),
+            ("LOG_LEVEL", "verbose", "log_level", "debug"),
+            ("JWT_LEEWAY", "0", "jwt_leeway", 0.0),
+            ("PROXY_READ_TIMEOUT", "0.5", "read_timeout", 0.5),
+            ("TRUSTED_PROXIES", "10.0.0.0/8, ::1,unix", "trusted_proxies", ("10.0.0.0/8", "::1", "unix")),
+            ("JWT_ALGORITHMS", "RS256, ES256", "jwt_algorithms", ("RS256", "ES256")),
+            ("CORS_ALLOW_HEADERS", "X-A, X-B,", "cors_allow_headers", ("X-A", "X-B")),
+            ("WEB_CONCURRENCY", "4", "workers", 4),
+            ("PUBLIC_URL", "https://app.example.com/api/", "public_url", "https://app.example.com/api"),
+        ],
+    )
+    def test_take_what_they_are(self, tmp_path: Path, name: str, value: str, field: str, expected: object) -> None:
+        assert getattr(loaded(tmp_path, {name: value})[0], field) == expected
+
+    def test_the_public_url_is_that_of_the_callback(self, tmp_path: Path) -> None:
+        assert loaded(tmp_path)[0].public_url == "https://api.example.com"
+
+
+class TestProblems:
+    def test_are_all_told_at_once(self, tmp_path: Path) -> None:
+        wrong = {name: values[0] for name, values in BAD.items() if name not in REQUIRED}
+        found = problems(tmp_path, {**dict.fromkeys(REQUIRED), **wrong})
+        assert found.keys() == {*REQUIRED, *wrong}
+        assert all(found[name] == "is required" for name in REQUIRED)
+
+    @pytest.mark.parametrize("value", [None, ""], ids=["absent", "empty"])
+    @pytest.mark.parametrize("name", REQUIRED)
+    def test_what_is_required_is_missed(self, tmp_path: Path, name: str, value: str | None) -> None:
+        assert problems(tmp_path, {name: value}) == {name: "is required"}
+
+    def test_a_frontend_of_any_origin_is_refused_everywhere(self, tmp_path: Path) -> None:
+        found = problems(tmp_path, {"FRONTEND_URL": "*", "NODE_ENV": "development"})
+        assert "*" in found["FRONTEND_URL"]
+
+    def test_hs256_needs_secrets_of_its_own(self, tmp_path: Path) -> None:
+        hs256 = {"JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}
+        loaded(tmp_path, hs256)
+        assert problems(tmp_path, {**hs256, "JWT_SECRET": None}).keys() == {"JWT_SECRET"}
+        assert problems(tmp_path, {**hs256, "SESSION_SECRET": None}).keys() == {"SESSION_SECRET"}
+        loaded(tmp_path, {**hs256, "SESSION_SECRET": None, "NODE_ENV": "development"})
+
+    def test_end_the_start_before_a_port_is_bound(self, start_gateway: StartGateway) -> None:
+        """gunicorn ends with 1, every problem on stderr, no value and no other line."""
+        values = {"PROXY_READ_TIMEOUT": "marked-soon", "FRONTEND_URL": "marked", "KEYCLOAK_CLIENT_ID": ""}
+        gateway = start_gateway()
+        env = {**gateway.env, **values, "PORT": str(free_port()), "SESSION_SECRET": "marked-secret"}
+        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+        done = subprocess.run(command, env=env, cwd=gateway.cwd, capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert set(re.findall(r"^  (\w+): ", done.stderr, re.MULTILINE)) == set(values)
+        assert "marked" not in done.stderr and "Listening" not in done.stderr
+
+
+PLACEHOLDERS = ["your-secret", "Your-Jwt-Secret-" + SECRET, f"changeme{SECRET}", "CHANGE-ME" + SECRET,
+                "a-placeholder-" + SECRET, "   "]  # fmt: skip
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("value", PLACEHOLDERS)
+    @pytest.mark.parametrize("name", ["KEYCLOAK_CLIENT_SECRET", "JWT_SECRET", "SESSION_SECRET"])
+    def test_that_are_placeholders(self, tmp_path: Path, name: str, value: str) -> None:
+        assert name in problems(tmp_path, {name: value})
+        _, warnings = loaded(tmp_path, {name: value, "NODE_ENV": "development"})
+        assert {problem.name for problem in warnings if "placeholder" in problem.advice} == {name}
+
+    def test_among_several_one_placeholder_is_enough(self, tmp_path: Path) -> None:
+        assert problems(tmp_path, {"SESSION_SECRET": f"{SECRET},your-old-one-{SECRET}"}).keys() == {"SESSION_SECRET"}
+
+    @pytest.mark.parametrize("sealing", ["SESSION_SECRET", "JWT_SECRET"])
+    def test_that_are_too_short_to_seal(self, tmp_path: Path, sealing: str) -> None:
+        changes = {"SESSION_SECRET": None, sealing: SECRET[1:]}
+        assert problems(tmp_path, changes).keys() == {sealing}
+        _, warnings = loaded(tmp_path, {**changes, "NODE_ENV": "test"})
+        assert [problem.name for problem in warnings] == [sealing]
+
+    def test_that_are_short_and_seal_nothing_pass(self, tmp_path: Path) -> None:
+        assert loaded(tmp_path, {"JWT_SECRET": "short"})[1] == ()
+
+    def test_none_to_seal_with(self, tmp_path: Path) -> None:
+        assert problems(tmp_path, {"SESSION_SECRET": None}).keys() == {"SESSION_SECRET"}
+        settings, warnings = loaded(tmp_path, {"SESSION_SECRET": None, "NODE_ENV": "development"})
+        assert [problem.name for problem in warnings] == ["SESSION_SECRET"]
+        assert settings.sealing_secrets == (GOOD["KEYCLOAK_CLIENT_SECRET"],)
+
+    def test_the_first_seals_and_all_open(self, tmp_path: Path) -> None:
+        settings, _ = loaded(tmp_path, {"SESSION_SECRET": f" {SECRET}-1 , {SECRET}-2"})
+        assert settings.sealing_secrets == (f"{SECRET}-1", f"{SECRET}-2")
+
+    @pytest.mark.parametrize(
+        ("node_env", "is_production"),
+        [(None, True), ("production", True), ("staging", True), ("development", False), ("test", False)],
+    )
+    def test_are_judged_by_the_environment(self, tmp_path: Path, node_env: str | None, is_production: bool) -> None:
+        assert loaded(tmp_path, {"NODE_ENV": node_env})[0].production is is_production
+
+    def test_never_print(self, tmp_path: Path) -> None:
+        secrets = {name: f"marked-{name}-{SECRET}" for name in SECRETS} | {"REDIS_URL": "redis://:marked@a"}
+        settings, _ = loaded(tmp_path, secrets)
+        for text in (repr(settings), str(settings), f"{settings.model_dump()}", settings.model_dump_json()):
+            assert "marked" not in text
+
+
+class TestDoubts:
+    @pytest.mark.parametrize(
+        ("frontend", "is_doubtful"),
+        [
+            ("https://app.example.com", False),
+            ("https://example.com", False),
+            ("http://app.example.com", True),
+            ("https://example.org", True),
+            ("https://app.example.com,https://example.org", True),
+        ],
+    )
+    def test_a_frontend_of_another_site(self, tmp_path: Path, frontend: str, is_doubtful: bool) -> None:
+        _, warnings = loaded(tmp_path, {"FRONTEND_URL": frontend})
+        assert [problem.name for problem in warnings] == ["PUBLIC_URL"] * is_doubtful
+
+    def test_reach_the_log(self, start_gateway: StartGateway) -> None:
+        gateway = start_gateway({"FRONTEND_URL": "https://example.org", "SESSION_SECRET": "your-marked-secret"})
+        gateway.wait_line(lambda line: line["message"].startswith("Settings: PUBLIC_URL: "))
+        gateway.wait_line(lambda line: line["message"].startswith("Settings: SESSION_SECRET: "))
+        assert "marked" not in gateway.raw_output()
+
+
+class TestCheck:
+    def run(self, tmp_path: Path, changes: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        env = {**GOOD, **changes, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "gateway.check"]
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+
+    def test_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout) == {"bind": "[::]:4001", "workers": 3, "level": "info"}
+
+    def test_says_what_is_wrong(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.findall(r"^  (\w+): expected", done.stderr, re.MULTILINE) == ["PORT", "JWT_LEEWAY"]
+        assert "marked" not in done.stderr
+
+    def test_says_what_is_doubtful(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path, {"FRONTEND_URL": "https://example.org"})
+        assert done.returncode == 0
+        assert done.stderr.startswith("warning: PUBLIC_URL: ")
