@@ -122,6 +122,7 @@ class TestSources:
         unset = dict.fromkeys(name for name in NAMES if name not in ("PORT", "HOST"))
         gateway = start_gateway(unset, cwd=tmp_path, ready=False)
         assert gateway.get("/health/live").status == 200
+        gateway.wait_line(lambda line: "JWT_SECRET:" in line["message"])
         told = {line["message"] for line in gateway.lines() if line["level"] == "warn"}
         assert {message.split()[1] for message in told} == {"KEYCLOAK_CLIENT_SECRET:", "JWT_SECRET:"}
 

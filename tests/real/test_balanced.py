@@ -271,6 +271,7 @@ def test_a_back_channel_logout_ends_the_session_on_both(site: Site) -> None:
         assert gateway.get("/users/me", bearer).status == 401
         assert at(gateway, another).authenticated, "that session alone"
     assert [told().status for _ in range(2)] == [200, 200], "replayed on either"
+    site.served("/auth/backchannel-logout", count=3)  # a worker holds its lines for a moment
     logged = [
         line for gateway in site.gateways for line in gateway.lines() if line.get("action") == "backchannel_logout"
     ]
