@@ -7,9 +7,13 @@ that is wrong with them before a port is bound.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 
 def _checked():
@@ -35,6 +39,13 @@ _settings, _problems = _checked()
 if _settings is None:
     print(_problems, file=sys.stderr)
     sys.exit(1)
+
+# Each worker counts in files of its own there; it has to be named before any worker imports prometheus_client. A reload
+# reads this file again, and keeps the folder; a master that another one has begun (USR2) makes its own.
+if os.environ.get("API_GATEWAY_METRICS_OF") != str(os.getpid()):
+    os.environ["API_GATEWAY_METRICS_OF"] = str(os.getpid())
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="api-gateway-metrics-")
+_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 bind = _settings["bind"]
 workers = _settings["workers"] or _cpus()
@@ -74,3 +85,24 @@ def when_ready(server):
             reload(signum, frame)
 
     signal.signal(signal.SIGHUP, guarded)
+    if server.cfg.workers > 1 and not _settings["redis"]:
+        server.log.warning(
+            "Limits: without REDIS_URL each of the %d workers counts rate limits by itself: a client gets up to that"
+            " many times each limit",
+            server.cfg.workers,
+        )
+
+
+def child_exit(server, worker):
+    """A worker is gone, its gauges with it; what it counted the others add up (gateway/exposition.py)."""
+    for file in _metrics.glob(f"*_{worker.pid}.db"):
+        kind = file.name.partition("_")[0]
+        if kind == "gauge":
+            file.unlink(missing_ok=True)
+        else:
+            file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")
+
+
+def on_exit(server):
+    """The files of the metrics go with the master."""
+    shutil.rmtree(_metrics, ignore_errors=True)

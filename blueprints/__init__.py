@@ -1,5 +1,13 @@
 """The routes, one blueprint for each owner of a path."""
 
-from blueprints import auth, docs, health, interviews, media, users
+from blueprints import auth, docs, health, interviews, media, metrics, users
 
-BLUEPRINTS = (auth.blueprint, users.blueprint, interviews.blueprint, media.blueprint, health.blueprint, docs.blueprint)
+BLUEPRINTS = (
+    auth.blueprint,
+    users.blueprint,
+    interviews.blueprint,
+    media.blueprint,
+    health.blueprint,
+    metrics.blueprint,
+    docs.blueprint,
+)

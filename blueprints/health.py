@@ -9,12 +9,14 @@ from flask import Blueprint, Response, jsonify
 from gateway import errors
 from gateway.engines import engines
 from gateway.identity import public
+from gateway.limits import free
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/health")
 @public
+@free
 def health() -> tuple[Response, int]:
     """200 while Keycloak and every service are healthy, else 503."""
     found = engines().probes.look()
@@ -32,6 +34,7 @@ def health() -> tuple[Response, int]:
 
 @blueprint.get("/health/live")
 @public
+@free
 def live() -> Response:
     """The process answers."""
     return _uncached(jsonify(status="ok"))
@@ -39,6 +42,7 @@ def live() -> Response:
 
 @blueprint.get("/health/ready")
 @public
+@free
 def ready() -> tuple[Response, int]:
     """It may get traffic: Keycloak's keys were read, and it is not about to stop."""
     good = engines().ready

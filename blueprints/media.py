@@ -6,12 +6,14 @@ from flask import Blueprint, Response, request
 
 from gateway import errors
 from gateway.engines import engines
+from gateway.limits import limited
 from gateway.scope import current
 
 blueprint = Blueprint("media", __name__)
 
 
 @blueprint.route("/media/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@limited("media")
 def media(rest: str) -> Response:
     """Forward; without MEDIA_SERVICE_URL there is no such route."""
     service = engines().media

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from flask import Flask, Response, g, request
 
+from gateway.instruments import Instruments
 from gateway.logs import Lines
 from gateway.scope import Scope, TrustedProxies, current, open_scope, require_sound
+from gateway.traces import Tracing
 
 log = logging.getLogger("gateway.access")
 
 # Asked for every few seconds by machines: their lines are for debugging.
-_QUIET_BLUEPRINTS = frozenset({"health"})
+_QUIET_BLUEPRINTS = frozenset({"health", "metrics"})
 
 
 class Access:
-    """The hook that opens the scope and closes it with one line."""
+    """The hook that opens the scope and the span, and closes them with one line and the request's metrics."""
 
-    def __init__(self, lines: Lines, trusted: TrustedProxies) -> None:
+    def __init__(self, lines: Lines, trusted: TrustedProxies, instruments: Instruments, tracing: Tracing) -> None:
         self._lines = lines
         self._trusted = trusted
+        self._instruments = instruments
+        self._tracing = tracing
         self._warned = False
 
     def init_app(self, app: Flask) -> None:
@@ -32,6 +37,7 @@ class Access:
         def begin() -> None:
             environ = request.environ
             scope = g.scope = open_scope(environ, self._trusted)
+            self._tracing.begin(scope, environ)
             if scope.forwarding_distrusted:
                 self._warn_of_proxy(scope)
             require_sound(scope, environ)
@@ -40,19 +46,35 @@ class Access:
         def finish(response: Response) -> Response:
             scope = current()
             response.headers["X-Request-Id"] = scope.request_id
+            self._tracing.served(scope)
+            route = request.url_rule.rule if request.url_rule is not None else None
             level = "debug" if request.blueprint in _QUIET_BLUEPRINTS else "info"
-            if self._lines.wants(level):
-                method, status = request.method, response.status_code
-                response.call_on_close(lambda: self._write(level, method, status, scope))
+            response.call_on_close(
+                partial(
+                    self._over,
+                    level,
+                    request.method,
+                    route,
+                    response.status_code,
+                    scope,
+                )
+            )
             return response
 
-    def _write(self, level: str, method: str, status: int, scope: Scope) -> None:
+    def _over(self, level: str, method: str, route: str | None, status: int, scope: Scope) -> None:
+        seconds = perf_counter() - scope.started
+        self._instruments.answered(method, route, status, seconds)
+        self._tracing.end(scope, method, route, status)
+        if self._lines.wants(level):
+            self._write(level, method, status, scope, seconds)
+
+    def _write(self, level: str, method: str, status: int, scope: Scope, seconds: float) -> None:
         principal = scope.principal
         fields: dict[str, Any] = {
             "method": method,
             "url": scope.path,
             "statusCode": status,
-            "duration": round((perf_counter() - scope.started) * 1000, 1),
+            "duration": round(seconds * 1000, 1),
             "userId": principal.user_id if principal else None,
             "traceId": scope.trace_id,
             "requestId": scope.request_id,

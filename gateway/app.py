@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
@@ -13,7 +13,7 @@ from gateway import answers, cors
 from gateway.access import Access
 from gateway.config import Problem, Settings
 from gateway.engines import build_engines
-from gateway.scope import TrustedProxies
+from gateway.traces import instrument
 
 
 class _NoSessions(SessionInterface):
@@ -28,10 +28,20 @@ class _NoSessions(SessionInterface):
         return True
 
 
+class _Request(Request):
+    """A request that builds nothing from Host."""
+
+    @property
+    def url(self) -> str:
+        """The path. What wants a URL here (the tracing of Flask) needs no more of it."""
+        return str(self.environ["PATH_INFO"])
+
+
 class Gateway(Flask):
     """Flask with what a gateway does not need left out, by its own extension points."""
 
     session_interface = _NoSessions()
+    request_class = _Request
 
     def ensure_sync(self, func: Any) -> Any:
         """No view or hook is async; looking at each for every request costs 30 us."""
@@ -50,7 +60,7 @@ class Gateway(Flask):
 def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tuple[Problem, ...] = ()) -> Flask:
     """The WSGI app. Building it starts nothing; `app.extensions["gateway"].start()` does.
 
-    The order in which the hooks are registered is the request's way: scope and access line, CORS, identity.
+    The order in which the hooks are registered is the request's way: scope, CORS, who asks, rate limits, who may pass.
     """
     built = build_engines(settings, warnings)
     app = Gateway("gateway", static_folder=None)
@@ -58,10 +68,13 @@ def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tu
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gateway"] = built
-    Access(built.lines, TrustedProxies(settings.trusted_proxies)).init_app(app)
+    Access(built.lines, built.trusted_proxies, built.instruments, built.tracing).init_app(app)
+    instrument(app, built.tracing.provider)
     answers.init_app(app)
     cors.init_app(app, settings.frontend, settings.cors_allow_headers)
-    built.identity.init_app(app)
+    built.identity.load_in(app)
+    built.limits.init_app(app)
+    built.identity.require_in(app)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app

@@ -12,7 +12,12 @@ from gateway.config import ProblemsFound, Settings, load
 def listening(settings: Settings) -> dict[str, object]:
     """What gunicorn's own configuration needs of the settings."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return {"bind": f"{host}:{settings.port}", "workers": settings.workers, "level": settings.log_level}
+    return {
+        "bind": f"{host}:{settings.port}",
+        "workers": settings.workers,
+        "level": settings.log_level,
+        "redis": settings.redis_url is not None,
+    }
 
 
 def main() -> int:

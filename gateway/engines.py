@@ -13,14 +13,20 @@ from gevent.event import Event
 
 from gateway import logs, probes
 from gateway.config import Problem, Settings
+from gateway.exposition import Exposition
 from gateway.identity import Identity
+from gateway.instruments import Instruments
+from gateway.limits import RateLimits, RuleBook
+from gateway.limits.windows import Windows
 from gateway.logs import Lines
 from gateway.oidc import Grants, Keycloak
 from gateway.probes import Probes
 from gateway.proxy import Departures, Limits, ServiceProxy, Upstream
+from gateway.scope import Networks, TrustedProxies
 from gateway.sessions import Cookies, Ended, Redirects, Refresher, Seal, Sessions, SignIn, derive
 from gateway.store import Store
 from gateway.tokens import IdTokens, LogoutTokens, Rules, Signatures, Verifier
+from gateway.traces import Tracing, tracing_to
 from gateway.transport import Adapter, Session, Timeouts, tls_context
 
 log = logging.getLogger("gateway")
@@ -42,6 +48,9 @@ class Engines:
     settings: Settings
     warnings: tuple[Problem, ...]
     lines: Lines
+    instruments: Instruments
+    exposition: Exposition
+    tracing: Tracing
     adapter: Adapter
     departures: Departures
     keycloak: Keycloak
@@ -57,10 +66,13 @@ class Engines:
     sign_in: SignIn
     refresher: Refresher
     identity: Identity
+    limits: RateLimits
     users: ServiceProxy
     interviews: ServiceProxy
     media: ServiceProxy | None
     probes: Probes
+    trusted_proxies: TrustedProxies
+    metrics_readers: Networks
     began: float
     draining: Event
 
@@ -102,8 +114,12 @@ def engines() -> Engines:
 
 def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Engines:
     """The engines, each with its slice of the settings."""
+    instruments = Instruments()
     timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout)
-    adapter = Adapter(tls_context(settings.ca_bundle), timeouts)
+    tls = tls_context(settings.ca_bundle)
+    tracing = tracing_to(None, settings.otel, production=settings.production)
+    tracer = tracing.tracer
+    adapter = Adapter(tls, timeouts, tracer)
     session = Session(adapter)
     departures = Departures()
     keycloak = Keycloak(settings.issuer, settings.internal_url, session)
@@ -123,6 +139,8 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         derive(secrets[0], "store"),
         f"{settings.issuer} {settings.client_id}",
         settings.redis_url.get_secret_value() if settings.redis_url else None,
+        tracer=tracer,
+        redis_away=instruments.redis_away,
     )
     grants = Grants(keycloak, adapter, settings.client_id, settings.client_secret.get_secret_value(), settings.scopes)
     cookies = Cookies(settings.public_url, secure=settings.secure_cookies)
@@ -137,11 +155,19 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         limits: Limits,
         defaults: Mapping[str, str] = {},
     ) -> ServiceProxy:
-        return ServiceProxy(Upstream(name, base_urls, limits), adapter, departures, defaults)
+        upstream = Upstream(name, base_urls, limits, instruments.service(name))
+        return ServiceProxy(upstream, adapter, departures, defaults, tracer)
 
     # Uploads are other people's files: they must not run in the gateway's origin.
     harmless = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
     media = settings.media_service
+    book = RuleBook(
+        {
+            "default": settings.rate_limit_default,
+            "media": settings.rate_limit_media,
+            "auth": settings.rate_limit_auth,
+        }
+    )
     looks = {
         "userService": probes.service(session, settings.user_service),
         "interviewService": probes.service(session, settings.interview_service),
@@ -151,6 +177,9 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     return Engines(
         settings=settings,
         warnings=warnings,
+        instruments=instruments,
+        exposition=Exposition(instruments.registry),
+        tracing=tracing,
         lines=logs.configure(settings.log_level),
         adapter=adapter,
         departures=departures,
@@ -166,11 +195,14 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         ended=ended,
         sign_in=SignIn(grants, id_tokens, Seal(secrets, "login cookie"), store, settings.issuer),
         refresher=Refresher(grants, store, Seal(secrets, "refresh outcome")),
-        identity=Identity(verifier, sessions, ended, settings.frontend),
+        identity=Identity(verifier, sessions, ended, settings.frontend, instruments.tokens),
+        limits=RateLimits(book, Windows(store), instruments.limited),
         users=proxy("user-service", settings.user_service, limits),
         interviews=proxy("interview-service", settings.interview_service, limits),
         media=proxy("media-service", media, uploads, harmless) if media else None,
         probes=Probes(looks),
+        trusted_proxies=TrustedProxies(settings.trusted_proxies),
+        metrics_readers=Networks(settings.metrics_allowed_networks),
         began=monotonic(),
         draining=Event(),
     )

@@ -110,6 +110,15 @@ class PayloadTooLarge(GatewayError):
     message = "Payload too large"
 
 
+class TooManyRequests(GatewayError):
+    status = 429
+    message = "Too many requests"
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after`: seconds until the rate limit lets the next one through."""
+        super().__init__(headers={"Retry-After": str(retry_after)})
+
+
 class ClientLeft(GatewayError):
     """The client closed its connection before the answer."""
 

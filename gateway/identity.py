@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from typing import Any, TypeVar
 
 from flask import Flask, request
 
 from gateway import errors
+from gateway.instruments import TokenMetrics
 from gateway.scope import Principal, current
 from gateway.sessions import Ended, Sessions, sent_cookies
 from gateway.tokens import InvalidToken, Verifier
@@ -24,6 +26,16 @@ def public(view: View) -> View:
     """Mark a view as open to everybody; a view without the mark is closed."""
     view.is_public = True  # type: ignore[attr-defined]
     return view
+
+
+def identified(view: View) -> View:
+    """Mark a public view as one that is told who asks, if that can be found out."""
+    view.is_identified = True  # type: ignore[attr-defined]
+    return view
+
+
+def _asks_who(view: Callable[..., Any]) -> bool:
+    return not getattr(view, "is_public", False) or getattr(view, "is_identified", False)
 
 
 def require(role: str) -> Callable[[], None]:
@@ -56,23 +68,44 @@ def bearer(environ: Mapping[str, Any]) -> str | None:
 class Identity:
     """The hook that finds the Principal of a request: by its bearer token, else by its session cookie."""
 
-    def __init__(self, verifier: Verifier, sessions: Sessions, ended: Ended, frontends: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        sessions: Sessions,
+        ended: Ended,
+        frontends: tuple[str, ...],
+        metrics: TokenMetrics,
+    ) -> None:
         """`frontends`: the origins whose pages may write with a session cookie."""
         self._verifier = verifier
         self._sessions = sessions
         self._ended = ended
         self._frontends = frozenset(frontends)
+        self._metrics = metrics
 
-    def init_app(self, app: Flask) -> None:
-        """Hook into `app`."""
+    def load_in(self, app: Flask) -> None:
+        """Find out who asks, before a request is counted: refuses nobody."""
 
         @app.before_request
         def identify() -> None:
             endpoint = request.endpoint
+            if endpoint is not None and _asks_who(app.view_functions[endpoint]):
+                scope = current()
+                try:
+                    scope.principal = self.principal_of(request.environ)
+                except errors.GatewayError as refusal:
+                    scope.refusal = refusal
+
+    def require_in(self, app: Flask) -> None:
+        """Refuse who may not pass, after a request was counted."""
+
+        @app.before_request
+        def let_in() -> None:
+            endpoint = request.endpoint
             if endpoint is None:
                 return  # no such route or method: that is the answer, for everybody
             if not getattr(app.view_functions[endpoint], "is_public", False):
-                current().principal = self.principal_of(request.environ)
+                current().require_principal()
 
     def principal_of(self, environ: Mapping[str, Any]) -> Principal:
         """The Principal of the request's credentials.
@@ -84,15 +117,19 @@ class Identity:
             token = self._token_of_cookie(environ)
         if token is None:
             raise errors.Unauthorized()
+        began = perf_counter()
         try:
             principal = self._verifier.verify(token)
             if self._ended.includes(principal):
                 raise InvalidToken("ended")
         except InvalidToken as refusal:
+            self._metrics.failed(refusal.reason)
             level = logging.WARNING if refusal.explanation else logging.DEBUG
             told = refusal.explanation or refusal.reason
             log.log(level, "Auth: token refused: %s", told, extra={"reason": refusal.reason})
             raise
+        finally:
+            self._metrics.took(perf_counter() - began)
         return principal
 
     def require_own_page(self, environ: Mapping[str, Any]) -> None:
@@ -116,5 +153,6 @@ class Identity:
             return None
         self.require_own_page(environ)
         if self._ended.includes_own(found[0]):
+            self._metrics.failed("ended")
             raise InvalidToken("ended")
         return found[1]

@@ -10,6 +10,8 @@ from harness.gateway import Gateway
 from harness.issuer import Issuer
 
 from gateway.config.settings import NAMES, OLD_NAMES, SECRETS
+from gateway.instruments import Instruments
+from gateway.traces.listed import ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
@@ -17,6 +19,9 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(
 NOT_YET = (ROOT / "docs" / "settings.md").read_text().partition("## Not read yet")[2]
 PATHS = re.compile(r"`(?:GET|POST|PUT|PATCH|DELETE )?(/(?:auth|health|users|interviews|openapi\.json|docs)\b[a-z/.-]*)")
 SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
+MASTERS = ("reload refused, the workers serve on as they are. %s", "Limits: without REDIS_URL each of the")
+"""What gunicorn's master logs by gunicorn.conf.py."""
+
 NOT_SETTINGS = {"PEERS_HOME"} | set(re.findall(r"`([A-Z_]+)`", NOT_YET))
 
 
@@ -32,6 +37,11 @@ def calls(*names: str) -> Iterator[ast.Call]:
         for node in ast.walk(module):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
                 yield node
+
+
+def section(title: str) -> str:
+    """A section of docs/operating.md."""
+    return re.split(r"^## ", OPERATING.partition(f"## {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def log_calls() -> Iterator[ast.Call]:
@@ -87,8 +97,9 @@ class TestLogs:
 
     def test_every_message_is_explained_and_no_other(self) -> None:
         explained = set(table("What the lines mean"))
-        written = set(messages()) | {"reload refused, the workers serve on as they are. …"}
-        assert "reload refused, the workers serve on as they are. %s" in (ROOT / "gunicorn.conf.py").read_text()
+        said = [text for text in MASTERS if text in (ROOT / "gunicorn.conf.py").read_text()]
+        assert said == list(MASTERS)
+        written = set(messages()) | {text.replace("%s", "…") for text in said}
         for message in written:
             assert message in explained or any(
                 message.startswith(begin) for begin in explained if not begin.endswith("…")
@@ -107,6 +118,23 @@ class TestLogs:
         assert told == set(re.findall(r"`([a-z_]+)`", row)) - {"action"}
 
 
+class TestMetrics:
+    def test_every_metric_is_listed_with_its_kind_and_labels(self) -> None:
+        rows = [row.split("|")[1:4] for row in section("Metrics").splitlines() if row.startswith("| `")]
+        listed = {name.strip(" `"): (kind.strip(), re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows}
+        there = {
+            metric._name + ("_total" if metric._type == "counter" else ""): (metric._type, list(metric._labelnames))
+            for metric in Instruments().registry._collector_to_names
+        }
+        assert listed == there
+
+
+class TestTraces:
+    def test_every_attribute_is_listed(self) -> None:
+        rows = [row.split("|")[1] for row in section("Traces").splitlines() if row.startswith("| `")]
+        assert {name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)} == ATTRIBUTES
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix())
 class TestNames:
     def test_paths_are_routed(self, gateway: Gateway, document: Path) -> None:
@@ -115,8 +143,9 @@ class TestNames:
             assert path.rstrip("/") in routed, path
 
     def test_settings_are_read(self, document: Path) -> None:
+        """OTEL_* are the SDK's own."""
         known = {*NAMES, *OLD_NAMES.values(), *(f"{name}_FILE" for name in SECRETS)} | NOT_SETTINGS
-        named = set(SETTING.findall(document.read_text()))
+        named = {name for name in SETTING.findall(document.read_text()) if not name.startswith("OTEL_")}
         assert named <= known
 
     def test_links_lead_somewhere(self, document: Path) -> None:

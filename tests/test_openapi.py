@@ -31,6 +31,8 @@ OF_A_SERVICE = {("/media/{rest}", "416")}
 NEEDS_A_BODY_OR_A_SESSION = {("/auth/refresh", "post")}
 """Open by what the document says, and nothing without the one or the other."""
 
+RATE_LIMIT = {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "ratelimit-policy"}
+
 # Sent with every answer, or about the connection: not described answer by answer.
 EVERYWHERE = {"server", "date", "connection", "content-type", "content-length", "vary", "x-content-type-options"}
 
@@ -171,7 +173,7 @@ class TestErrors:
                 assert response["content"]["application/json"]["schema"] == one, (path, method, status)
 
     def test_have_headers(self, document: Node) -> None:
-        for name, statuses in {"WWW-Authenticate": {"401"}, "Retry-After": {"503"}}.items():
+        for name, statuses in {"WWW-Authenticate": {"401"}, "Retry-After": {"429", "503"}}.items():
             for path, method, status, response in answers(document):
                 if status[0] in "45" and (path, status) not in REPORTS | OF_A_SERVICE:
                     assert (name in response["headers"]) == (status in statuses), (path, method, status)
@@ -227,6 +229,8 @@ CASES = {
     "health": Case(200, "/health"),
     "liveness": Case(200, "/health/live"),
     "readiness": Case(200, "/health/ready"),
+    "the metrics": Case(200, "/metrics"),
+    "the metrics through somebody's proxy": Case(403, "/metrics", headers={"X-Forwarded-For": "10.0.0.1"}),
     "the document": Case(200, "/openapi.json"),
     "the page": Case(200, "/docs"),
     "a profile": Case(200, "/users/me", reply=replies.sized(200, [("Content-Type", "application/json")], b"{}")),
@@ -352,7 +356,8 @@ def check_described(document: Node, response: Node, answer: Answer) -> None:
     told = {name.lower(): value for name, value in answer.headers if not name.lower().startswith("access-control-")}
     assert told.keys() - EVERYWHERE <= known.keys() | {"referrer-policy"}
     unread = not answer.header("X-Request-Id")
-    assert known.keys() - {"x-request-id", "set-cookie"} <= told.keys() or not answer.status >= 400
+    assert RATE_LIMIT & told.keys() in (RATE_LIMIT, set()), "all of them, where the request was counted"
+    assert known.keys() - RATE_LIMIT - {"x-request-id", "set-cookie"} <= told.keys() or not answer.status >= 400
     assert not unread or answer.json()["path"] == "", "only a request that could not be read has no id"
     for name in known.keys() & told.keys():
         value: Any = told[name]

@@ -17,16 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     "wsgi",
     "blueprints",
-    "blueprints.auth blueprints.users blueprints.interviews blueprints.media blueprints.health blueprints.docs",
+    "blueprints.auth blueprints.users blueprints.interviews blueprints.media blueprints.health blueprints.metrics"
+    " blueprints.docs",
     "gateway.app gateway.check gateway.worker",
     "gateway.engines",
     "gateway.access gateway.answers gateway.cors gateway.identity gateway.limits",
-    "gateway.sessions gateway.events",
-    "gateway.oidc gateway.tokens gateway.proxy gateway.probes",
+    "gateway.sessions gateway.events gateway.exposition",
+    "gateway.oidc gateway.tokens gateway.proxy gateway.probes gateway.traces gateway.loki",
+    "gateway.batches",
     "gateway.transport gateway.store gateway.instruments gateway.logs gateway.keys",
     "gateway.config",
     "gateway.scope",
-    "gateway.cache gateway.errors gateway.headers",
+    "gateway.cache gateway.errors gateway.headers gateway.spans",
 ]
 FLOOR = {module: -row for row, modules in enumerate(FLOORS) for module in modules.split()}
 OWN = {"gateway", "blueprints", "wsgi", "demo"}

@@ -12,12 +12,14 @@ from blueprints.auth.routes import blueprint, explain, log, tell
 from gateway import errors
 from gateway.engines import engines
 from gateway.identity import public
+from gateway.limits import by_address, limited
 from gateway.sessions import LOGIN_SECONDS, LoginExpired, LoginFailed, Session, SignedIn, cookie_of, sent_cookies
 from gateway.tokens import InvalidToken
 
 
 @blueprint.post("/auth/login")
 @public
+@limited("auth", by_address)
 def login() -> Response:
     """Begin a login: where to send the browser, and the cookie that binds the login to it."""
     fields = json_fields(request.environ, "redirectUri", "returnTo")
@@ -33,8 +35,19 @@ def login() -> Response:
     return response
 
 
+def _by_login() -> str:
+    """The login whose genuine cookie came along, else the address: an office behind one is not locked out."""
+    state = request.args.get("state", "")
+    try:
+        value = engines().cookies.read(sent_cookies(request.environ), cookie_of(state))
+        return f"login {engines().sign_in.find(state, value).state}"
+    except LoginExpired:
+        return by_address()
+
+
 @blueprint.get("/auth/callback")
 @public
+@limited("auth", _by_login)
 def callback() -> Response:
     """The end of a login: JSON for a program, a redirect to the frontend for a browser's navigation."""
     if request.method == "HEAD":

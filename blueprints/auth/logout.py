@@ -11,12 +11,14 @@ from blueprints.auth.routes import blueprint, revoke, tell
 from gateway import errors
 from gateway.engines import engines
 from gateway.identity import bearer, public
+from gateway.limits import by_address, free, limited
 from gateway.sessions import Session, sent_cookies
 from gateway.tokens import InvalidToken
 
 
 @blueprint.post("/auth/logout")
 @public
+@free
 def logout() -> Response:
     """End the session here, at once, and at Keycloak, if that can be reached."""
     environ = request.environ
@@ -51,12 +53,15 @@ def _end_session(session: Session | None) -> dict[str, str]:
 
 @blueprint.post("/auth/backchannel-logout")
 @public
+@limited("default", key=None)
 def backchannel_logout() -> Response:
     """Keycloak's word that a session is over; it waits for the answer."""
     try:
         told = engines().logout_tokens.verify(form_field(request.environ, "logout_token"))
-    except InvalidToken:
-        raise errors.BadRequest() from None
+    except errors.GatewayError as refusal:
+        if refusal.status < 500:  # what is not Keycloak's is counted
+            engines().limits.count(by_address())
+        raise errors.BadRequest() if isinstance(refusal, InvalidToken) else refusal from None
     if engines().store.add(f"jti:{told.token_id}", max(1.0, told.expires - time()) + 2 * engines().settings.jwt_leeway):
         engines().ended.told(told)
         tell("backchannel_logout", told.user_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import time
 from typing import Any
 
@@ -12,26 +13,30 @@ from blueprints.auth.routes import blueprint, explain, log, revoke, tell
 from gateway import errors
 from gateway.answers import answer
 from gateway.engines import engines
-from gateway.identity import bearer, public
+from gateway.identity import bearer, identified, public
+from gateway.limits import by_address, limited
 from gateway.oidc import SessionOver, TokenAnswer
-from gateway.scope import Principal
+from gateway.scope import Principal, current
 from gateway.sessions import Session, sent_cookies
 from gateway.tokens import InvalidToken, Lapsed
 
 
 @blueprint.get("/auth/session")
 @public
+@identified
 def session() -> Response:
-    """Who is signed in, for a frontend that boots: never an error."""
-    try:
-        principal = engines().identity.principal_of(request.environ)
-    except Lapsed:
+    """Who is signed in, for a frontend that boots: an error only where that can not be known."""
+    scope = current()
+    principal, refusal = scope.principal, scope.refusal
+    if principal is not None:
+        return jsonify(authenticated=True, user=_user(principal), expiresIn=max(0, int(principal.expires - time())))
+    if isinstance(refusal, Lapsed):
         known = engines().sessions.find(sent_cookies(request.environ)) if bearer(request.environ) is None else None
         refreshable = known is not None and known.refresh_token is not None and not is_over(known)
         return jsonify({"authenticated": False, **({"refreshable": True} if refreshable else {})})
-    except (errors.Unauthorized, errors.BadRequest):
+    if isinstance(refusal, (errors.Unauthorized, errors.BadRequest)):
         return jsonify(authenticated=False)
-    return jsonify(authenticated=True, user=_user(principal), expiresIn=max(0, int(principal.expires - time())))
+    raise refusal or errors.Unauthorized()
 
 
 def _user(principal: Principal) -> dict[str, Any]:
@@ -56,32 +61,50 @@ def _has_ended(access_token: str) -> bool:
 
 @blueprint.post("/auth/refresh")
 @public
+@limited("auth", key=None)
 def refresh() -> Response:
     """New tokens: for the refresh token in the body, in a body; for the session cookie, in cookies alone."""
-    refresh_token = json_fields(request.environ, "refreshToken")["refreshToken"]
-    if refresh_token is not None:
-        try:
-            tokens = _refreshed(refresh_token, None)
-            if _has_ended(tokens.access_token) or engines().ended.took_back(
-                tokens.refresh_token
-            ):  # a superseded token's answer, from before the end
-                raise SessionOver
-        except SessionOver:
-            raise errors.Unauthorized("invalid_token") from None
-        return jsonify(
-            accessToken=tokens.access_token,
-            refreshToken=tokens.refresh_token or refresh_token,
-            expiresIn=tokens.expires_in,
-        )
-    sent = sent_cookies(request.environ)
-    session = engines().sessions.find(sent)
+    try:
+        refresh_token = json_fields(request.environ, "refreshToken")["refreshToken"]
+        refresh_by = partial(_by_cookie, *_own_session()) if refresh_token is None else partial(_by_body, refresh_token)
+    except errors.GatewayError:
+        engines().limits.count(by_address())
+        raise
+    return refresh_by()
+
+
+def _own_session() -> tuple[Session, str]:
+    """The session of the cookies, and its refresh token. Unauthorized without; Forbidden for a foreign page."""
+    session = engines().sessions.find(sent_cookies(request.environ))
     if session is None or session.refresh_token is None:
         raise errors.Unauthorized()
     engines().identity.require_own_page(request.environ)
+    return session, session.refresh_token
+
+
+def _by_body(refresh_token: str) -> Response:
+    try:
+        tokens = _refreshed(refresh_token, None, by_address())
+        if _has_ended(tokens.access_token) or engines().ended.took_back(
+            tokens.refresh_token
+        ):  # a superseded token's answer, from before the end
+            raise SessionOver
+    except SessionOver:
+        raise errors.Unauthorized("invalid_token") from None
+    return jsonify(
+        accessToken=tokens.access_token,
+        refreshToken=tokens.refresh_token or refresh_token,
+        expiresIn=tokens.expires_in,
+    )
+
+
+def _by_cookie(session: Session, refresh_token: str) -> Response:
+    sent, key = sent_cookies(request.environ), f"session {session.id}"
     try:
         if is_over(session):
+            engines().limits.count(key)
             raise SessionOver
-        tokens = _refreshed(session.refresh_token, session.user_id)
+        tokens = _refreshed(refresh_token, session.user_id, key)
         if is_over(session):  # it ended while Keycloak answered
             revoke(tokens.refresh_token)
             raise SessionOver
@@ -95,9 +118,15 @@ def refresh() -> Response:
     return response
 
 
-def _refreshed(refresh_token: str, user_id: str | None) -> TokenAnswer:
-    """The tokens for this one, whoever asked for them first. SessionOver; or another's ID token, which is no answer."""
-    tokens, asked = engines().refresher.refresh(refresh_token)
+def _refreshed(refresh_token: str, user_id: str | None, key: str) -> TokenAnswer:
+    """The tokens for this one, whoever asked for them first; `key` is who is counted for asking.
+
+    Raises SessionOver, also for another user's ID token, which is no answer; TooManyRequests.
+    """
+    limits = engines().limits
+    tokens, asked = engines().refresher.refresh(refresh_token, lambda: limits.count(key))
+    if not asked:
+        limits.show(key)
     if tokens.id_token is not None:
         try:
             claims = engines().id_tokens.verify(tokens.id_token, tokens.access_token, None)

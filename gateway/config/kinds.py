@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
+from limits import parse_many
 from pydantic import BeforeValidator, SecretStr
 
 from gateway.scope.peers import Networks
@@ -124,6 +125,17 @@ def read_redis(value: str) -> SecretStr:
     return SecretStr(value)
 
 
+def read_rate(value: str) -> str:
+    """Rate limits as `limits` reads them."""
+    try:
+        items = parse_many(value)
+    except ValueError:
+        items = []
+    if not items or any(item.amount < 1 for item in items):
+        raise ValueError('expected a rate limit such as "100 per 15 minutes" (several: separated by semicolons)')
+    return value
+
+
 def read_number(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) < 10**15):
         raise ValueError("expected a whole number over 0")
@@ -186,6 +198,7 @@ Words = Annotated[tuple[str, ...], _kind(read_list)]
 Algorithms = Annotated[tuple[str, ...], _kind(read_algorithms)]
 Urls = Annotated[tuple[str, ...], _kind(read_urls)]
 RedisUrl = Annotated[SecretStr, _kind(read_redis)]
+Rate = Annotated[str, _kind(read_rate)]
 Number = Annotated[int, _kind(read_number)]
 Port = Annotated[int, _kind(read_port)]
 Seconds = Annotated[float, _kind(read_seconds)]

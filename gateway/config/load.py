@@ -58,7 +58,8 @@ def load(
     problems += [Problem(name, "is required") for name in REQUIRED if name not in values and name not in named]
     settings = None
     try:
-        settings = Settings.model_validate(values)
+        otel = {name: value for name, value in raw.items() if name.startswith("OTEL_") and value}
+        settings = Settings.model_validate({**values, "otel": otel})
     except ValidationError as error:
         problems += [
             Problem(str(fault["loc"][0]), fault["msg"].removeprefix("Value error, "))

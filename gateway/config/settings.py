@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from gateway.config.kinds import (
@@ -14,12 +17,23 @@ from gateway.config.kinds import (
     Number,
     Origins,
     Port,
+    Rate,
     RedisUrl,
     Seconds,
     Url,
     Urls,
     Words,
     read_list,
+)
+
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "::1",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
 )
 
 
@@ -46,7 +60,9 @@ class Settings(BaseModel):
     frontend: Origins = Field(alias="FRONTEND_URL", description="The origin of the frontend, the only one CORS lets in; several separated by commas. `*` refuses to start.")  # fmt: skip  # noqa: E501
     log_level: LogLevel = Field("info", alias="LOG_LEVEL", description="`debug`, `info`, `warn` or `error`.")
 
-    redis_url: RedisUrl | None = Field(None, alias="REDIS_URL", description="Redis, for several machines: refreshes, used logins and ended sessions are shared through it.")  # fmt: skip  # noqa: E501
+    redis_url: RedisUrl | None = Field(None, alias="REDIS_URL", description="Redis, for several machines: rate limits, refreshes, used logins and ended sessions are shared through it.")  # fmt: skip  # noqa: E501
+    loki_host: Url | None = Field(None, alias="LOKI_HOST", description="Base URL of a Loki that gets the log's lines too: `http://localhost:3100`.")  # fmt: skip  # noqa: E501
+    jaeger_endpoint: Url | None = Field(None, alias="JAEGER_ENDPOINT", description="Where spans go as Jaeger's Thrift over HTTP: `http://localhost:14268/api/traces`. OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT`, below.")  # fmt: skip  # noqa: E501
 
     # The gateway's own.
     host: str = Field("0.0.0.0", alias="HOST", description="The address to listen on; `::` for both families.")
@@ -59,6 +75,11 @@ class Settings(BaseModel):
     jwt_leeway: Leeway = Field(30.0, alias="JWT_LEEWAY", description="Clock skew allowed in `exp`, `nbf` and `iat`, in seconds, at most 60.")  # fmt: skip  # noqa: E501
     jwt_allowed_clients: Words = Field((), alias="JWT_ALLOWED_CLIENTS", description="Clients whose tokens are accepted (`azp`); unset: any.")  # fmt: skip  # noqa: E501
     cors_allow_headers: Words = Field((), alias="CORS_ALLOW_HEADERS", description="Request headers that CORS allows beside Content-Type and Authorization.")  # fmt: skip  # noqa: E501
+    rate_limit_default: Rate = Field("100 per 15 minutes", alias="RATE_LIMIT_DEFAULT", description="Over all routes together, for each user, else for each address.")  # fmt: skip  # noqa: E501
+    rate_limit_media: Rate = Field("1000 per 15 minutes", alias="RATE_LIMIT_MEDIA", description="The same for `/media` alone.")  # fmt: skip  # noqa: E501
+    rate_limit_auth: Rate = Field("5 per minute", alias="RATE_LIMIT_AUTH", description="For each of `/auth/login`, `/auth/callback` and `/auth/refresh` by itself.")  # fmt: skip  # noqa: E501
+    metrics_allowed_networks: NetworkList = Field(PRIVATE_NETWORKS, alias="METRICS_ALLOWED_NETWORKS", description="Who may read `/metrics`: addresses, CIDR networks or `unix`. Never through a proxy that is not in `TRUSTED_PROXIES`.")  # fmt: skip  # noqa: E501
+    loki_tenant: str | None = Field(None, alias="LOKI_TENANT", description="Loki's tenant (`X-Scope-OrgID`).")
     trusted_proxies: NetworkList = Field((), alias="TRUSTED_PROXIES", description="Addresses, CIDR networks or `unix`: the peers whose forwarding headers, `X-Request-Id` and trace sampling are believed. Unset: nobody's.")  # fmt: skip  # noqa: E501
     max_body: Number = Field(1 << 20, alias="MAX_BODY_BYTES", description="Largest request body, in bytes.")
     max_upload: Number = Field(2 << 30, alias="MAX_UPLOAD_BYTES", description="Largest request body on `/media`, in bytes.")  # fmt: skip  # noqa: E501
@@ -69,6 +90,8 @@ class Settings(BaseModel):
     max_in_flight: Number = Field(200, alias="PROXY_MAX_IN_FLIGHT", description="Calls under way per service and worker.")  # fmt: skip  # noqa: E501
     ca_bundle: Certificates | None = Field(None, alias="CA_BUNDLE", description="PEM file added to the system's certificates for every outgoing TLS. Also read as `NODE_EXTRA_CA_CERTS`.")  # fmt: skip  # noqa: E501
     workers: Number | None = Field(None, alias="WEB_CONCURRENCY", description="Worker processes; unset: one for each CPU of the cgroup quota.")  # fmt: skip  # noqa: E501
+
+    otel: Mapping[str, str] = Field(MappingProxyType({}), description="The OpenTelemetry SDK's own settings, `OTEL_*`.")
 
     @property
     def public_url(self) -> str:
@@ -95,8 +118,10 @@ class Settings(BaseModel):
 # Aliases of a name, read where the name itself is unset.
 OLD_NAMES = {"NODE_ENV": "APP_ENV", "CA_BUNDLE": "NODE_EXTRA_CA_CERTS"}
 
-NAMES = tuple(field.alias or "" for field in Settings.model_fields.values())
+_FIELDS = {field.alias: field for field in Settings.model_fields.values() if field.alias}
 
-SECRETS = tuple(field.alias or "" for field in Settings.model_fields.values() if "SecretStr" in str(field.annotation))
+NAMES = tuple(_FIELDS)
 
-REQUIRED = tuple(field.alias or "" for field in Settings.model_fields.values() if field.is_required())
+SECRETS = tuple(name for name, field in _FIELDS.items() if "SecretStr" in str(field.annotation))
+
+REQUIRED = tuple(name for name, field in _FIELDS.items() if field.is_required())

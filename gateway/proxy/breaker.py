@@ -17,12 +17,17 @@ class Breaker:
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
-        self._failures = 0
+        self.failures = 0
         self._retry_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are held back."""
+        return self.failures >= FAILURES
 
     def admits(self) -> bool:
         """Whether a call may be made now. While open, a True is the one trial of this period."""
-        if self._failures < FAILURES:
+        if not self.is_open:
             return True
         now = self._now()
         if now < self._retry_at:
@@ -36,10 +41,10 @@ class Breaker:
 
     def succeeded(self) -> None:
         """A call was answered."""
-        self._failures = 0
+        self.failures = 0
 
     def failed(self) -> None:
         """A call could not connect, or was too slow."""
-        self._failures += 1
-        if self._failures >= FAILURES:
+        self.failures += 1
+        if self.is_open:
             self._retry_at = self._now() + OPEN_SECONDS

@@ -9,16 +9,17 @@ from typing import Any
 
 import gevent
 from flask import Response
+from opentelemetry.trace import Tracer
 from requests import PreparedRequest
 from werkzeug.wsgi import ClosingIterator
 
-from gateway import errors
+from gateway import errors, spans
 from gateway.proxy import fields
 from gateway.proxy.body import Body
 from gateway.proxy.departures import Call, Departures
 from gateway.proxy.upstream import Upstream
 from gateway.scope import Scope
-from gateway.transport import Adapter, Answer, BadAnswer, CallTimeout, ConnectTimedOut, NoAnswer, NotSent
+from gateway.transport import Adapter, Answer, BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent
 
 log = logging.getLogger("gateway.proxy")
 
@@ -26,6 +27,22 @@ TURN = 16
 
 # RFC 9110 section 9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+
+# What went wrong, in a word for metrics and logs: the first class that fits.
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (ConnectTimedOut, "connect_timeout"),
+    (NotSent, "connect"),
+    (NoAnswer, "closed"),
+    (CallTimeout, "timeout"),
+    (Cut, "cut"),
+    (BadAnswer, "bad_answer"),
+)
+
+
+def kind_of(error: Exception) -> str:
+    """The word for a fault of `gateway.transport.faults`."""
+    return next(word for kind, word in _KINDS if isinstance(error, kind))
 
 
 class ForwardedResponse(Response):
@@ -54,9 +71,15 @@ class ServiceProxy:
     """Forwards requests to one service."""
 
     def __init__(
-        self, upstream: Upstream, adapter: Adapter, departures: Departures, defaults: Mapping[str, str]
+        self,
+        upstream: Upstream,
+        adapter: Adapter,
+        departures: Departures,
+        defaults: Mapping[str, str],
+        tracer: Tracer,
     ) -> None:
         """`defaults`: answer headers (lower-case name to value) set where the service does not set them."""
+        self._tracer = tracer
         self._upstream = upstream
         self._adapter = adapter
         self._departures = departures
@@ -74,9 +97,11 @@ class ServiceProxy:
         limits = self._upstream.limits
         body = Body(environ, limits.body_bytes, limits.body_timeout)  # 1
         self._upstream.enter()  # 2
+        began = monotonic()
         call = self._departures.watch(environ["gunicorn.socket"])
         try:
             answer = self._call(environ, scope, body, call)  # 3
+            self._upstream.metrics.answered(monotonic() - began)
             self._await_body(answer, call)  # 4
         except BaseException:
             self.over(call)
@@ -105,19 +130,36 @@ class ServiceProxy:
             base_url = upstream.next_base_url()
             request.url = base_url + scope.target
             try:
-                answer = self._adapter.call(request, upstream.limits.timeouts, fresh=again, opened=call.attach)
+                answer = self._send(request, scope, call, again=again)
             except (NotSent, NoAnswer, CallTimeout, BadAnswer) as error:
                 if isinstance(error, NotSent):
                     upstream.unreachable(base_url)
                 if not again and self._may_repeat(error, request, body) and not call.abandoned and upstream.may_retry():
                     again = True
+                    log.warning(
+                        "Proxy: %s: once more after %s", upstream.name, error,
+                        extra={"upstream": upstream.name, "kind": kind_of(error)},
+                    )  # fmt: skip
                     continue
                 if not call.abandoned:  # who leaves says nothing of the service
-                    silent = isinstance(error, (NotSent, CallTimeout))
-                    (upstream.breaker.failed if silent else upstream.breaker.succeeded)()
+                    (upstream.silent if isinstance(error, (NotSent, CallTimeout)) else upstream.answered)()
                 raise self.fault(error, call) from error
-            upstream.breaker.succeeded()
+            upstream.answered()
             return answer
+
+    def _send(self, request: PreparedRequest, scope: Scope, call: Call, *, again: bool) -> Answer:
+        timeouts = self._upstream.limits.timeouts
+        if scope.span is None:
+            return self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
+        span = spans.begin_call(self._tracer, request.method or "", request.url or "", scope.span, resent=again)
+        request.headers["Traceparent"] = scope.traceparent_of(span)
+        try:
+            answer = self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
+        except BaseException as error:
+            spans.end_call(span, error)
+            raise
+        spans.end_call(span, answer.status)
+        return answer
 
     def _may_repeat(self, error: Exception, request: PreparedRequest, body: Body) -> bool:
         if isinstance(error, NotSent):
@@ -142,10 +184,11 @@ class ServiceProxy:
         """What the client is told of a fault, after the log was told more."""
         if call.abandoned:
             return errors.ClientLeft()
+        self._upstream.metrics.failed(kind_of(error))
         answer = errors.GatewayTimeout() if isinstance(error, (CallTimeout, ConnectTimedOut)) else errors.BadGateway()
         log.error(
             "Proxy: %s: %s", self._upstream.name, error,
-            extra={"upstream": self._upstream.name, "kind": type(error).__name__, "statusCode": answer.status},
+            extra={"upstream": self._upstream.name, "kind": kind_of(error), "statusCode": answer.status},
         )  # fmt: skip
         return answer
 

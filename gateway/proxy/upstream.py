@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from gateway import errors
+from gateway.instruments import ServiceMetrics
 from gateway.proxy.breaker import Breaker
 from gateway.transport import Timeouts
 
@@ -29,12 +30,13 @@ class Limits:
 class Upstream:
     """The instances of one service in turn, bounded in calls under way, behind one breaker."""
 
-    def __init__(self, name: str, base_urls: tuple[str, ...], limits: Limits) -> None:
-        """`name` is the service's in metrics and logs; `base_urls` have no last slash."""
+    def __init__(self, name: str, base_urls: tuple[str, ...], limits: Limits, metrics: ServiceMetrics) -> None:
+        """`name` is the service's in logs; `base_urls` have no last slash."""
         self.name = name
         self.base_urls = base_urls
         self.limits = limits
-        self.breaker = Breaker()
+        self.metrics = metrics
+        self._breaker = Breaker()
         self.in_flight = 0
         self._turn = 0
         self._avoid_until: dict[int, float] = {}
@@ -43,15 +45,30 @@ class Upstream:
     def enter(self) -> None:
         """Count a call as under way; `leave` ends it. ServiceUnavailable where too many are, or the breaker is open."""
         if self.in_flight >= self.limits.in_flight:
+            self.metrics.failed("overload")
             raise errors.ServiceUnavailable()
-        if not self.breaker.admits():
-            raise errors.ServiceUnavailable(self.breaker.retry_after())
+        if not self._breaker.admits():
+            self.metrics.failed("breaker_open")
+            raise errors.ServiceUnavailable(self._breaker.retry_after())
         self.in_flight += 1
+        self.metrics.begun()
         self._retries = min(RETRIES_IN_HAND, self._retries + RETRY_SHARE)
 
     def leave(self) -> None:
         """A call that entered is over."""
         self.in_flight -= 1
+        self.metrics.over()
+
+    def answered(self) -> None:
+        """A call was answered, however badly."""
+        if self._breaker.failures:
+            self._breaker.succeeded()
+            self.metrics.breaker_open(0)
+
+    def silent(self) -> None:
+        """A call could not connect, or was too slow."""
+        self._breaker.failed()
+        self.metrics.breaker_open(self._breaker.is_open)
 
     @property
     def has_other_instances(self) -> bool:
@@ -77,4 +94,5 @@ class Upstream:
         if self._retries < 1:
             return False
         self._retries -= 1
+        self.metrics.retried()
         return True

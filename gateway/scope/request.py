@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextvars import Token
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from time import perf_counter
 from typing import Any
 
 from flask import g
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
 
 from gateway import errors, headers
 from gateway.scope import target
+from gateway.scope.allowance import Allowance
 from gateway.scope.peers import TrustedProxies
 from gateway.scope.principal import Principal
 
@@ -27,12 +31,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 @dataclass(slots=True)
 class Scope:
     """One request. `client` is the address found through the trusted proxies, `forwarded_for` the chain to hand on;
-    `path` and `query` (with its `?`) are the target byte for byte; `started` is a `perf_counter` time in seconds."""
+    `path` and `query` (with its `?`) are the target byte for byte; `started` is a `perf_counter` time in seconds. Of
+    who asks there is a `principal` or a `refusal`, or neither for views that are open to everybody. `parent_sampled` is
+    a trusted peer's decision, None where there is none; `span` is what a traced request's calls are children of."""
 
     request_id: str
     trace_id: str
     span_id: str
     sampled: bool
+    parent_id: str | None
     tracestate: str | None
     client: str
     forwarded_for: str
@@ -40,8 +47,13 @@ class Scope:
     host: str
     path: str
     query: str
+    parent_sampled: bool | None = None
+    span: Context | None = None
+    span_token: Token[Context] | None = None
     forwarding_distrusted: bool = False
     principal: Principal | None = None
+    refusal: errors.GatewayError | None = None
+    allowance: Allowance | None = None
     started: float = field(default_factory=perf_counter)
 
     @property
@@ -50,15 +62,19 @@ class Scope:
         return self.path + self.query
 
     def require_principal(self) -> Principal:
-        """Who asks. Unauthorized where that was not found out: a view that forwards can not be public."""
+        """Who asks. The refusal where that was not found out: a view that forwards can not be public."""
         if self.principal is None:
-            raise errors.Unauthorized()
+            raise self.refusal or errors.Unauthorized()
         return self.principal
 
     @property
     def traceparent(self) -> str:
         """The trace context a service is given (W3C Trace Context section 3.2): the same trace, our span as parent."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+    def traceparent_of(self, span: Span) -> str:
+        """The trace context of what is a child of this span of ours."""
+        return f"00-{self.trace_id}-{span.get_span_context().span_id:016x}-01"
 
 
 def new_trace_id() -> str:
@@ -83,6 +99,7 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
         trace_id=parent[0] if parent else new_trace_id(),
         span_id=f"{_ids.getrandbits(64) or 1:016x}",
         sampled=False,
+        parent_id=parent[1] if parent else None,
         tracestate=environ.get("HTTP_TRACESTATE") if parent else None,
         client=peer,
         forwarded_for=peer,
@@ -92,18 +109,19 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
         query=query,
     )
     if trusted.contains(peer):
-        _believe(scope, environ, trusted, sampled=bool(parent and parent[2] & 1))
+        _believe(scope, environ, trusted)
+        if parent is not None:
+            scope.sampled = scope.parent_sampled = bool(parent[2] & 1)
     else:
         scope.forwarding_distrusted = "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ
     return scope
 
 
-def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies, *, sampled: bool) -> None:
-    """Take what a trusted proxy says of the client: its address, scheme, host, request id and sampling decision."""
+def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) -> None:
+    """Take what a trusted proxy says of the client: its address, scheme, host and request id."""
     chain = trusted.chain(scope.client, environ.get("HTTP_X_FORWARDED_FOR", ""))
     scope.client = chain[0] if chain else ""
     scope.forwarded_for = ", ".join(chain)
-    scope.sampled = sampled
     proto = environ.get("HTTP_X_FORWARDED_PROTO", "").lower()
     if proto in ("http", "https"):
         scope.proto = proto

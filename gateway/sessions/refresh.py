@@ -58,8 +58,9 @@ class Refresher:
         self._seal = seal
         self._under_way: dict[str, AsyncResult[dict[str, Any]]] = {}
 
-    def refresh(self, refresh_token: str) -> tuple[TokenAnswer, bool]:
-        """The answer to `refresh_token`, and whether it was asked for just now, by this call.
+    def refresh(self, refresh_token: str, admit: Callable[[], None]) -> tuple[TokenAnswer, bool]:
+        """The answer to `refresh_token`, and whether it was asked for just now, by this call. `admit` counts the call,
+        or raises TooManyRequests; who joins a refresh that succeeds is not counted.
 
         1. Whoever in this worker asks for the same waits for it.
         2. An outcome in the store is taken; it is there for SUPERSEDED_SECONDS.
@@ -79,8 +80,11 @@ class Refresher:
         mine: AsyncResult[dict[str, Any]] = AsyncResult()
         self._under_way[key] = mine
         try:
-            outcome, asked = self._outcome(key, refresh_token)
+            outcome, asked = self._outcome(key, refresh_token, admit)
             mine.set(outcome)
+        except errors.TooManyRequests as refusal:
+            mine.set({"status": 429, "retry": int(refusal.headers["Retry-After"])})
+            raise
         except BaseException:
             mine.set({"status": 502})
             raise
@@ -88,18 +92,23 @@ class Refresher:
             del self._under_way[key]
         return _told(outcome), asked
 
-    def _outcome(self, key: str, refresh_token: str) -> tuple[dict[str, Any], bool]:
+    def _outcome(self, key: str, refresh_token: str, admit: Callable[[], None]) -> tuple[dict[str, Any], bool]:
         due = monotonic() + LEASE_SECONDS
         while True:
             stored = self._stored(key)
             if stored is not None:  # 2
+                if stored["status"] != 200:
+                    admit()
                 return stored, False
             lease = self._store.lease(f"refreshing:{key}", LEASE_SECONDS)
             if lease is not None:  # 3
                 try:
                     # The holder before may have finished between the look and the lease.
                     stored = self._stored(key)
-                    return (stored, False) if stored is not None else (self._ask(key, refresh_token), True)
+                    if stored is not None:
+                        return stored, False
+                    admit()
+                    return self._ask(key, refresh_token), True
                 finally:
                     self._store.release(f"refreshing:{key}", lease)
             if monotonic() >= due:
@@ -127,4 +136,6 @@ def _told(outcome: dict[str, Any]) -> TokenAnswer:
         return TokenAnswer(**outcome["tokens"])
     if outcome.get("status") == 401:
         raise SessionOver
+    if outcome.get("status") == 429:
+        raise errors.TooManyRequests(outcome["retry"])
     raise _OUTCOMES.get(outcome.get("status", 502), errors.BadGateway)()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
 import gevent
+from opentelemetry.trace import Tracer
 from redis import BlockingConnectionPool, Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
+
+from gateway import spans
 
 log = logging.getLogger("gateway.store")
 
@@ -22,8 +25,15 @@ CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
 CONNECTIONS = 50
 MOST_ENDED = 100_000
 PAGE = 500
+_NO_SPAN = nullcontext()
 
 _REMOVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_COUNT = """
+local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) left = tonumber(ARGV[2]) end
+return {count, left}
+"""
 _END = """
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'name', ARGV[2], 'value', ARGV[3])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
@@ -39,8 +49,10 @@ class Shared:
     """Names and sealed values in Redis. After a fault `up` is False and nothing is asked until `look` finds it well;
     every method then answers None or nothing, at once."""
 
-    def __init__(self, url: str, deployment: str) -> None:
-        """Connects to nothing. ValueError where `url` is no Redis URL."""
+    def __init__(self, url: str, deployment: str, tracer: Tracer, away: Callable[[bool], object]) -> None:
+        """Connects to nothing. `away` is told whether Redis can not be used. ValueError where `url` is no Redis URL."""
+        self._tracer = tracer
+        self._away = away
         self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS,
@@ -52,6 +64,7 @@ class Shared:
         self._client = Redis(connection_pool=self._pool)
         self._prefix = f"api-gateway:{deployment}:"
         self._ended = self._prefix + "ended"
+        self._count = self._client.register_script(_COUNT)
         self._told_down = False
         self.up = False
 
@@ -65,7 +78,8 @@ class Shared:
         def write() -> bool:
             return bool(self._client.set(self._prefix + "look", b"", px=1000))
 
-        self.up = bool(self._try(write))  # only now: meanwhile nobody else should wait for it
+        self.up = bool(self._try("SET", write))  # only now: meanwhile nobody else should wait for it
+        self._away(not self.up)
         if self.up and self._told_down:
             self._told_down = False
             log.info("Redis (REDIS_URL, %s): back", self._place)
@@ -73,23 +87,30 @@ class Shared:
 
     def add(self, name: bytes, value: bytes, life: float) -> bool | None:
         """Whether it was not there; None where Redis did not say."""
-        return self._ask(lambda: bool(self._client.set(self._key(name), value, nx=True, px=_milliseconds(life))))
+        return self._ask("SET", lambda: bool(self._client.set(self._key(name), value, nx=True, px=_milliseconds(life))))
 
     def put(self, name: bytes, value: bytes, life: float) -> None:
-        self._ask(lambda: self._client.set(self._key(name), value, px=_milliseconds(life)))
+        self._ask("SET", lambda: self._client.set(self._key(name), value, px=_milliseconds(life)))
 
     def get(self, name: bytes) -> bytes | None:
         """The value; None also where Redis did not say."""
-        return self._ask(lambda: cast("bytes | None", self._client.get(self._key(name))))
+        return self._ask("GET", lambda: cast("bytes | None", self._client.get(self._key(name))))
 
     def remove(self, name: bytes, value: bytes) -> None:
         """Remove it where this is its value."""
-        self._ask(lambda: self._client.eval(_REMOVE, 1, self._key(name), value))
+        self._ask("EVAL", lambda: self._client.eval(_REMOVE, 1, self._key(name), value))
+
+    def count(self, name: bytes, amount: int, window: float) -> tuple[int, float] | None:
+        """What a counter comes to with `amount` more, and the seconds until its window ends, which began with the first
+        count. None where Redis did not say."""
+        told = self._ask("EVALSHA", lambda: self._count(keys=[self._key(name)], args=[amount, _milliseconds(window)]))
+        return None if told is None else (int(told[0]), int(told[1]) / 1000)
 
     def end(self, name: bytes, value: bytes, life: float) -> bool:
         """Tell all machines that a session ended; whether Redis took it."""
         told = self._ask(
-            lambda: self._client.eval(_END, 1, self._ended, MOST_ENDED, name, value, _milliseconds(life)) is not None
+            "EVAL",
+            lambda: self._client.eval(_END, 1, self._ended, MOST_ENDED, name, value, _milliseconds(life)) is not None,
         )
         return bool(told)
 
@@ -100,7 +121,7 @@ class Shared:
             rows = cast("list[Any]", self._client.xrange(self._ended, min=_next(last), count=PAGE))
             return [(ident, fields[b"name"], fields[b"value"]) for ident, fields in rows]
 
-        return self._ask(read) or []
+        return self._ask("XRANGE", read) or []
 
     @contextmanager
     def news(self) -> Iterator[Callable[[], bool]]:
@@ -109,22 +130,23 @@ class Shared:
 
         def any_news() -> bool:
             heard = False
-            while self._ask(lambda: subscription.get_message(timeout=0)):
+            while self._ask("SUBSCRIBE", lambda: subscription.get_message(timeout=0)):
                 heard = True
             return heard
 
         try:
-            self._ask(lambda: subscription.subscribe(self._ended))
+            self._ask("SUBSCRIBE", lambda: subscription.subscribe(self._ended))
             yield any_news
         finally:
             subscription.close()
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer | None:
-        return self._try(call) if self.up else None
+    def _ask(self, command: str, call: Callable[[], Answer]) -> Answer | None:
+        return self._try(command, call) if self.up else None
 
-    def _try(self, call: Callable[[], Answer]) -> Answer | None:
+    def _try(self, command: str, call: Callable[[], Answer]) -> Answer | None:
+        span = spans.redis_call(self._tracer, command) if spans.traced() else _NO_SPAN
         try:
-            with gevent.Timeout(CALL_SECONDS, _TooSlow):
+            with span, gevent.Timeout(CALL_SECONDS, _TooSlow):
                 return call()
         except (RedisError, OSError, _TooSlow) as error:
             self._fault(error)
@@ -132,13 +154,14 @@ class Shared:
 
     def _fault(self, error: Exception) -> None:
         self.up = False
+        self._away(True)
         self._pool.disconnect(inuse_connections=False)
         if not self._told_down:
             self._told_down = True
             # The error's own text may hold what was sent, the password too.
             log.warning(
-                "Redis (REDIS_URL, %s): %s; used states, leases and ended sessions are this machine's alone until it"
-                " is back",
+                "Redis (REDIS_URL, %s): %s; rate limits are each worker's alone, used states, leases and ended sessions"
+                " this machine's, until it is back",
                 self._place,
                 type(error).__name__,
             )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gevent
+from opentelemetry.trace import Tracer
 
+from gateway.spans import NO_TRACER
 from gateway.store.ended import Ended, sealed_end
 from gateway.store.folder import StoreFault
 from gateway.store.following import Following
@@ -27,14 +30,24 @@ class Store:
     Names are hashed and values sealed with keys of the secret; what another secret sealed is as absent.
     """
 
-    def __init__(self, secret: bytes, name: str, redis_url: str | None = None, directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        name: str,
+        redis_url: str | None = None,
+        directory: Path | None = None,
+        *,
+        tracer: Tracer = NO_TRACER,
+        redis_away: Callable[[bool], object] = bool,
+    ) -> None:
         """`secret`: 32 bytes or more; `name` tells deployments with one secret apart; `directory`: where the machine's
-        folder is made (default: the system's temporary directory). Touches nothing before `start`."""
+        folder is made (default: the system's temporary directory); `redis_away` is told whether there is a Redis that
+        can not be used. Touches nothing before `start`."""
         self._sealer = Sealer(secret, name)
         deployment = self._sealer.deployment
         self._machine = Machine(deployment, directory)
         self._ended = Ended(self._machine, self._sealer)
-        self._shared = Shared(redis_url, deployment) if redis_url else None
+        self._shared = Shared(redis_url, deployment, tracer, redis_away) if redis_url else None
         self._following = Following(self._shared, self._machine, self._ended, self._sealer) if self._shared else None
         self._greenlets: list[gevent.Greenlet[[], None]] = []
 
@@ -110,6 +123,13 @@ class Store:
         number = self._machine.end(name, value, at, until, shared=self._shared is None)
         if self._shared is not None and self._shared.end(name, value, until - time.time()) and number is not None:
             self._machine.mark_shared(number)
+
+    def count(self, key: str, amount: int, window: float) -> tuple[int, float] | None:
+        """What the counter `key` comes to with `amount` more on all machines together, and the seconds until its window
+        ends, which began with the first count. None without Redis: the machine's file is too slow for each request."""
+        if self._shared is None or not self._shared.up:
+            return None
+        return self._shared.count(self._sealer.name("count", key), amount, window)
 
     def ended_at(self, session: str) -> float | None:
         """When the session ended (seconds since the epoch), None where it did not. For each request: 0.2 us."""

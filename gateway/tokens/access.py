@@ -50,7 +50,7 @@ class Verifier:
         if known is not None and known[1] is self._signatures.keys:
             if self._now() >= known[0].expires + self._rules.leeway:
                 self._known.drop(digest)
-                raise Lapsed
+                raise Lapsed(known[0].user_id)
             return known[0]
         kind, claims = self._signatures.claims(token, _KINDS)
         if kind == "at+jwt":
@@ -74,8 +74,11 @@ def principal_of(claims: Mapping[str, Any], token: str, rules: Rules, now: float
     if claims.get("iss") != rules.issuer:
         raise InvalidToken("issuer", f"expected iss {rules.issuer!r}, the token has {shown(claims.get('iss'))}")
     _require_audience(claims, rules)
-    expires = require_times(claims, rules.leeway, now)
     subject = text(claims.get("sub"))
+    try:
+        expires = require_times(claims, rules.leeway, now)
+    except Lapsed:
+        raise Lapsed(subject) from None
     if subject is None:
         raise InvalidToken(
             "subject",

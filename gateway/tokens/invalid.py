@@ -15,7 +15,8 @@ class InvalidToken(errors.Unauthorized):
 
 
 class Lapsed(InvalidToken):
-    """A token that was good, and is over."""
+    """A token that was good, and is over; `user_id` is whose it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_id: str | None = None) -> None:
         super().__init__("expired", message="Token expired")
+        self.user_id = user_id

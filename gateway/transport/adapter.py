@@ -13,9 +13,12 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
+from opentelemetry.trace import Tracer
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
+from gateway import spans
+from gateway.spans import NO_TRACER
 from gateway.transport.answer import Answer
 from gateway.transport.connections import Connection, Origin
 from gateway.transport.faults import CallTimeout, NotSent
@@ -34,9 +37,11 @@ class Timeouts:
 class Adapter(HTTPAdapter):
     """Sends prepared requests over connections of its own. It follows, retries, decodes, stores and adds nothing."""
 
-    def __init__(self, tls: ssl.SSLContext, default: Timeouts) -> None:
-        """`tls` verifies peers; `default` bounds calls that name no time-out themselves."""
+    def __init__(self, tls: ssl.SSLContext, default: Timeouts, tracer: Tracer = NO_TRACER) -> None:
+        """`tls` verifies peers; `default` bounds calls that name no time-out themselves; `tracer` makes the spans of
+        what a session sends."""
         super().__init__()
+        self._tracer = tracer
         self._tls = tls
         self._default = default
         self._origins: dict[str, Origin] = {}
@@ -55,7 +60,7 @@ class Adapter(HTTPAdapter):
         `verify`, `cert` and `proxies` are not listened to: this adapter always verifies and never uses a proxy. Raises
         what `call` raises.
         """
-        answer = self.call(request, self._bounds(timeout))
+        answer = (self._traced_call if spans.traced() else self.call)(request, self._bounds(timeout))
         response = Response()
         response.status_code = answer.status
         response.reason = answer.reason
@@ -63,6 +68,16 @@ class Adapter(HTTPAdapter):
         response.raw = answer
         response.request = request
         return response
+
+    def _traced_call(self, request: PreparedRequest, bounds: Timeouts) -> Answer:
+        span = spans.begin_call(self._tracer, request.method or "GET", request.url or "")
+        try:
+            answer = self.call(request, bounds)
+        except BaseException as error:
+            spans.end_call(span, error)
+            raise
+        spans.end_call(span, answer.status)
+        return answer
 
     def call(
         self,

@@ -180,6 +180,14 @@ class GatewayWorker(GeventWorker):
 
     def _answer(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         """Let the app answer; whether the connection can serve another request."""
+        active = self.wsgi.extensions["gateway"].instruments.active
+        active.inc()
+        try:
+            return self._serve(request, listener, client, addr)
+        finally:
+            active.dec()
+
+    def _serve(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         response, environ = wsgi.create(
             request, client, addr, listener, self.cfg, response_class=CoalescedResponse, response_args=(self,)
         )
@@ -221,7 +229,9 @@ class GatewayWorker(GeventWorker):
         status = next((status for kind, status in _REFUSALS if isinstance(refusal, kind)), 400)
         trace_id = self._write_error(client, status)
         address = addr[0] if isinstance(addr, tuple) else ""
-        self.wsgi.extensions["gateway"].lines.write(
+        engines = self.wsgi.extensions["gateway"]
+        engines.instruments.answered("", None, status, None)
+        engines.lines.write(
             "info",
             f"HTTP: refused {status}",
             statusCode=status,

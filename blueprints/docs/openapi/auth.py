@@ -41,9 +41,18 @@ def paths() -> Node:
 
 
 def _call(
-    operation_id: str, summary: str, description: str, security: list[Node], answers: Node, **more: object
+    operation_id: str,
+    summary: str,
+    description: str,
+    security: list[Node],
+    answers: Node,
+    *,
+    free: bool = False,
+    **more: object,
 ) -> Node:
-    return own(TAG["name"], operation_id, summary, answers, description=description, security=security, **more)
+    return own(
+        TAG["name"], operation_id, summary, answers, free=free, description=description, security=security, **more
+    )
 
 
 def _sent(description: str, schema: str, example: Node) -> Node:
@@ -147,6 +156,7 @@ def _logout() -> Node:
             "200": answered_here("Signed out, whoever it was.", "LoggedOut", samples.LOGGED_OUT, "Set-Cookie"),
             **refused(401, 403, *_OF_A_BODY),
         },
+        free=True,
         requestBody=_sent("The refresh token of a program.", "RefreshToken", {"refreshToken": samples.REFRESH_TOKEN}),
     )
 

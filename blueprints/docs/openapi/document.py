@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blueprints.docs.openapi import auth, health, interviews, itself, media, users
+from blueprints.docs.openapi import auth, health, interviews, itself, media, metrics, users
 from blueprints.docs.openapi.headers import HEADERS, PARAMETERS
 from blueprints.docs.openapi.nodes import Node
 from blueprints.docs.openapi.overview import OVERVIEW
@@ -44,7 +44,8 @@ class Facts:
 
 def document(facts: Facts) -> Node:
     """The OpenAPI document of a gateway with these settings. A new owner of paths adds its tag and its paths here."""
-    tags = [auth.TAG, users.TAG, interviews.TAG, *([media.TAG] if facts.media else []), health.TAG, itself.TAG]
+    tags = [auth.TAG, users.TAG, interviews.TAG, *([media.TAG] if facts.media else [])]
+    tags += [health.TAG, metrics.TAG, itself.TAG]
     return {
         "openapi": "3.1.0",
         # The API's version, not the program's: who runs which release is nobody's business.
@@ -59,6 +60,7 @@ def document(facts: Facts) -> Node:
             **interviews.paths(facts.max_body),
             **(media.paths(facts.max_upload) if facts.media else {}),
             **health.paths(media=facts.media, redis=facts.redis),
+            **metrics.paths(),
             **itself.paths(),
         },
         "components": {

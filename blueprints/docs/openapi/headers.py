@@ -5,6 +5,15 @@ from __future__ import annotations
 from blueprints.docs.openapi import samples
 from blueprints.docs.openapi.nodes import Node, ref, text
 
+RATE_LIMIT = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
+"""On every answer to a request that is counted."""
+
+
+def count(description: str, example: int, *, least: int = 1) -> Node:
+    """A field that is a whole number."""
+    return {"description": description, "schema": {"type": "integer", "minimum": least}, "example": example}
+
+
 HEADERS: Node = {
     "X-Request-Id": text(
         "This request's id, also given to the service and written into the log. On every answer but those to a"
@@ -23,11 +32,12 @@ HEADERS: Node = {
         "__Secure-gateway_session=1.gAAAAAB; Max-Age=1800; Path=/auth; Secure; HttpOnly; SameSite=Lax",
     ),
     "Allow": text("The methods that this path has.", "GET, HEAD, OPTIONS, PUT"),
-    "Retry-After": {
-        "description": "Seconds after which a new try makes sense.",
-        "schema": {"type": "integer", "minimum": 1},
-        "example": 4,
-    },
+    "Retry-After": count("Seconds after which a new try makes sense.", 4),
+    "X-RateLimit-Limit": count("How many requests the limit that is nearest lets through in its window.", 100),
+    "X-RateLimit-Remaining": count("How many of them are left.", 87, least=0),
+    "X-RateLimit-Reset": count("Seconds until the window ends.", 540),
+    "RateLimit": text("The same, as RateLimit header fields draft-10 has it.", '"default";r=87;t=540', pattern=";r="),
+    "RateLimit-Policy": text("The limits there are: requests (`q`) in seconds (`w`).", '"default";q=100;w=900'),
     "Cache-Control": text("How long the answer may be kept.", "no-store"),
     "ETag": text("The version of what is answered, for `If-None-Match`.", '"4f6f1c0a"'),
     "Location": text("Where the new thing is.", f"/interviews/{samples.INTERVIEW_ID}"),
@@ -45,8 +55,8 @@ SEGMENTS = r"^(?!(.*/)?\.\.?(;[^/]*)?(/|$))[^\\\u0000-\u001f\u007f]+$"
 
 
 def fields(*names: str) -> Node:
-    """The `headers` of an answer: X-Request-Id, and these."""
-    return {name: ref("headers", name) for name in ("X-Request-Id", *names)}
+    """The `headers` of an answer: X-Request-Id, what is left of the rate limit, and these."""
+    return {name: ref("headers", name) for name in ("X-Request-Id", *RATE_LIMIT, *names)}
 
 
 def _header(name: str, description: str, example: str) -> Node:

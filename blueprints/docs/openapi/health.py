@@ -32,6 +32,7 @@ def paths(*, media: bool, redis: bool) -> Node:
                     "200": _report("Keycloak and every service are healthy.", "Health", well),
                     "503": _report("One of them is not.", "Health", ill),
                 },
+                free=True,
                 description="Each service is asked at once, with a time limit, and the answer is kept for a few"
                 " seconds. A service is healthy while its own `/health` answers below 500. Redis, where there is one,"
                 " is reported and makes no 503: the gateway goes on without it.",
@@ -41,6 +42,7 @@ def paths(*, media: bool, redis: bool) -> Node:
             "get": own(
                 TAG["name"], "live", "Whether the process answers",
                 {"200": _report("It does.", "Live", {"status": "ok"})},
+                free=True,
             )
         },
         "/health/ready": {
@@ -53,6 +55,7 @@ def paths(*, media: bool, redis: bool) -> Node:
                         {"status": "unavailable"},
                     ),
                 },
+                free=True,
             )
         },
     }  # fmt: skip

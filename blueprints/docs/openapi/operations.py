@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from blueprints.docs.openapi.nodes import JSON, Node, content, ref
-from blueprints.docs.openapi.responses import ANYWHERE, OF_FORWARDING, OF_WRITING, refused
+from blueprints.docs.openapi.responses import ANYWHERE, OF_COUNTING, OF_FORWARDING, OF_WRITING, refused
 
 
 def forwarded(
@@ -27,21 +27,23 @@ def forwarded(
         operation["requestBody"] = body
     operation["responses"] = {
         **answers,
-        **refused(*ANYWHERE, *OF_FORWARDING, *(OF_WRITING if writes else ())),
+        **refused(*ANYWHERE, *OF_COUNTING, *OF_FORWARDING, *(OF_WRITING if writes else ())),
         "default": ref("responses", "OfTheService"),
     }
     return operation
 
 
-def own(tag: str, operation_id: str, summary: str, answers: Mapping[str, Node], **more: object) -> Node:
-    """A call that the gateway answers itself, for everybody where `more` says nothing else."""
+def own(
+    tag: str, operation_id: str, summary: str, answers: Mapping[str, Node], *, free: bool = False, **more: object
+) -> Node:
+    """A call that the gateway answers itself, for everybody where `more` says nothing else. `free`: no rate limit."""
     return {
         "operationId": operation_id,
         "summary": summary,
         "tags": [tag],
         "security": [],
         **more,
-        "responses": {**answers, **refused(*ANYWHERE)},
+        "responses": {**answers, **refused(*ANYWHERE, *(() if free else OF_COUNTING))},
     }
 
 

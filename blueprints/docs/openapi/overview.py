@@ -25,6 +25,12 @@ dropped.
 
 `HEAD` goes with every `GET`.
 
+## How much
+
+A client has so many requests in a window that begins with its first one: over all routes together, for files apart, and
+on each of the sign-in calls. They are counted for the user of a valid token, else for the client's address; tokens that
+are no good count against the address, apart. Answers say what is left; over the limit it is 429 with `Retry-After`.
+
 ## Errors
 
 Every error of the gateway's has one body, `Error`. A path that is not there is 404, a method that a path does not have

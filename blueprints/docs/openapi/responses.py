@@ -66,6 +66,7 @@ REFUSALS = (
     Refusal(414, "The request target is too long.", (errors.message(414),)),
     Refusal(415, "The body is not said to be `application/json`.", (errors.UnsupportedMediaType.message,)),
     Refusal(417, "`Expect` says something else than `100-continue`.", (errors.message(417),)),
+    Refusal(429, "A rate limit is used up.", (errors.TooManyRequests.message,), ("Retry-After",)),
     Refusal(431, "The header fields are too large, or too many.", (errors.message(431),)),
     Refusal(500, "A fault of the gateway's own; `traceId` finds it in the log.", (errors.message(500),)),
     Refusal(501, "Nobody knows this method or transfer coding.", (errors.NotImplementedHere.message,)),
@@ -89,6 +90,9 @@ _NAMES = {refusal.status: refusal.name for refusal in REFUSALS}
 
 ANYWHERE = (400, 408, 414, 417, 431, 500, 501, 508)
 """What any request may get, whatever its path and method; unknown ones get 404 and 405."""
+
+OF_COUNTING = (429,)
+"""What a request may get that is counted by a rate limit."""
 
 OF_FORWARDING = (401, 413, 502, 503, 504)
 """What a request that is forwarded may get besides."""

@@ -1,0 +1,73 @@
+"""The metrics of all workers as Prometheus reads them, those of workers that are gone included.
+
+Each worker counts in files of its own. When one ends, gunicorn's master renames them (`gunicorn.conf.py`, child_exit):
+its gauges are gone with it, its counters are added to those of all that went before, so that the files stay few.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_flask_exporter import PrometheusMetrics
+
+from gateway import errors
+
+ENDED = "ended-*"
+_TRIES = 10
+
+
+class Exposition:
+    """Writes the metrics of `registry`, or in multi-process mode those in the files of all workers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # Its own metrics and its endpoint are left out: it collects, and chooses the format.
+        self._exporter = PrometheusMetrics(None, path=None, export_defaults=False, registry=registry)
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        self._folder = Path(folder) if folder else None
+
+    def text(self, accept: str) -> tuple[str, str]:
+        """The metrics, and their media type by an Accept header."""
+        if self._folder is None:
+            return self._generate(accept)
+        with _alone(self._folder / "lock"):
+            for _ in range(_TRIES):
+                _add_up(self._folder)
+                with suppress(FileNotFoundError):  # a worker ended while its files were read
+                    written = self._generate(accept)
+                    if not any(self._folder.glob(ENDED)):
+                        return written
+        raise errors.ServiceUnavailable()
+
+    def _generate(self, accept: str) -> tuple[str, str]:
+        text, kind = self._exporter.generate_metrics(accept)
+        return str(text), str(kind)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One worker at a time: who reads while another adds up would count twice."""
+    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def _add_up(folder: Path) -> None:
+    """Add what ended workers have counted to one file for each kind, `counter_ended.db` and `histogram_ended.db`."""
+    for file in folder.glob(ENDED):
+        kind = file.name.split("-")[1]
+        sums = MmapedDict(str(folder / f"{kind}_ended.db"))
+        try:
+            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):
+                sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
+        finally:
+            sums.close()
+        file.unlink()

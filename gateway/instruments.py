@@ -1,0 +1,145 @@
+"""Every metric, defined once: its name, its labels, its buckets; and what the parts of the gateway say to it.
+
+Children are kept, so that counting one request is 10 us in all. With several workers the values are in files that all
+of them read (prometheus_client's multi-process mode, chosen by `PROMETHEUS_MULTIPROC_DIR` before it is imported).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# A gateway's own part is a millisecond; what is over a minute is a stream.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+TOKEN_BUCKETS = (0.00001, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 2.5)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+"""The method that nobody knows, and the route that is none: a client can make no label up."""
+
+
+class _Request(NamedTuple):
+    """The children that one kind of answer counts in."""
+
+    duration: Histogram
+    total: Counter
+    failed: Counter | None
+
+
+class Instruments:
+    """The metrics of one worker."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        of_request = ("method", "route", "status")
+        self._duration = self._histogram(
+            "http_request_duration_seconds", "From a request's head to the end of its answer.", of_request, BUCKETS
+        )
+        self._total = self._counter("http_requests_total", "Requests that were answered.", of_request)
+        self._failed = self._counter("http_request_errors_total", "Answers with a status of 400 or more.", of_request)
+        self.active = self._gauge("active_connections", "Requests under way.")
+        self.tokens = TokenMetrics(
+            self._histogram("jwt_validation_duration_seconds", "Checks of one access token.", (), TOKEN_BUCKETS),
+            self._counter("jwt_validation_errors_total", "Access tokens that were refused.", ("reason",)),
+        )
+        self._proxy_duration = self._histogram(
+            "service_proxy_duration_seconds",
+            "From a service's turn to the head of its answer, retries included.",
+            ("service",),
+            BUCKETS,
+        )
+        self._proxy_errors = self._counter(
+            "service_proxy_errors_total", "Calls to a service that brought no whole answer.", ("service", "kind")
+        )
+        self._proxy_retries = self._counter("service_proxy_retries_total", "Calls made once more.", ("service",))
+        self._calls = self._gauge("service_calls_in_flight", "Calls to a service under way.", ("service",))
+        self._open = self._gauge("service_breaker_open", "Workers whose breaker is open.", ("service",))
+        self._limited = self._counter("rate_limit_hits_total", "Requests over a rate limit.", ("rule",))
+        self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
+        self._lines_dropped = self._counter("log_lines_dropped_total", "Log lines that did not reach Loki.")
+        self._spans_dropped = self._counter("spans_dropped_total", "Spans that did not reach their collector.")
+        self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
+
+    def answered(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
+        """A request was answered. `route`: its rule, None where it has none; `seconds`: None where it never began."""
+        request = self._answer(method if method in METHODS else OTHER, route or OTHER, status)
+        if seconds is not None:
+            request.duration.observe(seconds)
+        request.total.inc()
+        if request.failed is not None:
+            request.failed.inc()
+
+    def limited(self, rule: str) -> None:
+        """A request was over this rate limit."""
+        self._limited.labels(rule).inc()
+
+    def redis_away(self, away: bool) -> None:
+        """Whether this worker goes on without Redis."""
+        self._redis_away.set(away)
+
+    def lines_dropped(self, count: int) -> None:
+        """Lines that Loki never gets."""
+        self._lines_dropped.inc(count)
+
+    def spans_dropped(self, count: int) -> None:
+        """Spans that no collector gets."""
+        self._spans_dropped.inc(count)
+
+    def service(self, name: str) -> ServiceMetrics:
+        """What is counted of one service."""
+        return ServiceMetrics(
+            name,
+            self._proxy_duration.labels(name),
+            self._proxy_errors,
+            self._proxy_retries.labels(name),
+            self._calls.labels(name),
+            self._open.labels(name),
+        )
+
+    def _children(self, method: str, route: str, status: int) -> _Request:
+        labels = method, route, str(status)
+        failed = self._failed.labels(*labels) if status >= 400 else None
+        return _Request(self._duration.labels(*labels), self._total.labels(*labels), failed)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        """One whose value is the sum over the living workers."""
+        return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
+
+
+class TokenMetrics:
+    """What is counted of access tokens."""
+
+    def __init__(self, duration: Histogram, errors: Counter) -> None:
+        self.took = duration.observe
+        self._errors = errors
+
+    def failed(self, reason: str) -> None:
+        """A token was refused; `reason` is a word of the gateway's own."""
+        self._errors.labels(reason).inc()
+
+
+class ServiceMetrics:
+    """What is counted of the calls to one service."""
+
+    def __init__(
+        self, name: str, duration: Histogram, errors: Counter, retries: Counter, calls: Gauge, breaker: Gauge
+    ) -> None:
+        self._name = name
+        self._errors = errors
+        self.answered = duration.observe
+        self.retried = retries.inc
+        self.begun = calls.inc
+        self.over = calls.dec
+        self.breaker_open = breaker.set
+
+    def failed(self, kind: str) -> None:
+        """A call brought no whole answer; `kind` is a word of the gateway's own."""
+        self._errors.labels(self._name, kind).inc()

@@ -1,0 +1,85 @@
+"""The rules: what is counted together, how much of it is let through."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from flask_limiter import Limit
+from limits import RateLimitItem
+
+from gateway.scope import current
+from gateway.tokens import Lapsed
+
+Key = Callable[[], str]
+
+PREFIX_BITS = 64
+"""Of an IPv6 address: a client has all of the rest."""
+
+
+def by_caller() -> str:
+    """The verified user, also one whose token has just lapsed, else the address. Never empty."""
+    scope = current()
+    if scope.principal is not None:
+        return f"user {scope.principal.user_id}"
+    if isinstance(scope.refusal, Lapsed) and scope.refusal.user_id is not None:
+        return f"user {scope.refusal.user_id}"
+    return by_address()
+
+
+def by_address() -> str:
+    """The client's address as found through the trusted proxies; one key for all that have none. Never empty."""
+    return _address_key(current().client)
+
+
+@lru_cache(maxsize=1024)
+def _address_key(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "address unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return f"address {ipaddress.ip_network((parsed, PREFIX_BITS), strict=False)}"
+        parsed = parsed.ipv4_mapped
+    return f"address {parsed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`name` is the rule's in metrics, headers and logs and tells its counters from another's; `items` are its limits,
+    the one with the shortest window first, `policy` is what RateLimit-Policy says of them."""
+
+    name: str
+    items: tuple[RateLimitItem, ...]
+    policy: str
+
+
+class RuleBook:
+    """The rule of each endpoint: as its view is marked, else the default one."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        """`settings`: limits by the name that marks use; `default` among them. ValueError where one can not be read."""
+        self._settings = settings
+        self.default = self._rule("default", "default")
+        self.token = self._rule("token", "default")
+        """For tokens that fail their checks, apart from all other counting."""
+
+    def of(self, endpoint: str, view: Callable[..., object]) -> tuple[Rule | None, Key | None]:
+        """The endpoint's rule and whose calls it counts together; no rule where the view is free."""
+        if getattr(view, "is_free", False):
+            return None, None
+        text, key = getattr(view, "limit", ("default", by_caller))
+        if text == "default":
+            return self.default, key
+        name = ".".join(dict.fromkeys(endpoint.split(".")))  # `media` for `media.media`
+        return self._rule(name, text), key
+
+    def _rule(self, name: str, text: str) -> Rule:
+        declared = Limit(self._settings.get(text, text), key_function=by_caller, scope=name, shared=True)
+        items = tuple(sorted((bound.limit for bound in declared), key=lambda item: item.get_expiry()))
+        # RateLimit header fields draft-10, section 3: a name, a quota, a window in seconds.
+        policy = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
+        return Rule(name, items, policy)

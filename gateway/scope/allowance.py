@@ -1,0 +1,27 @@
+"""What a client has left of a rate limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Of the limit `rule`, described by `policy`: `left` of `limit` requests, for `reset` more seconds."""
+
+    rule: str
+    policy: str
+    limit: int
+    left: int
+    reset: int
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """X-RateLimit-* with seconds from now, as Nest's throttler has them, and RateLimit header fields draft-10."""
+        return (
+            ("X-RateLimit-Limit", str(self.limit)),
+            ("X-RateLimit-Remaining", str(self.left)),
+            ("X-RateLimit-Reset", str(self.reset)),
+            ("RateLimit", f'"{self.rule}";r={self.left};t={self.reset}'),
+            ("RateLimit-Policy", self.policy),
+        )

@@ -1,0 +1,7 @@
+"""Traces: which requests have spans, what those hold, and where they go."""
+
+from gateway.traces.instrumented import instrument
+from gateway.traces.provider import tracing_to
+from gateway.traces.tracing import Tracing
+
+__all__ = ["Tracing", "instrument", "tracing_to"]

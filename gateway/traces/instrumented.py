@@ -1,0 +1,51 @@
+"""opentelemetry-instrumentation-flask, where its price is paid knowingly: sign-in and the documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask, g
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.propagate import set_global_textmap
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from gateway.traces.tracing import INSTRUMENTED, parent_of
+
+# The others, by what `Gateway.request_class` calls their URL: the path.
+_EXCLUDED = f"^(?!{'|'.join(INSTRUMENTED)})"
+
+
+class _ScopesParent(TraceContextTextMapPropagator):
+    """The parent as the scope has it: a client's own sampled flag is not obeyed."""
+
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
+        return parent_of(g.scope)
+
+
+def instrument(app: Flask, provider: TracerProvider | None) -> None:
+    """Where there is tracing, make a span of each request to the INSTRUMENTED paths. All others go past the
+    instrumentation's WSGI app, which would cost them 100 us, sampled or not."""
+    if provider is None:
+        return
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    set_global_textmap(_ScopesParent())
+    plain = app.wsgi_app
+    FlaskInstrumentor.instrument_app(
+        app,
+        tracer_provider=provider,
+        meter_provider=NoOpMeterProvider(),
+        excluded_urls=_EXCLUDED,
+        enable_commenter=False,
+    )
+    traced = app.wsgi_app
+
+    def either(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        chosen = traced if environ["PATH_INFO"].startswith(INSTRUMENTED) else plain
+        return chosen(environ, start_response)
+
+    app.wsgi_app = either  # type: ignore[method-assign]
