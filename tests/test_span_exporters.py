@@ -7,74 +7,20 @@ import gevent
 import pytest
 from harness import replies, thrift
 from harness.service import Service
-from opentelemetry import trace
+from harness.spans import ATTRIBUTES, HIGH, SERVICE_NAME, Ended, a_trace, provider
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, TraceIdRatioBased
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.trace import TraceFlags
 
 from gateway.batches import Hopeless
 from gateway.traces import JaegerExporter, OtlpExporter, span_pipeline
 from gateway.transport import Adapter, Session, Timeouts, tls_context
 
-SERVICE_NAME = "the-service"
-HIGH = 0x8F00_0000_0000_0001  # as a signed number it is below zero
-LINKED = SpanContext(HIGH << 64 | 5, HIGH, is_remote=True)
-REMOTE = SpanContext(
-    HIGH << 64 | (1 << 63), HIGH, True, TraceFlags(TraceFlags.SAMPLED), TraceState([("vendor", "value")])
-)
-ATTRIBUTES = {
-    "text": "Ünïcode \0 ☃",
-    "yes": True,
-    "no": False,
-    "whole": -5,
-    "largest": (1 << 63) - 1,
-    "broken": 0.5,
-    "texts": ("a", "b"),
-    "numbers": (1, 2),
-}
-
-
-class Ended(SpanProcessor):
-    """Keeps what has ended."""
-
-    def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
-
-    def on_end(self, span: ReadableSpan) -> None:
-        self.spans.append(span)
-
-
-def provider(*processors: SpanProcessor, sampler: Sampler = ALWAYS_ON) -> trace.Tracer:
-    made = TracerProvider(
-        sampler,
-        Resource({"service.name": SERVICE_NAME, "service.version": "1.2", "host.cpus": 2}),
-        shutdown_on_exit=False,
-    )
-    for processor in processors:
-        made.add_span_processor(processor)
-    return made.get_tracer("the-scope")
-
 
 @pytest.fixture(scope="module")
 def spans() -> list[ReadableSpan]:
-    """A server's span under a remote parent, with all a span can have, and a client's span under it that failed."""
-    ended = Ended()
-    tracer = provider(ended)
-    remote = trace.set_span_in_context(trace.NonRecordingSpan(REMOTE))
-    server = tracer.start_span(
-        "GET /users/me", remote, SpanKind.SERVER, ATTRIBUTES, links=[Link(LINKED)], start_time=1_700_000_000_123_456_789
-    )
-    server.add_event("retried", {"attempt": 2}, timestamp=1_700_000_000_200_000_999)
-    client = tracer.start_span(
-        "GET", trace.set_span_in_context(server), SpanKind.CLIENT, start_time=1_700_000_000_130_000_000
-    )
-    client.set_status(Status(StatusCode.ERROR, "refused"))
-    client.end(1_700_000_000_140_000_000)
-    server.set_status(StatusCode.OK)
-    server.end(1_700_000_000_623_456_789)
-    return ended.spans
+    return a_trace(HIGH, 1_700_000_000_123_456_789)
 
 
 @pytest.fixture
@@ -136,7 +82,7 @@ class TestJaeger:
     def test_names_and_times(self, batch: dict[int, Any]) -> None:
         client, server = batch[2]
         assert (client[5], server[5]) == ("GET", "GET /users/me")
-        assert (client[8], client[9]) == (1_700_000_000_130_000, 10_000)
+        assert (client[8], client[9]) == (1_700_000_000_130_456, 10_000)
         assert (server[8], server[9]) == (1_700_000_000_123_456, 500_000)
 
     def test_tags(self, batch: dict[int, Any]) -> None:
@@ -154,7 +100,7 @@ class TestJaeger:
     def test_events(self, batch: dict[int, Any]) -> None:
         client, server = batch[2]
         (log,) = server[11]
-        assert log[1] == 1_700_000_000_200_000 and tags(log[2]) == {"event": "retried", "attempt": 2}
+        assert log[1] == 1_700_000_000_200_456 and tags(log[2]) == {"event": "retried", "attempt": 2}
         assert 11 not in client
 
     def test_a_root_has_no_parent(self, collector: Service, session: Session) -> None:
