@@ -28,10 +28,11 @@ class Kind:
     numbers: Numbers
 
     def options(self, url: str) -> dict[str, object]:
+        soon = {"OTEL_BSP_SCHEDULE_DELAY": "200"}
         return {
             "Loki": {"loki": url},
-            "Jaeger": {"jaeger": f"{url}/api/traces"},
-            "OTLP": {"environ": {"OTEL_EXPORTER_OTLP_ENDPOINT": url}},
+            "Jaeger": {"jaeger": f"{url}/api/traces", "environ": soon},
+            "OTLP": {"environ": {"OTEL_EXPORTER_OTLP_ENDPOINT": url, **soon}},
         }[self.name]
 
 

@@ -163,6 +163,16 @@ class TestOtlp:
         OtlpExporter(collector.url + "/v1/traces", {name: "gzip"}, session).send(spans)
         assert collector.last.header("Content-Encoding") == "gzip" and collector.last.body[:2] == b"\x1f\x8b"
 
+    @pytest.mark.conformance("G1")
+    def test_headers_that_can_not_be_read_are_not_quoted(
+        self, collector: Service, session: Session, spans: list[ReadableSpan], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        environ = {"OTEL_EXPORTER_OTLP_HEADERS": "x-good=1,authorization=MARK-\u20ac,MARK-alone"}
+        OtlpExporter(f"{collector.url}/v1/traces", environ, session).send(spans)
+        assert collector.last.header("X-Good") == "1" and collector.last.header("Authorization") is None
+        (record,) = caplog.records
+        assert "OTEL_EXPORTER_OTLP_HEADERS" in record.getMessage() and "MARK" not in record.getMessage()
+
     def test_what_can_not_be_encoded_is_without_hope(self, collector: Service, session: Session) -> None:
         with pytest.raises(Hopeless):
             OtlpExporter(collector.url, {}, session).send([object()])  # type: ignore[list-item]

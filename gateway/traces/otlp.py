@@ -15,7 +15,12 @@ from opentelemetry.util.re import parse_env_headers
 from gateway.batches import Hopeless, TryAgain, post
 from gateway.transport import Session
 
+log = logging.getLogger("gateway.traces")
+
 BASE, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
+# The exporter tells of each failure, in its words and the peer's; the reader of headers quotes what it can not read,
+# and that may be a password.
+_TALKATIVE = ("opentelemetry.exporter", "opentelemetry.util.re")
 _COMPRESSIONS = {kind.value: kind for kind in Compression}
 
 
@@ -39,14 +44,14 @@ class OtlpExporter:
         """`endpoint` with its path; headers and compression by `environ`. Connects to nothing."""
         self.endpoint = endpoint
         self._once = _Once(session)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._exporter = OTLPSpanExporter(
             endpoint=endpoint,
-            headers=parse_env_headers(_either(environ, "HEADERS"), liberal=True),
+            headers=_headers(_either(environ, "HEADERS")),
             compression=_COMPRESSIONS.get(_either(environ, "COMPRESSION").strip().lower(), Compression.NoCompression),
             session=self._once,
         )
-        # It would log each failure, in its words and the peer's; ours say it once.
-        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
         """Send them in one call, each try in a call of its own. Raises TryAgain, Hopeless."""
@@ -79,3 +84,11 @@ class _Once(requests.Session):
 
 def _either(environ: Mapping[str, str], name: str) -> str:
     return environ.get(TRACES + name) or environ.get(BASE + name) or ""
+
+
+def _headers(text: str) -> Mapping[str, str]:
+    """The headers of OTEL_EXPORTER_OTLP_HEADERS, less what is none."""
+    headers = parse_env_headers(text, liberal=True)
+    if len(headers) < len([part for part in text.split(",") if part.strip()]):
+        log.warning("OTLP: a part of OTEL_EXPORTER_OTLP_HEADERS is no name=value in percent-encoding, it is left out")
+    return headers
