@@ -267,6 +267,18 @@ class TestClosing:
         assert peer.tries == 2 and peer.lost == 5
         assert caplog.records[-1].getMessage() == "Peer: stopped with 5 not delivered"
 
+    def test_a_try_that_is_under_way_and_fails_is_the_last_one(self, make: Make, peer: Peer) -> None:
+        def then(items: list[int]) -> None:
+            gevent.sleep(0.1)
+            raise TryAgain("too slow")
+
+        peer.then = then
+        queue = make()
+        fill(queue, range(5))
+        until(lambda: peer.tries == 1)
+        queue.close(monotonic() + 30)
+        assert peer.tries == 1 and peer.lost == 5
+
     def test_what_comes_later_is_counted_as_lost(self, make: Make, peer: Peer) -> None:
         queue = make()
         queue.close(monotonic() + 1)

@@ -1,6 +1,7 @@
 """What leaves the gateway in the background: bounded queues, sent in batches to a peer that may be away."""
 
-from gateway.batches.batches import Batches, Bounds, Pace
+from gateway.batches.batches import Batches
+from gateway.batches.bounds import Bounds, Pace
 from gateway.batches.faults import Hopeless, TryAgain
 from gateway.batches.post import place, post
 

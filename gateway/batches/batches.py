@@ -5,34 +5,16 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
 import gevent
 from gevent.event import Event
 
+from gateway.batches.bounds import USUAL, Bounds, Pace
 from gateway.batches.faults import Hopeless, TryAgain
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """In seconds: how long an item waits for others at most, and how long a batch that could not be delivered waits
-    for its next try, at first and, doubled each time, at last."""
-
-    every: float = 1.0
-    first_retry: float = 0.5
-    last_retry: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """At most so many items, of so many bytes together."""
-
-    items: int
-    size: int
 
 
 class Batches(Generic[Item]):
@@ -52,7 +34,7 @@ class Batches(Generic[Item]):
         *,
         held: Bounds,
         batch: Bounds,
-        pace: Pace = Pace(),
+        pace: Pace = USUAL,
     ) -> None:
         """`name` is the peer in the lines of `log`. `send` returns when the peer has the items, else raises TryAgain or
         Hopeless; anything else it raises is a bug, and as hopeless. `dropped` is told how many items were lost."""
@@ -81,7 +63,7 @@ class Batches(Generic[Item]):
         self._sender = gevent.spawn(self._keep_sending)
 
     def close(self, deadline: float) -> None:
-        """Send what is left, each batch once, and end by `deadline`, a monotonic time. The rest is dropped."""
+        """Send what is left, as long as it is taken, and end by `deadline`, a monotonic time. The rest is dropped."""
         self._closing.set()
         self._enough.set()
         if self._sender is not None:
@@ -131,8 +113,8 @@ class Batches(Generic[Item]):
         while True:
             last = self._closing.is_set()
             self._send_waiting()
-            if last:
-                return
+            if last or (self._pause and self._closing.is_set()):
+                return  # a try that failed while the end began was the last one: who closes next needs time too
             if self._pause:
                 self._closing.wait(self._pause)
             else:
