@@ -19,7 +19,7 @@ help:
 	@echo '                    these four install what they need where they may (Debian, as root), or say what that is'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
 	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
-	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk)'
+	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk, Redis)'
 	@echo 'make clean          remove what these commands made'
 
 demo: .venv/installed
@@ -64,7 +64,7 @@ test-loki: .venv/installed-dev
 	$(BIN)/pytest tests/real/test_loki.py
 
 bench: .venv/installed-dev
-	tests/peers/debian.sh wrk=wrk
+	tests/peers/debian.sh wrk=wrk redis-server=redis-server
 	$(BIN)/python -m bench
 
 clean:
