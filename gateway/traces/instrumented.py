@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
@@ -14,6 +14,7 @@ from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from gateway.scope import current
 from gateway.traces.tracing import INSTRUMENTED, parent_of
 
 # The others, by what `Gateway.request_class` calls their URL: the path.
@@ -24,7 +25,7 @@ class _ScopesParent(TraceContextTextMapPropagator):
     """The parent as the scope has it: a client's own sampled flag is not obeyed."""
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
-        return parent_of(g.scope)
+        return parent_of(current())
 
 
 def instrument(app: Flask, provider: TracerProvider | None) -> None:
