@@ -94,6 +94,13 @@ class TestDashboard:
         assert board["templating"]["list"][0]["type"] == "datasource"
         assert {variable["type"] for variable in board["templating"]["list"][1:]} == {"query"}
 
+    def test_its_variables_ask_for_labels_that_are_there(self) -> None:
+        for variable in dashboard()["templating"]["list"][1:]:
+            asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
+            assert asked and variable["definition"] == asked[0]
+            (selector,) = promql.selectors(asked[1])
+            assert {asked[2], *selector.matchers} <= labels_of(selector.metric)
+
     def test_has_one_data_source(self) -> None:
         found = list(sources(dashboard()))
         assert len(found) > len(panels())
