@@ -25,6 +25,8 @@ from harness.promql import selectors
 from harness.service import Service
 from harness.waiting import until
 
+pytestmark = pytest.mark.timeout(400)
+
 WORKERS = 4
 SECRET = "a-shared-secret-of-the-tests-0123456789"
 SCRAPED = 30
