@@ -17,15 +17,10 @@ help:
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
-<<<<<<< HEAD
-	@echo '                    these four install what they need where they may (Debian, as root), or say what that is'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
 	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
+	@echo '                    these install what they need where they may (Debian, as root), or say what that is'
 	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk, Redis)'
-=======
-	@echo '                    these five install what they need where they may (Debian, as root), or say what that is'
-	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk)'
->>>>>>> deploying
 	@echo 'make clean          remove what these commands made'
 
 demo: .venv/installed
@@ -101,9 +96,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-<<<<<<< HEAD
-.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak \
+.PHONY: help demo test check lint format test-redis test-balanced test-prometheus test-browser test-keycloak \
 	test-jaeger test-loki bench clean
-=======
-.PHONY: help demo test check lint format test-redis test-balanced test-prometheus test-browser test-keycloak bench clean
->>>>>>> deploying
