@@ -13,6 +13,7 @@ from gevent.event import Event
 
 from gateway import logs, probes
 from gateway.config import Problem, Settings
+from gateway.events import Announces, NoCounts, Publisher, announcer_of, publisher_of
 from gateway.identity import Identity
 from gateway.logs import Lines
 from gateway.oidc import Grants, Keycloak
@@ -60,6 +61,8 @@ class Engines:
     users: ServiceProxy
     interviews: ServiceProxy
     media: ServiceProxy | None
+    publisher: Publisher
+    announcer: Announces
     probes: Probes
     began: float
     draining: Event
@@ -67,7 +70,7 @@ class Engines:
     @property
     def living(self) -> tuple[Living, ...]:
         """What is started, in this order, and closed in reverse."""
-        return (self.lines, self.adapter, self.store, self.departures, self.keycloak)
+        return (self.lines, self.adapter, self.store, self.departures, self.keycloak, self.publisher)
 
     def start(self) -> None:
         """Start what lives; in a worker, after gevent's patch and the fork."""
@@ -142,11 +145,13 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     # Uploads are other people's files: they must not run in the gateway's origin.
     harmless = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
     media = settings.media_service
+    publisher = publisher_of(settings, NoCounts())
     looks = {
         "userService": probes.service(session, settings.user_service),
         "interviewService": probes.service(session, settings.interview_service),
         **({"mediaService": probes.service(session, media)} if media else {}),
         "keycloak": probes.issuer(session, keycloak.discovery_url, settings.issuer),
+        **({"kafka": publisher.healthy} if settings.kafka_brokers else {}),
     }
     return Engines(
         settings=settings,
@@ -170,6 +175,8 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         users=proxy("user-service", settings.user_service, limits),
         interviews=proxy("interview-service", settings.interview_service, limits),
         media=proxy("media-service", media, uploads, harmless) if media else None,
+        publisher=publisher,
+        announcer=announcer_of(settings, publisher, store),
         probes=Probes(looks),
         began=monotonic(),
         draining=Event(),

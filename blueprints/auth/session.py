@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import time
 from typing import Any
 
 from flask import Response, jsonify, request
 
+from blueprints.auth import announce
 from blueprints.auth.bodies import json_fields
 from blueprints.auth.routes import blueprint, explain, log, revoke, tell
 from gateway import errors
@@ -61,13 +63,15 @@ def refresh() -> Response:
     refresh_token = json_fields(request.environ, "refreshToken")["refreshToken"]
     if refresh_token is not None:
         try:
-            tokens = _refreshed(refresh_token, None)
+            tokens, claims = _refreshed(refresh_token, None)
             if _has_ended(tokens.access_token) or engines().ended.took_back(
                 tokens.refresh_token
             ):  # a superseded token's answer, from before the end
                 raise SessionOver
         except SessionOver:
             raise errors.Unauthorized("invalid_token") from None
+        if claims is not None:
+            announce.refreshed(claims, tokens, refresh_token, None)
         return jsonify(
             accessToken=tokens.access_token,
             refreshToken=tokens.refresh_token or refresh_token,
@@ -81,7 +85,7 @@ def refresh() -> Response:
     try:
         if is_over(session):
             raise SessionOver
-        tokens = _refreshed(session.refresh_token, session.user_id)
+        tokens, claims = _refreshed(session.refresh_token, session)
         if is_over(session):  # it ended while Keycloak answered
             revoke(tokens.refresh_token)
             raise SessionOver
@@ -92,12 +96,23 @@ def refresh() -> Response:
         return response
     response = jsonify(expiresIn=tokens.expires_in)
     engines().sessions.save(response, sent, session.renewed(tokens), tokens.refresh_expires_in)
+    if claims is not None:
+        announce.refreshed(claims, tokens, session.refresh_token, session)
     return response
 
 
-def _refreshed(refresh_token: str, user_id: str | None) -> TokenAnswer:
-    """The tokens for this one, whoever asked for them first. SessionOver; or another's ID token, which is no answer."""
-    tokens, asked = engines().refresher.refresh(refresh_token)
+def _refreshed(refresh_token: str, session: Session | None) -> tuple[TokenAnswer, Mapping[str, Any] | None]:
+    """The tokens for this one, whoever asked for them first, and to the one who did, what the ID token says.
+
+    SessionOver; or another's ID token, which is no answer.
+    """
+    try:
+        tokens, asked = engines().refresher.refresh(refresh_token)
+    except SessionOver:
+        announce.refused(refresh_token, session)
+        raise
+    user_id = session.user_id if session is not None else None
+    claims: Mapping[str, Any] = {"sub": user_id}
     if tokens.id_token is not None:
         try:
             claims = engines().id_tokens.verify(tokens.id_token, tokens.access_token, None)
@@ -110,4 +125,4 @@ def _refreshed(refresh_token: str, user_id: str | None) -> TokenAnswer:
         user_id = str(claims["sub"])
     if asked:
         tell("token_refresh_success", user_id)
-    return tokens
+    return tokens, claims if asked else None
