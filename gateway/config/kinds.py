@@ -15,6 +15,8 @@ from gateway.scope.peers import Networks
 # The characters of a URL (RFC 3986 section 2), less "*" and the like in its host.
 _URL = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:/[\w.~!$&'()*+,;=:@%/-]*)?", re.ASCII)
 
+KAFKA_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
 
 def _members(value: str) -> tuple[str, ...]:
     return tuple(member for member in (part.strip() for part in value.split(",")) if member)
@@ -147,7 +149,7 @@ def read_kafka_client(value: str) -> str:
 
 
 def read_kafka_protocol(value: str) -> str:
-    if value.upper() not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
+    if value.upper() not in KAFKA_PROTOCOLS:
         raise ValueError("expected PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
     return value.upper()
 

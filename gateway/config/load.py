@@ -162,15 +162,15 @@ def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[
 
 def _kafka_contradictions(values: Mapping[str, str]) -> Iterator[Problem]:
     protocol = values.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT").upper()
-    if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
+    if protocol not in kinds.KAFKA_PROTOCOLS:
         return  # its kind says so
     for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
         if protocol.startswith("SASL") and name not in values:
             yield Problem(name, f"is required when KAFKA_SECURITY_PROTOCOL is {protocol}")
         if not protocol.startswith("SASL") and name in values:
-            yield Problem("KAFKA_SECURITY_PROTOCOL", f"has to be SASL_SSL or SASL_PLAINTEXT when {name} is set")
+            yield Problem(name, f"needs SASL_SSL or SASL_PLAINTEXT, and KAFKA_SECURITY_PROTOCOL is {protocol}")
     if "KAFKA_SSL_CA" in values and not protocol.endswith("SSL"):
-        yield Problem("KAFKA_SECURITY_PROTOCOL", "has to be SSL or SASL_SSL when KAFKA_SSL_CA is set")
+        yield Problem("KAFKA_SSL_CA", f"needs SSL or SASL_SSL, and KAFKA_SECURITY_PROTOCOL is {protocol}")
     if values.get("KAFKA_CLIENT") != "pykafka":
         return
     if protocol != "PLAINTEXT":

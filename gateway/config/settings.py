@@ -78,7 +78,7 @@ class Settings(BaseModel):
     kafka_topic: Topic = Field("auth-events", alias="KAFKA_TOPIC", description="The topic of the events.")
     kafka_client: KafkaClient = Field("auto", alias="KAFKA_CLIENT", description="`pykafka` (brokers up to 3.9, plain connections), `confluent` (any), `auto`: pykafka where it can be used.")  # fmt: skip  # noqa: E501
     kafka_security_protocol: KafkaProtocol = Field("PLAINTEXT", alias="KAFKA_SECURITY_PROTOCOL", description="How to connect to the brokers.")  # fmt: skip  # noqa: E501
-    kafka_sasl_mechanism: SaslMechanism | None = Field(None, alias="KAFKA_SASL_MECHANISM", description="How to sign in at the brokers; required with `SASL_PLAINTEXT` and `SASL_SSL`.")  # fmt: skip  # noqa: E501
+    kafka_sasl_mechanism: SaslMechanism | None = Field(None, alias="KAFKA_SASL_MECHANISM", description="How to sign in at the brokers; required with SASL.")  # fmt: skip  # noqa: E501
     kafka_sasl_username: str | None = Field(None, alias="KAFKA_SASL_USERNAME", description="As whom.")
     kafka_sasl_password: SecretStr | None = Field(None, alias="KAFKA_SASL_PASSWORD", description="With what password.")
     kafka_ssl_ca: Certificates | None = Field(None, alias="KAFKA_SSL_CA", description="PEM file of the certificates that the brokers' are signed with, in place of the system's and `CA_BUNDLE`.")  # fmt: skip  # noqa: E501

@@ -73,7 +73,8 @@ class Register:
 
     def _keep(self, who: Who, stay: _Stay, refresh_token: str | None) -> None:
         record = {"user": stay.user_id, "signIn": stay.sign_in, "life": stay.life}
-        self._store.put(f"session:{who.session_id}", orjson.dumps(record), stay.life)
+        if who.session_id is not None:
+            self._store.put(f"session:{who.session_id}", orjson.dumps(record), stay.life)
         if refresh_token is not None:
             self._own(who, refresh_token, stay.life)
 
