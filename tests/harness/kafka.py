@@ -17,6 +17,16 @@ from jsonschema import Draft202012Validator
 TOPIC = "auth-events"
 SCHEMAS = Path(__file__).resolve().parents[2] / "deploy" / "events"
 
+_EAGER = {
+    "group.id": "tests",
+    "enable.auto.commit": False,
+    "fetch.wait.max.ms": 10,
+    "fetch.queue.backoff.ms": 10,
+    "fetch.error.backoff.ms": 10,
+    "reconnect.backoff.max.ms": 500,
+    "log_level": 0,
+}
+
 
 @cache
 def schema(kind: str) -> Draft202012Validator:
@@ -56,9 +66,7 @@ class Reader:
 
     def __init__(self, brokers: str, topic: str = TOPIC) -> None:
         self.topic = topic
-        self._consumer = Consumer(
-            {"bootstrap.servers": brokers, "group.id": "tests", "enable.auto.commit": False, "log_level": 0}
-        )
+        self._consumer = Consumer({"bootstrap.servers": brokers, **_EAGER})
         self._next: dict[int, int] = {}
 
     def close(self) -> None:
@@ -67,16 +75,14 @@ class Reader:
     def new(self, timeout: float = 10) -> list[Message]:
         """What came since the last time, each partition's in order; nothing while there is no topic."""
         ends = self._ends(timeout)
-        for partition in ends.keys() - self._next.keys():
-            self._next[partition] = 0
-        if all(self._next[partition] >= end for partition, end in ends.items()):
-            return []
-        self._consumer.assign([TopicPartition(self.topic, p, at) for p, at in self._next.items()])
+        if ends.keys() - self._next.keys():
+            self._next = {partition: self._next.get(partition, 0) for partition in ends}
+            self._consumer.assign([TopicPartition(self.topic, p, at) for p, at in self._next.items()])
         found = []
         due = time.monotonic() + timeout
         while any(self._next[partition] < end for partition, end in ends.items()):
             assert time.monotonic() < due, f"the topic could not be read to its end in {timeout} s"
-            message = self._consumer.poll(0.5)
+            message = self._consumer.poll(0.1)
             if message is not None and message.error() is None:
                 self._next[message.partition()] = message.offset() + 1
                 found.append(checked(message))
