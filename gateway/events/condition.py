@@ -16,7 +16,7 @@ class Condition:
         """`place`: the brokers, as the log names them."""
         self._place = place
         self._fault: Fault | None = None
-        self._said: str | None = None
+        self._said: set[str] = set()  # in this outage
         self._said_full = False
         self._through: str | None = None
 
@@ -32,15 +32,15 @@ class Condition:
     def fails(self, fault: Fault) -> None:
         """Events do not flow."""
         self._fault = fault
-        if str(fault) != self._said:
-            self._said = str(fault)
+        if str(fault) not in self._said:
+            self._said.add(str(fault))
             log.error("Kafka (KAFKA_BROKERS, %s): %s; events wait", self._place, fault)
 
     def flows(self, name: str) -> None:
         """An event was acknowledged, through the client of this name."""
         self._fault = None
-        if self._said is not None or self._through != name:
-            self._said, self._through, self._said_full = None, name, False
+        if self._said or self._through != name:
+            self._said, self._through, self._said_full = set(), name, False
             log.info("Kafka (KAFKA_BROKERS, %s): events flow, through %s", self._place, name)
 
     def full(self, count: int) -> None:

@@ -128,6 +128,7 @@ class MockKafka:
     def __enter__(self) -> Self:
         self._producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
         (broker,) = self._producer.list_topics(timeout=10).brokers.values()
+        self.port = broker.port
         self.brokers = f"127.0.0.1:{broker.port}"
         self.reader = Reader(self.brokers)
         return self
