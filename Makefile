@@ -16,7 +16,8 @@ help:
 	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
-	@echo '                    these four install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
+	@echo '                    these five install what they need where they may (Debian, as root), or say what that is'
 	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk)'
 	@echo 'make clean          remove what these commands made'
 
@@ -53,6 +54,10 @@ test-keycloak: .venv/installed-dev
 	tests/peers/keycloak.sh install
 	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
 
+test-kafka: .venv/installed-dev
+	tests/peers/kafka.sh install 3.9.2 4.4.0
+	$(BIN)/pytest tests/real/test_kafka.py
+
 bench: .venv/installed-dev
 	tests/peers/debian.sh wrk=wrk
 	$(BIN)/python -m bench
@@ -81,4 +86,4 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak bench clean
+.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak test-kafka bench clean

@@ -147,14 +147,13 @@ def hanging_broker() -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def in_order(messages: Sequence[Message], sent: Sequence[tuple[str, str]]) -> bool:
-    """Whether each user's events were read, the first time each, in the order in which they were `sent` (user id,
-    event id)."""
-    first: dict[str, None] = dict.fromkeys(message.event["eventId"] for message in messages)
-    place = {event_id: number for number, event_id in enumerate(first)}
+def in_order(read: Sequence[tuple[str, str]], sent: Sequence[tuple[str, str]]) -> bool:
+    """Whether each user's events, (user, name), were read in the order in which they were sent; of one that was read
+    twice the first counts."""
+    place = {event: number for number, event in reversed(list(enumerate(read)))}
     last: dict[str, int] = {}
-    for user_id, event_id in sent:
-        if event_id not in place or place[event_id] < last.get(user_id, -1):
+    for event in sent:
+        if event not in place or place[event] < last.get(event[0], -1):
             return False
-        last[user_id] = place[event_id]
+        last[event[0]] = place[event]
     return True
