@@ -1,24 +1,34 @@
 """What is told to other services (SPEC 5): each sign-in, refresh and end of a session, once, as the schemas say."""
 
+import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
+import kafka_losses
 import pytest
 from harness import jose
 from harness.each_worker import each_worker
 from harness.errors import TIMESTAMP
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import ROOMY, ROOT, Gateway
 from harness.http import Answer
-from harness.kafka import Message, MockKafka, Reader
+from harness.issuer import Issuer
+from harness.kafka import Message, MockKafka, Reader, schema
+from harness.losses import COUNT, FAULTS
 from harness.provider import Scripted, as_user, gateway_of, refusal
 from harness.service import Service
 from harness.visitor import Visitor
+from test_settings import GOOD
 
 from demo.identity import Provider, running_provider
+from gateway.config import load
+from gateway.events import NoCounts, Silent, Who, announcer_of, publisher_of
+from gateway.events.event import authenticated, logged_out
 
 SIGNED_IN = ("user.authenticated", "oauth2")
 REFRESHED = ("user.authenticated", "jwt_refresh")
@@ -386,8 +396,60 @@ def test_no_secret_is_in_an_event(single: Gateway, events: Reader) -> None:
 
 
 class TestWithoutKafka:
-    def test_nothing_is_said_and_nothing_kept(
-        self, provider: Provider, services: Mapping[str, Service], start_gateway: StartGateway, gateway: Gateway
-    ) -> None:
+    def test_nothing_is_said(self, gateway: Gateway, issuer: Issuer) -> None:
+        assert gateway.get("/auth/logout", issuer.mint(), method="POST").status == 200
         assert "kafka" not in gateway.get("/health").json()["services"]
         assert "Kafka" not in gateway.raw_output()
+
+    def test_nothing_is_kept(self) -> None:
+        settings, _ = load({**GOOD, "NODE_ENV": "test"}, ROOT / "tests")
+        assert isinstance(announcer_of(settings, publisher_of(settings, NoCounts()), None), Silent)
+
+
+DOCUMENT = (ROOT / "docs" / "events.md").read_text()
+
+
+class TestDocument:
+    def test_shows_an_event_that_is_one(self) -> None:
+        (example,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
+        event = json.loads(example)
+        schema(event["eventType"]).validate(event)
+
+    def test_shows_a_consumer_that_works(self, cluster: Gateway, kafka: MockKafka, events: Reader) -> None:
+        guest = Guest(cluster)
+        events.wait(1)
+        (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+        assert program.count("localhost:9092") == 1
+        command = [sys.executable, "-c", program.replace("localhost:9092", kafka.brokers)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as consumer:
+            try:
+                line = next(line for line in consumer.stdout or () if guest.sid in line)
+            finally:
+                consumer.kill()
+        assert line.startswith(f"user.authenticated {guest.claims['sub']} ")
+
+    def test_measured_every_client_and_fault(self) -> None:
+        """`python tests/kafka_losses.py` makes the table; nothing of it may be lost."""
+        rows = DOCUMENT.partition(kafka_losses.HEAD)[2].partition("\n\n")[0].splitlines()
+        cells = [row.strip("| ").split(" | ") for row in rows]
+        wanted = [[*client, fault] for client in kafka_losses.CLIENTS for fault in FAULTS]
+        assert [row[:3] for row in cells] == wanted
+        assert {(*row[3:6], row[7]) for row in cells} == {(str(COUNT), str(COUNT), "0", "kept")}
+
+
+@pytest.mark.parametrize("kind", ["user.authenticated", "user.logged_out"])
+def test_a_schema_refuses_what_is_none(kind: str) -> None:
+    who = Who("user", "session", "a@example.test", "A", None)
+    made = {
+        "user.authenticated": authenticated(who, "oauth2", ""),
+        "user.logged_out": logged_out(who, "user_action", ""),
+    }
+    good = json.loads(made[kind].value)
+    assert schema(kind).is_valid(good)
+    for name in good:
+        assert not schema(kind).is_valid({key: value for key, value in good.items() if key != name})
+    for name in good["data"].keys() - {"firstName"}:
+        rest = {key: value for key, value in good["data"].items() if key != name}
+        assert not schema(kind).is_valid({**good, "data": rest})
+    for change in ({"eventId": "1"}, {"timestamp": "2026-11-25T10:15:30Z"}, {"eventType": "other"}, {"more": 1}):
+        assert not schema(kind).is_valid({**good, **change})

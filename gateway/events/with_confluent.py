@@ -25,7 +25,7 @@ _SETTINGS: dict[str, Any] = {
     "request.timeout.ms": 5_000,
     "reconnect.backoff.ms": 100,
     "reconnect.backoff.max.ms": 2_000,
-    "topic.metadata.propagation.max.ms": 10_000,
+    "topic.metadata.propagation.max.ms": 3_000,
     "linger.ms": 5,
     "log_level": 0,  # else librdkafka writes to standard error; what matters comes by `error_cb`
 }
