@@ -55,6 +55,7 @@ test-keycloak: .venv/installed-dev
 	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
 
 test-kafka: .venv/installed-dev
+	tests/peers/debian.sh cc=gcc
 	tests/peers/kafka.sh install 3.9.2 4.4.0
 	$(BIN)/pytest tests/real/test_kafka.py
 

@@ -216,6 +216,19 @@ class TestAuthenticated:
         assert message.data.keys() == {"email", "sessionId", "authMethod"}
         assert message.data["email"] is None
 
+    def test_of_somebody_with_a_strange_name(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
+        """What is no text is left out, and holds nothing up; what is, is told as it is."""
+        strange = {"email": "\ud800@example.test", "given_name": 7, "family_name": 'Ünïcødé "\n\u2028' * 50}
+        realm.id_token = {"claims": strange}
+        realm.access_token = {"drop": ("email", "given_name", "family_name")}
+        guest_of(scripted, realm)
+        realm.restore()
+        guest_of(scripted, realm)
+        first, second = events.wait(2)
+        assert first.data["email"] is None and "firstName" not in first.data
+        assert first.data["lastName"] == strange["family_name"]
+        assert second.data["firstName"] == "Cora"
+
     def test_of_a_session_that_has_no_name(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
         """Then the gateway's own name for it serves, and stays the same."""
         realm.id_token = realm.access_token = {"drop": ("sid",)}

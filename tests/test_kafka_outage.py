@@ -127,6 +127,22 @@ def test_when_it_comes(start_gateway: StartGateway, issuer: Issuer, client: str)
         until(lambda: gateway.get("/health").json()["services"]["kafka"] == "healthy", 15, "kafka to be healthy")
 
 
+@pytest.mark.conformance("S2")
+@pytest.mark.parametrize("client", ["pykafka", "confluent"])
+def test_a_reload_loses_no_event(start_gateway: StartGateway, issuer: Issuer, client: str) -> None:
+    with MockKafka() as kafka:
+        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client}, workers=2)
+        before = gateway.workers()
+        for number in range(100):
+            sign_out(gateway, issuer)
+            if number == 30:
+                gateway.signal(signal.SIGHUP)
+        until(lambda: not set(before) & set(gateway.workers()), 40, "the old workers to end")
+        sign_out(gateway, issuer)
+        assert len(kafka.reader.wait(101)) == 101
+        assert not [line for line in gateway.lines() if "were not sent" in line["message"]]
+
+
 @pytest.mark.conformance("S1")
 @pytest.mark.parametrize("client", ["pykafka", "confluent"])
 def test_the_queue_is_emptied_before_the_end(start_gateway: StartGateway, issuer: Issuer, client: str) -> None:

@@ -10,6 +10,8 @@ from gateway.events import Who
 from gateway.oidc import TokenAnswer
 from gateway.scope import Principal, current
 from gateway.sessions import Session
+from gateway.tokens import InvalidToken
+from gateway.tokens.claims import text
 
 
 def signed_in(claims: Mapping[str, Any], tokens: TokenAnswer, session: Session) -> None:
@@ -68,5 +70,7 @@ def _who(claims: Mapping[str, Any], tokens: TokenAnswer, own_id: str | None) -> 
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:
-    value = claims.get(name)
-    return value if isinstance(value, str) and value else None
+    try:
+        return text(claims.get(name))
+    except InvalidToken:
+        return None

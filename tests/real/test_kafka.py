@@ -1,5 +1,7 @@
 """Events in a real Kafka 3.9 and 4: killed, hanging, upgraded, without the topic, with a password, with TLS."""
 
+import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -281,3 +283,43 @@ def test_a_broker_that_does_not_know_it(
     assert gateway.get("/health").json()["services"]["kafka"] == "unhealthy"
     gateway.stop()
     assert "marked" not in gateway.raw_output()
+
+
+# Whoever resolves a name of `.test` waits for two minutes, in whatever library; without a header, to need a compiler
+# alone.
+SLOW_RESOLVER = r"""
+extern void *dlsym(void *, const char *);
+extern char *strstr(const char *, const char *);
+extern unsigned sleep(unsigned);
+int getaddrinfo(const char *node, const char *service, const void *hints, void **found) {
+  int (*next)(const char *, const char *, const void *, void **) = dlsym((void *)-1L, "getaddrinfo");
+  if (node && strstr(node, ".test")) sleep(120);
+  return next(node, service, hints, found);
+}
+"""
+
+
+@pytest.mark.conformance("F4", "S1")
+@pytest.mark.parametrize("client", ["auto", "pykafka", "confluent"])
+def test_a_resolver_that_hangs(
+    start_gateway: StartGateway, services: Mapping[str, Service], issuer: Issuer, tmp_path: Path, client: str
+) -> None:
+    """Other names are resolved meanwhile, requests are served at once, and the end comes soon."""
+    (tmp_path / "slow.c").write_text(SLOW_RESOLVER)
+    subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-o", "slow.so", "slow.c"], cwd=tmp_path, check=True)
+    hanging = {"KAFKA_BROKERS": "a.test:9092,b.test:9092", "KAFKA_CLIENT": client}
+    by_name = {name: service.url.replace("127.0.0.1", "localhost") for name, service in services.items()}
+    usual = start_gateway(ROOMY, services=by_name)
+    gateway = start_gateway({**ROOMY, **hanging, "LD_PRELOAD": str(tmp_path / "slow.so")}, services=by_name)
+    slowest = {usual: 0.0, gateway: 0.0}
+    due = time.monotonic() + 15  # health is asked for anew every 3 seconds
+    while time.monotonic() < due:
+        for each in slowest:
+            began = time.monotonic()
+            sign_out(each, issuer, "waiting")
+            assert each.get("/users/me", issuer.mint(), [("Connection", "close")]).status == 200
+            slowest[each] = max(slowest[each], time.monotonic() - began)
+        assert gateway.get("/health").json()["services"]["kafka"] == "unhealthy"
+    assert slowest[gateway] < slowest[usual] * 2 + 1.0
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait(15) == 0
