@@ -73,7 +73,7 @@ class ConfluentTransport:
         def delivered(error: KafkaError | None, message: Message) -> None:
             fault = _fault(error) if error is not None else None
             self._reports.append(Report(event, fault))
-            self.fault = fault
+            self.fault = None if isinstance(fault, Rejected) else fault
 
         try:
             self._producers[0].produce(
