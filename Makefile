@@ -17,6 +17,7 @@ help:
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
+	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
 	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
 	@echo '                    these install what they need where they may (Debian, as root), or say what that is'
@@ -60,6 +61,11 @@ test-keycloak: .venv/installed-dev
 	tests/peers/keycloak.sh install
 	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
 
+test-kafka: .venv/installed-dev
+	tests/peers/debian.sh cc=gcc
+	tests/peers/kafka.sh install 3.9.2 4.4.0
+	$(BIN)/pytest tests/real/test_kafka.py
+
 test-jaeger: .venv/installed-dev
 	tests/peers/jaeger.sh install
 	$(BIN)/pytest tests/real/test_jaeger.py
@@ -97,4 +103,4 @@ clean:
 	@touch $@
 
 .PHONY: help demo test check lint format test-redis test-balanced test-prometheus test-browser test-keycloak \
-	test-jaeger test-loki bench clean
+	test-kafka test-jaeger test-loki bench clean
