@@ -1,5 +1,5 @@
-"""A gateway whose Loki, Jaeger and OTLP collector are away: its clients do not notice, what is lost is counted, what was
-kept arrives when they are back."""
+"""A gateway whose Loki, Jaeger and OTLP collector are away: its clients do not notice, what is lost is counted, and
+what was kept arrives when they are back."""
 
 import json
 import signal
