@@ -84,7 +84,7 @@ class Watchers:
         """The paths of all requests that each of them was told of."""
         return (
             {line["url"] for line in map(parsed, self.lines()) if "statusCode" in line and "url" in line},
-            {path for span in self._thrift() if (path := span.get(PATH))},
+            {path for _, span in self.spans() if (path := span.get(PATH))},
             {path for span in self._otlp() if (path := span.get(PATH))},
         )
 
@@ -97,11 +97,13 @@ class Watchers:
             if received.complete
         )
 
-    def _thrift(self) -> Iterator[dict[str, Any]]:
-        """The tags of each span that are texts."""
-        for received in self.jaeger.taken:
-            for span in thrift.read(received.body)[2]:
-                yield {tag[1]: tag[3] for tag in span[10] if 3 in tag}
+    def spans(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and tags, of those that are texts and numbers, of each span that Jaeger took."""
+        return [
+            (span[5], {tag[1]: tag.get(3, tag.get(6)) for tag in span[10]})
+            for received in self.jaeger.taken
+            for span in thrift.read(received.body)[2]
+        ]
 
     def _otlp(self) -> Iterator[dict[str, Any]]:
         for received in self.otlp.taken:
