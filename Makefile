@@ -56,6 +56,7 @@ test-keycloak: .venv/installed-dev
 	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
 
 test-jaeger: .venv/installed-dev
+	tests/peers/debian.sh redis-server=redis-server
 	tests/peers/jaeger.sh install
 	$(BIN)/pytest tests/real/test_jaeger.py
 
