@@ -67,6 +67,7 @@ test-kafka: .venv/installed-dev
 	$(BIN)/pytest tests/real/test_kafka.py
 
 test-jaeger: .venv/installed-dev
+	tests/peers/debian.sh redis-server=redis-server
 	tests/peers/jaeger.sh install
 	$(BIN)/pytest tests/real/test_jaeger.py
 

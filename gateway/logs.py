@@ -81,8 +81,9 @@ class Lines:
         self._gathers = True
 
     def close(self, deadline: float) -> None:
-        """Write what is held, and from now on each line at once."""
+        """Write what is held, and from now on each line at once, here alone: who took a copy has ended."""
         self._gathers = False
+        self._copy = None
         self.flush()
 
     def write(self, level: str, message: str, **fields: Any) -> None:
