@@ -17,6 +17,8 @@ help:
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
 	@echo '                    these four install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
+	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
 	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk)'
 	@echo 'make clean          remove what these commands made'
 
@@ -53,6 +55,14 @@ test-keycloak: .venv/installed-dev
 	tests/peers/keycloak.sh install
 	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
 
+test-jaeger: .venv/installed-dev
+	tests/peers/jaeger.sh install
+	$(BIN)/pytest tests/real/test_jaeger.py
+
+test-loki: .venv/installed-dev
+	tests/peers/loki.sh install
+	$(BIN)/pytest tests/real/test_loki.py
+
 bench: .venv/installed-dev
 	tests/peers/debian.sh wrk=wrk
 	$(BIN)/python -m bench
@@ -81,4 +91,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak bench clean
+.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak \
+	test-jaeger test-loki bench clean

@@ -45,7 +45,7 @@ class Access:
         @app.after_request
         def finish(response: Response) -> Response:
             scope = current()
-            response.headers["X-Request-Id"] = scope.request_id
+            response.headers.add("X-Request-Id", scope.request_id)
             self._tracing.served(scope)
             route = request.url_rule.rule if request.url_rule is not None else None
             level = "debug" if request.blueprint in _QUIET_BLUEPRINTS else "info"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from time import monotonic
 from typing import Protocol
 
+import gevent
 from flask import current_app
 from gevent.event import Event
 
@@ -19,6 +21,7 @@ from gateway.instruments import Instruments
 from gateway.limits import RateLimits, RuleBook
 from gateway.limits.windows import Windows
 from gateway.logs import Lines
+from gateway.loki import LOGGER, Loki
 from gateway.oidc import Grants, Keycloak
 from gateway.probes import Probes
 from gateway.proxy import Departures, Limits, ServiceProxy, Upstream
@@ -26,7 +29,7 @@ from gateway.scope import Networks, TrustedProxies
 from gateway.sessions import Cookies, Ended, Redirects, Refresher, Seal, Sessions, SignIn, derive
 from gateway.store import Store
 from gateway.tokens import IdTokens, LogoutTokens, Rules, Signatures, Verifier
-from gateway.traces import Tracing, tracing_to
+from gateway.traces import Tracing, span_pipeline, tracing_to
 from gateway.transport import Adapter, Session, Timeouts, tls_context
 
 log = logging.getLogger("gateway")
@@ -51,6 +54,8 @@ class Engines:
     instruments: Instruments
     exposition: Exposition
     tracing: Tracing
+    outgoing: Adapter
+    shipping: tuple[Living, ...]
     adapter: Adapter
     departures: Departures
     keycloak: Keycloak
@@ -77,15 +82,23 @@ class Engines:
     draining: Event
 
     @property
-    def living(self) -> tuple[Living, ...]:
-        """What is started, in this order, and closed in reverse."""
-        return (self.lines, self.adapter, self.store, self.departures, self.keycloak)
+    def living(self) -> tuple[tuple[Living, ...], ...]:
+        """What is started, in this order, and closed in reverse; what stands together is closed at once, so that no
+        peer that hangs takes another's time."""
+        return (
+            (self.lines,),
+            (self.outgoing,),
+            self.shipping,
+            (self.adapter,),
+            (self.store,),
+            (self.departures, self.keycloak),
+        )
 
     def start(self) -> None:
         """Start what lives; in a worker, after gevent's patch and the fork."""
         for problem in self.warnings:
             log.warning("Settings: %s", problem)
-        for part in self.living:
+        for part in chain.from_iterable(self.living):
             part.start()
 
     @property
@@ -99,11 +112,15 @@ class Engines:
 
     def close(self, deadline: float) -> None:
         """End all of it by `deadline`, a monotonic time."""
-        for part in reversed(self.living):
-            try:
-                part.close(deadline)
-            except Exception:
-                log.exception("%s could not be closed", type(part).__name__)
+        for parts in reversed(self.living):
+            gevent.joinall([gevent.spawn(_close, part, deadline) for part in parts])
+
+
+def _close(part: Living, deadline: float) -> None:
+    try:
+        part.close(deadline)
+    except Exception:
+        log.exception("%s could not be closed", type(part).__name__)
 
 
 def engines() -> Engines:
@@ -117,7 +134,15 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     instruments = Instruments()
     timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout)
     tls = tls_context(settings.ca_bundle)
-    tracing = tracing_to(None, settings.otel, production=settings.production)
+    lines = logs.configure(settings.log_level)
+    outgoing = Adapter(tls, timeouts)  # what tells of requests is no part of them: it has no spans
+    to_peers = Session(outgoing)
+    spans = span_pipeline(settings.jaeger_endpoint, settings.otel, to_peers, instruments.spans_dropped)
+    loki = None
+    if settings.loki_host is not None:
+        loki = Loki(settings.loki_host, settings.loki_tenant, to_peers, instruments.lines_dropped)
+        lines.also(loki.put, but=LOGGER)
+    tracing = tracing_to(spans, settings.otel, production=settings.production)
     tracer = tracing.tracer
     adapter = Adapter(tls, timeouts, tracer)
     session = Session(adapter)
@@ -180,7 +205,9 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         instruments=instruments,
         exposition=Exposition(instruments.registry),
         tracing=tracing,
-        lines=logs.configure(settings.log_level),
+        lines=lines,
+        outgoing=outgoing,
+        shipping=tuple(part for part in (loki, spans) if part is not None),
         adapter=adapter,
         departures=departures,
         keycloak=keycloak,

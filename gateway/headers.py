@@ -48,8 +48,17 @@ GATEWAY_SET = frozenset(
 )
 GATEWAY_SET_PREFIXES = ("x-user-", "x-forwarded-", "proxy-")
 
-# A service's word on these is not passed on: the gateway owns CORS, the connection and the server's own names.
-NOT_RETURNED = HOP_BY_HOP | {"clear-site-data"}  # it would clear the gateway's cookies
+# A service's word on these is not passed on: the gateway owns CORS, the connection, the request's id and its rate
+# limits.
+NOT_RETURNED = HOP_BY_HOP | {
+    "clear-site-data",  # it would clear the gateway's cookies
+    "x-request-id",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "ratelimit",
+    "ratelimit-policy",
+}
 NOT_RETURNED_PREFIXES = ("access-control-", "proxy-")
 
 VIA = "api-gateway"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -65,6 +67,14 @@ class Lines:
         self._from = _LEVELS[level]
         self._held = bytearray()
         self._gathers = False
+        self._copy: Callable[[int, str, bytes], None] | None = None
+        self._not_copied = ""
+
+    def also(self, copy: Callable[[int, str, bytes], None], *, but: str) -> None:
+        """Hand each line from now on to `copy` too: when it was written (nanoseconds since 1970), its level, its bytes
+        with the newline. Not those of the logger `but`, who tells what is wrong with `copy`."""
+        self._copy = copy
+        self._not_copied = but
 
     def start(self) -> None:
         """Begin to gather lines; needs gevent's loop."""
@@ -80,19 +90,21 @@ class Lines:
         if not self.wants(level):
             return
         begin = {"timestamp": errors.timestamp(), "level": level, "service": SERVICE, "message": message}
-        self.emit(encode(begin | fields), urgent=level in _URGENT)
+        self.emit(encode(begin | fields), level)
 
     def wants(self, level: str) -> bool:
         """Whether lines of this level are written."""
         return _LEVELS[level] >= self._from
 
-    def emit(self, line: bytes, *, urgent: bool) -> None:
+    def emit(self, line: bytes, level: str, logger: str | None = None) -> None:
         """Write an encoded line, at once or with the next."""
+        if self._copy is not None and logger != self._not_copied:
+            self._copy(time.time_ns(), level, line)
         if len(self._held) + len(line) > LINE_BYTES:
             self.flush()
         first = not self._held
         self._held += line
-        if urgent or not self._gathers:
+        if level in _URGENT or not self._gathers:
             self.flush()
         elif first:
             gevent.spawn_later(HELD_SECONDS, self.flush)
@@ -106,12 +118,17 @@ class Lines:
                 os.write(1, held)
 
 
+def level_of(record: logging.LogRecord) -> str:
+    """A record's level as our lines name it."""
+    return _NAMES.get(record.levelname) or record.levelname.lower()
+
+
 class JsonFormatter(BaseJsonFormatter):
     """Any log record in the shape of our lines, with the trace id of the request it was written in."""
 
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["timestamp"] = errors.timestamp()
-        log_data["level"] = _NAMES.get(record.levelname) or record.levelname.lower()
+        log_data["level"] = level_of(record)
         log_data["service"] = SERVICE
         log_data["message"] = record.getMessage()
         log_data["logger"] = record.name
@@ -138,7 +155,7 @@ class StdoutHandler(logging.Handler):
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
-        self._lines = lines
+        self.lines = lines
         self.setFormatter(JsonFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -147,7 +164,7 @@ class StdoutHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return
-        self._lines.emit(line, urgent=record.levelno >= logging.WARNING)
+        self.lines.emit(line, level_of(record), record.name)
 
 
 def configure(level: str) -> Lines:
@@ -159,6 +176,11 @@ def configure(level: str) -> Lines:
     logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # gunicorn's handler came with the fork: from here on its lines go the way of ours, to Loki too. The master has no
+    # app and never comes here: what it says is on standard output alone.
+    for handler in logging.getLogger("gunicorn.error").handlers:
+        if isinstance(handler, StdoutHandler):
+            handler.lines = lines
     return lines
 
 

@@ -9,12 +9,11 @@ from time import time
 
 from flask import Flask, Response, request
 from limits import RateLimitItem
-from limits.strategies import FixedWindowRateLimiter
 
 from gateway import errors
 from gateway.limits.rules import Key, Rule, RuleBook, by_address
 from gateway.limits.windows import Windows
-from gateway.scope import Allowance, current
+from gateway.scope import Allowance, Scope, current
 from gateway.tokens import InvalidToken, Lapsed
 
 log = logging.getLogger("gateway.limits")
@@ -30,7 +29,7 @@ class RateLimits:
     def __init__(self, rules: RuleBook, windows: Windows, refused: Callable[[str], None]) -> None:
         """`refused` is told the name of the rule that refuses a request."""
         self._rules = rules
-        self._engine = FixedWindowRateLimiter(windows)
+        self._windows = windows
         self._refused = refused
         self._known: dict[str, tuple[Rule | None, Key | None]] = {}
 
@@ -57,8 +56,7 @@ class RateLimits:
         def tell(response: Response) -> Response:
             allowance = current().allowance
             if allowance is not None:
-                for name, value in allowance.headers:
-                    response.headers[name] = value
+                response.headers[len(response.headers) :] = allowance.headers  # a third of what `extend` costs
             return response
 
     def count(self, key: str) -> None:
@@ -72,30 +70,30 @@ class RateLimits:
         rule, _ = self._known[request.endpoint or ""]
         if rule is not None:
             for item in rule.items:
-                self._tell(rule, item, key)
+                name = item.key_for(rule.name, key)
+                self._tell(current(), rule, item, name, self._windows.get(name))
 
     def _spend(self, rule: Rule, key: str) -> None:
-        for item in rule.items:
-            passed = self._engine.hit(item, rule.name, key)
-            allowance = self._tell(rule, item, key)
-            if not passed:
-                self._refuse(rule, allowance)
+        scope = current()
+        for item in rule.items:  # a fixed window, as the library's strategy has it, in one look
+            name = item.key_for(rule.name, key)
+            count = self._windows.incr(name, item.get_expiry())
+            self._tell(scope, rule, item, name, count)
+            if count > item.amount:
+                self._refuse(scope, rule)
 
-    def _tell(self, rule: Rule, item: RateLimitItem, key: str) -> Allowance:
+    def _tell(self, scope: Scope, rule: Rule, item: RateLimitItem, name: str, count: int) -> None:
         """What is left of one limit; of several the client is told of the one with the least."""
-        scope = current()
-        ends, left = self._engine.get_window_stats(item, rule.name, key)
-        allowance = Allowance(rule.name, rule.policy, item.amount, left, max(1, ceil(ends - time())))
+        left = max(0, item.amount - count)
         if scope.allowance is None or left <= scope.allowance.left:
-            scope.allowance = allowance
-        return allowance
+            reset = max(1, ceil(self._windows.get_expiry(name) - time()))
+            scope.allowance = Allowance(rule.name, rule.policy, item.amount, left, reset)
 
-    def _refuse(self, rule: Rule, allowance: Allowance) -> None:
-        scope = current()
+    def _refuse(self, scope: Scope, rule: Rule) -> None:
         self._refused(rule.name)
         user = scope.principal.user_id if scope.principal else None
         log.warning(
             "Limits: %s: used up", rule.name,
             extra={"rule": rule.name, "ip": scope.client, "userId": user, "url": scope.path},
         )  # fmt: skip
-        raise errors.TooManyRequests(allowance.reset)
+        raise errors.TooManyRequests(scope.allowance.reset if scope.allowance else 1)

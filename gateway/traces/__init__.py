@@ -1,7 +1,8 @@
 """Traces: which requests have spans, what those hold, and where they go."""
 
 from gateway.traces.instrumented import instrument
+from gateway.traces.pipeline import span_pipeline
 from gateway.traces.provider import tracing_to
 from gateway.traces.tracing import Tracing
 
-__all__ = ["Tracing", "instrument", "tracing_to"]
+__all__ = ["Tracing", "instrument", "span_pipeline", "tracing_to"]

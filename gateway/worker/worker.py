@@ -40,7 +40,7 @@ SEND_SECONDS = 60.0
 RESERVED = 100
 """Of a worker's connections: with fewer left, each new request closes the one that waits longest."""
 
-CLOSE_SECONDS = 3.0
+CLOSE_SECONDS = 5.0
 """For the engines to flush and end."""
 
 _RESET = struct.pack("ii", 1, 0)

@@ -1,0 +1,8 @@
+"""What leaves the gateway in the background: bounded queues, sent in batches to a peer that may be away."""
+
+from gateway.batches.batches import Batches
+from gateway.batches.bounds import Bounds, Pace
+from gateway.batches.faults import Hopeless, TryAgain
+from gateway.batches.post import place, post
+
+__all__ = ["Batches", "Bounds", "Hopeless", "Pace", "TryAgain", "place", "post"]

@@ -1,0 +1,34 @@
+"""One batch to one HTTP peer, once, and what its answer means. Trying again is the queue's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from requests import RequestException
+
+from gateway.batches.faults import Hopeless, TryAgain
+from gateway.transport import Session, Timeouts
+
+CALL = Timeouts(connect=2.0, read=2.0, total=2.0)
+_TOO_MANY = 429
+
+
+def post(session: Session, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Return when the peer has taken it (2xx). TryAgain where it is away, too slow, overloaded (429) or broken (5xx);
+    Hopeless for any other answer."""
+    try:
+        with session.post(url, data=body, headers=dict(headers), timeout=CALL) as response:  # type: ignore[arg-type]
+            status = response.status_code
+    except RequestException as error:
+        raise TryAgain(type(error).__name__) from None  # its text may quote what was sent
+    if status == _TOO_MANY or status >= 500:
+        raise TryAgain(f"status {status}")
+    if status // 100 != 2:
+        raise Hopeless(f"status {status}")
+
+
+def place(url: str) -> str:
+    """A peer's address as a log may have it: without user and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

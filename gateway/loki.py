@@ -1,0 +1,59 @@
+"""The log's lines, also to Loki, by its push API (`POST /loki/api/v1/push`)."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+import orjson
+
+from gateway.batches import Batches, Bounds, place, post
+from gateway.logs import SERVICE
+from gateway.transport import Session
+
+LOGGER = "gateway.loki"
+"""Who tells that Loki is away. These lines are not for Loki: each would make the queue longer that it complains of."""
+
+HELD = Bounds(items=20_000, size=8 << 20)
+BATCH = Bounds(items=1_000, size=256 << 10)  # packing it takes the worker 2 ms
+
+log = logging.getLogger(LOGGER)
+
+
+class Loki:
+    """Lines on their way to Loki. Its labels are `service` and `level` alone: each set of labels is a stream of its own
+    there, and what differs from line to line is found in the line (`| json`)."""
+
+    def __init__(self, url: str, tenant: str | None, session: Session, dropped: Callable[[int], None]) -> None:
+        """`url` is Loki's own (LOKI_HOST), with or without a path before its API; `tenant` is its `X-Scope-OrgID`.
+        `dropped` is told how many lines were lost. Connects to nothing."""
+        self._url = url.rstrip("/") + "/loki/api/v1/push"
+        self._session = session
+        self._headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        if tenant:
+            self._headers["X-Scope-OrgID"] = tenant
+        self._batches = Batches(f"Loki (LOKI_HOST, {place(url)})", self._send, dropped, log, held=HELD, batch=BATCH)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._batches.start()
+
+    def close(self, deadline: float) -> None:
+        """Send what is left, and end by `deadline`, a monotonic time."""
+        self._batches.close(deadline)
+
+    def put(self, at: int, level: str, line: bytes) -> None:
+        """Take one encoded line, written `at` so many nanoseconds since 1970. Never waits, never raises."""
+        self._batches.put((at, level, line), len(line))
+
+    def _send(self, lines: list[tuple[int, str, bytes]]) -> None:
+        streams: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for at, level, line in lines:
+            streams[level].append((str(at), line.decode().rstrip("\n")))
+        pushed = [
+            {"stream": {"service": SERVICE, "level": level}, "values": values} for level, values in streams.items()
+        ]
+        body = gzip.compress(orjson.dumps({"streams": pushed}), compresslevel=1)
+        post(self._session, self._url, body, self._headers)

@@ -1,0 +1,81 @@
+"""A real Loki: the lines are found again, as they were written."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from harness.loki import Loki
+from harness.shipping import ShippingProcess
+from harness.waiting import until
+
+ALL = '{service="api-gateway"}'
+
+
+@pytest.fixture
+def loki(tmp_path: Path) -> Iterator[Loki]:
+    with Loki(tmp_path) as running:
+        yield running
+
+
+def numbers(loki: Loki, tenant: str | None = None) -> list[int]:
+    """Of the lines that `put` writes, in the order of their times."""
+    messages = [json.loads(line)["message"] for _, line in loki.lines(ALL, tenant)]
+    return [int(message.split()[1]) for message in messages if message.startswith("line ")]
+
+
+def test_lines_are_found_as_they_were_written(loki: Loki, tmp_path: Path) -> None:
+    with ShippingProcess(tmp_path, loki=loki.url) as shipping:
+        shipping.put(0, 1000)
+        shipping.ask("say", "gateway.tests", logging.WARNING, 'Ünïcode \0 ☃ "quoted"')
+        shipping.ask("gunicorn", "of gunicorn's own")
+    until(lambda: len(loki.lines(ALL)) == 1002, 10)
+    found = loki.lines(ALL)
+    assert [line for _, line in found] == shipping.stdout.read_text().splitlines()
+    for at, line in found:
+        written = json.loads(line)["timestamp"]
+        assert abs(at / 1e9 - seconds_of(written)) < 1
+    assert [json.loads(line)["message"] for _, line in loki.lines('{level="warn"}')] == ['Ünïcode \0 ☃ "quoted"']
+    (line,) = [line for _, line in loki.lines(ALL + ' | json | message="line 17"')]
+    assert json.loads(line)["message"] == "line 17"
+
+
+def seconds_of(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+def test_a_tenant_has_its_own(tmp_path: Path) -> None:
+    with Loki(tmp_path, tenants=True) as loki:
+        with ShippingProcess(tmp_path, loki=loki.url, tenant="ours") as shipping:
+            shipping.put(0, 10)
+        until(lambda: numbers(loki, "ours") == list(range(10)), 10)
+        assert not loki.lines(ALL, "theirs")
+        (tmp_path / "other").mkdir()
+        with ShippingProcess(tmp_path / "other", loki=loki.url) as shipping:
+            shipping.put(0, 10)
+            until(lambda: shipping.dropped == 10, 10)
+            ((_, told),) = shipping.told()
+            assert "(status 401)" in told
+
+
+@pytest.mark.conformance("F4")
+@pytest.mark.parametrize(("down", "up"), [(Loki.kill, Loki.start), (Loki.hang, Loki.go_on)], ids=["killed", "hanging"])
+def test_loki_goes_and_comes_back(
+    loki: Loki, tmp_path: Path, down: Callable[[Loki], None], up: Callable[[Loki], None]
+) -> None:
+    """Nothing is lost in a short outage, which is one line here and none there."""
+    with ShippingProcess(tmp_path, loki=loki.url) as shipping:
+        shipping.put(0, 100)
+        until(lambda: numbers(loki) == list(range(100)), 10)
+        down(loki)
+        shipping.put(100, 200)
+        until(shipping.told, 10)
+        shipping.put(200, 300)
+        assert shipping.took < 1
+        up(loki)
+        until(lambda: numbers(loki) == list(range(300)), 40)
+        until(lambda: len(shipping.told()) == 2, 10)
+        assert shipping.dropped == 0
+    assert len(loki.lines(ALL)) == 300
