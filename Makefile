@@ -12,7 +12,7 @@ help:
 	@echo 'make test           the suite'
 	@echo 'make check          lint, format, types (also: make lint)'
 	@echo 'make format         mend what lint and format can mend'
-	@echo 'make test-redis     the store against a real Redis'
+	@echo 'make test-redis     the store and the rate limits against a real Redis'
 	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
@@ -42,7 +42,7 @@ format: .venv/installed-dev
 
 test-redis: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server
-	$(BIN)/pytest tests/real/test_store_redis.py
+	$(BIN)/pytest tests/real/test_store_redis.py tests/real/test_limits_redis.py
 
 test-balanced: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
