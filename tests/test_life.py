@@ -107,6 +107,18 @@ def test_sigterm_under_load_fails_no_request(start_gateway, bearer: dict[str, st
     assert [failure for failure in load.failures if not failure.startswith(refused)] == []
 
 
+@pytest.mark.conformance("S1")
+@pytest.mark.parametrize("after", [0, 0.1, 0.5])
+def test_sigterm_while_a_worker_begins(start_gateway, after: float) -> None:
+    gateway = start_gateway(ROOMY, workers=2)
+    before = gateway.workers()
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: set(gateway.workers()) - set(before), 10, "the new worker")
+    time.sleep(after)
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait(STOP) == 0
+
+
 @pytest.mark.conformance("S2")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sighup_under_load_fails_no_request(start_gateway, bearer: dict[str, str], workers: int) -> None:

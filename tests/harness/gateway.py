@@ -52,7 +52,8 @@ class Gateway:
     """A running gateway, up when the constructor returns.
 
     `env` goes over DEFAULTS, a value of None takes a setting away. It runs in `cwd`, keeps its files below,
-    and reads the `.env` the test put there, if any. `ready=False` does not wait for Keycloak's keys.
+    and reads the `.env` the test put there, if any. `ready=False` does not wait for Keycloak's keys. `app` is what
+    gunicorn serves. It listens on `unix`, a Unix socket, too.
     """
 
     def __init__(
@@ -64,13 +65,18 @@ class Gateway:
         workers: int = 1,
         cwd: Path,
         ready: bool | None = None,
+        app: str = "wsgi:app",
+        unix: Path | None = None,
     ) -> None:
         self.port = free_port()
+        self.app = app
         self.url = f"http://127.0.0.1:{self.port}"
         self.cwd = cwd
         self.own = cwd / f"run-{self.port}-{secrets.token_hex(3)}"
         (self.own / "tmp").mkdir(parents=True)
         self.env = self._environment(issuer, services or {}, workers, env or {})
+        if unix is not None:
+            self.env["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{self.port} --bind unix:{unix}"
         self._stdout, self._stderr = self.own / "stdout", self.own / "stderr"
         self.process = self._spawn()
         self.pid = self.process.pid
@@ -99,7 +105,7 @@ class Gateway:
             "HOME": str(self.own),
             "TMPDIR": str(self.own / "tmp"),
             "LANG": "C.UTF-8",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
             "PYTHONDONTWRITEBYTECODE": "1",
             **DEFAULTS,
             "PORT": str(self.port),
@@ -114,7 +120,7 @@ class Gateway:
         return {name: value for name, value in merged.items() if value is not None}
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), self.app]
         with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
             return subprocess.Popen(
                 command, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,

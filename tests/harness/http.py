@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -57,15 +58,21 @@ class Answer:
 
 
 class Connection:
-    """A persistent raw connection to 127.0.0.1; `timeout` bounds each read and write."""
+    """A persistent raw connection to a port of 127.0.0.1, from the address `source`, or to a Unix socket; `timeout`
+    bounds each read and write."""
 
-    def __init__(self, port: int, *, timeout: float = 5, receive_buffer: int | None = None) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(
+        self, port: int | Path, *, timeout: float = 5, receive_buffer: int | None = None, source: str = ""
+    ) -> None:
+        family = socket.AF_INET if isinstance(port, int) else socket.AF_UNIX
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         try:
-            self.socket.connect(("127.0.0.1", port))
+            if source:
+                self.socket.bind((source, 0))
+            self.socket.connect(("127.0.0.1", port) if isinstance(port, int) else str(port))
         except BaseException:
             self.socket.close()
             raise
@@ -255,7 +262,7 @@ def send(port: int, data: bytes, *, timeout: float = 5, half_close: bool = False
 
 
 def request(
-    port: int,
+    port: int | Path,
     method: str,
     target: str | bytes,
     headers: Headers = (),

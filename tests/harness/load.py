@@ -1,6 +1,7 @@
 """Requests without a break, while something happens to the gateway."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Self
 
@@ -12,13 +13,14 @@ class Load:
     """Clients that ask all the time: two with a connection for each request, two that keep theirs.
 
     A kept connection may be closed just as the next request is on its way: then it asks
-    once more on a new one, as a browser does.
+    once more on a new one, as a browser does. `slowest` is the longest that any answer took, in seconds.
     """
 
     def __init__(self, gateway: Gateway, headers: dict[str, str], path: str = "/users/me") -> None:
         self.gateway, self.headers, self.path = gateway, headers, path
         self.done = threading.Event()
         self.good = 0
+        self.slowest = 0.0
         self.failures: list[str] = []
         clients = [self.fresh, self.fresh, self.keeping, self.keeping]
         self.threads = [threading.Thread(target=self.run, args=(client,), name="load") for client in clients]
@@ -34,11 +36,14 @@ class Load:
             thread.join(20)
 
     def run(self, client: Callable[[], Iterator[http.Answer]]) -> None:
+        began = time.monotonic()
         try:
             for answer in client():
+                self.slowest = max(self.slowest, time.monotonic() - began)
                 if answer.status != 200 or not answer.complete:
                     self.failures.append(f"{answer.status} complete={answer.complete} {answer.body[:200]!r}")
                 self.good += 1
+                began = time.monotonic()
         except Exception as error:
             self.failures.append(repr(error))
 
