@@ -6,15 +6,16 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask, g, request
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from gateway.traces.tracing import INSTRUMENTED, parent_of
+from gateway.traces.tracing import INSTRUMENTED, named, parent_of
 
 # The others, by what `Gateway.request_class` calls their URL: the path.
 _EXCLUDED = f"^(?!{'|'.join(INSTRUMENTED)})"
@@ -25,6 +26,18 @@ class _ScopesParent(TraceContextTextMapPropagator):
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
         return parent_of(g.scope)
+
+
+def _as_found(span: Span | None, status: str, headers: object) -> None:
+    """Who asks, and how, as the scope found it and not as the peer has it; and no name that a client makes up."""
+    if span is None or not span.is_recording():
+        return
+    scope = g.scope
+    span.set_attributes({"client.address": scope.client, "url.scheme": scope.proto})
+    if scope.principal is not None:
+        span.set_attribute("user.id", scope.principal.user_id)
+    if request.url_rule is None:
+        span.update_name(named(request.method))
 
 
 def instrument(app: Flask, provider: TracerProvider | None) -> None:
@@ -39,6 +52,7 @@ def instrument(app: Flask, provider: TracerProvider | None) -> None:
         app,
         tracer_provider=provider,
         meter_provider=NoOpMeterProvider(),
+        response_hook=_as_found,
         excluded_urls=_EXCLUDED,
         enable_commenter=False,
     )

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
+from gateway.instruments import METHODS
 from gateway.scope import Scope
 from gateway.spans import NO_TRACER
 
@@ -43,14 +44,14 @@ class Tracing:
             return
         method = environ["REQUEST_METHOD"]
         attributes = {
-            "http.request.method": method,
+            "http.request.method": method if method in METHODS else "_OTHER",
             "url.scheme": scope.proto,
             "url.path": scope.path,
             "client.address": scope.client,
             "network.protocol.version": environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
             "user_agent.original": environ.get("HTTP_USER_AGENT", ""),
         }
-        span = self.tracer.start_span(method, parent_of(scope), SpanKind.SERVER, attributes)
+        span = self.tracer.start_span(named(method), parent_of(scope), SpanKind.SERVER, attributes)
         scope.span = trace.set_span_in_context(span)
         scope.span_token = contexts.attach(scope.span)
 
@@ -86,6 +87,11 @@ class Tracing:
             trace_id = int(scope.trace_id, 16) if scope.parent_id is None else getrandbits(128)
             told = self._sampler.should_sample(None, trace_id, "")
         return told.decision is Decision.RECORD_AND_SAMPLE
+
+
+def named(method: str) -> str:
+    """The name of a request's span before its route is known; a client makes none up (semantic conventions of HTTP)."""
+    return method if method in METHODS else "HTTP"
 
 
 def parent_of(scope: Scope) -> Context:
