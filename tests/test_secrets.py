@@ -3,14 +3,13 @@
 import json
 import random
 from collections.abc import Iterator, Mapping
-from urllib.parse import parse_qs
 
 import pytest
 from harness import jose, replies
 from harness.gateway import FRONTEND, ROOMY, Gateway, StartError, StartGateway
 from harness.issuer import Issuer, as_json
 from harness.service import Service
-from harness.signin import Browser, Realm
+from harness.signin import Browser, Realm, visit
 
 
 @pytest.fixture(scope="module", params=["debug", "info"])
@@ -212,18 +211,3 @@ def test_of_a_whole_visit(start_gateway: StartGateway, level: str) -> None:
         check(gateway, *secrets)
         gateway.stop()
         assert not [secret for secret in secrets if secret in gateway.raw_output()]
-
-
-def visit(browser: Browser) -> set[str]:
-    """From sign-in to sign-out; what must stay between browser, gateway and realm."""
-    realm = browser.realm
-    assert browser.call(browser.begin()).status == 200
-    assert browser.call("/users/me").status == 200
-    assert browser.call("/auth/session").json()["authenticated"]
-    assert browser.call("/auth/refresh", "POST", {}).status == 200
-    assert browser.call("/auth/refresh", "POST", {"refreshToken": realm.given[-2]}).status == 200
-    assert browser.call("/auth/logout", "POST", {}).status == 200
-    parts = {part[:40] for token in realm.given for part in token.split(".")[1:]}
-    verifiers = {word for call in realm.seen for word in parse_qs(call.body.decode()).get("code_verifier", [])}
-    assert verifiers
-    return browser.kept | verifiers | parts
