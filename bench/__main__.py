@@ -50,7 +50,7 @@ def measure(asked: Namespace) -> None:
         peers = running.enter_context(behind(load_cores))
         tokens.write_text("".join(f"{token}\n" for token in peers.issuer.tokens()))
         servers: dict[str, Server] = {
-            name: running.enter_context(CANDIDATES[name][1](peers, asked.workers, servers_core)) for name in names
+            name: running.enter_context(CANDIDATES[name].start(peers, asked.workers, servers_core)) for name in names
         }
         samples: dict[str, list[Sample]] = {name: [] for name in names}
         for number in range(asked.rounds):
@@ -66,7 +66,7 @@ def measure(asked: Namespace) -> None:
             per_request = min(sample.cpu for sample in samples["gateway"])
             print(profile(load, servers["gateway"], asked.seconds, per_request))
         if not asked.only:
-            print(f"\nratio gateway / bare, CPU per forwarded request: {report.ratio(samples):.2f}")
+            print(f"\nratio gateway / bare, CPU per forwarded request: {report.ratio(samples, 'gateway'):.2f}")
 
 
 def main() -> int:

@@ -1,23 +1,27 @@
-"""The two that are compared, and the service and issuer behind both."""
+"""What is compared: the gateway, in three ways, and bare Flask; and the service and issuer behind all of them."""
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench import cpu
+from bench.failed import Failed
 from bench.server import ROOT, Server, free_port
 from bench.tokens import AUDIENCE, Issuer
 
 
 @dataclass(frozen=True)
 class Behind:
-    """Where the service and the issuer are, and whose tokens are good there."""
+    """Where the service, the issuer and a Redis are, and whose tokens are good there."""
 
     service: str
     issuer: Issuer
+    redis: str
 
 
 @contextmanager
@@ -29,12 +33,27 @@ def behind(cores: set[int]) -> Iterator[Behind]:
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
     assert stub.stdin is not None and stub.stdout is not None
-    with stub:
+    with stub, _redis(cores) as redis:
         service = f"http://127.0.0.1:{int(stub.stdout.readline())}"
         issuer = Issuer.at(service)
         print(json.dumps(issuer.documents()), file=stub.stdin, flush=True)
         stub.stdout.readline()
-        yield Behind(service, issuer)
+        yield Behind(service, issuer, redis)
+
+
+@contextmanager
+def _redis(cores: set[int]) -> Iterator[str]:
+    """A Redis that keeps nothing, until left: its URL. Failed where there is none."""
+    found, port = shutil.which("redis-server"), free_port()
+    if found is None:
+        raise Failed("redis-server is not here. Debian, Ubuntu: apt-get install redis-server")
+    with tempfile.TemporaryDirectory() as folder, cpu.pinned(cores):
+        command = [found, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+            try:
+                yield f"redis://127.0.0.1:{port}"
+            finally:
+                server.terminate()
 
 
 def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
@@ -55,6 +74,10 @@ def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
         "USER_SERVICE_URL": peers.service,
         "INTERVIEW_SERVICE_URL": peers.service,
         "MEDIA_SERVICE_URL": peers.service,
+        "LOKI_HOST": peers.service,
+        "JAEGER_ENDPOINT": f"{peers.service}/api/traces",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
         # Counted as ever, reached never.
         "RATE_LIMIT_DEFAULT": "100000000 per minute",
         "RATE_LIMIT_MEDIA": "100000000 per minute",
@@ -62,22 +85,32 @@ def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
     }
 
 
-def gateway(peers: Behind, workers: int, cores: set[int]) -> Server:
-    """The gateway with everything on, started as in production."""
-    port = free_port()
-    arguments = ["-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
-    return Server(arguments, environment(peers, port, workers), port, "/health/ready", cores)
+@dataclass(frozen=True)
+class Candidate:
+    """`title` is what the report calls it, `arguments` are gunicorn's, `probe` is a path that answers once it serves.
+    Of the values of `changes`, which go over the environment, `redis` stands for the one there is."""
+
+    title: str
+    arguments: tuple[str, ...]
+    probe: str
+    changes: Mapping[str, str]
+
+    def start(self, peers: Behind, workers: int, cores: set[int]) -> Server:
+        """It, serving."""
+        port = free_port()
+        changes = {name: peers.redis if value == "redis" else value for name, value in self.changes.items()}
+        env = {**environment(peers, port, workers), **changes}
+        return Server([*self.arguments, "-b", f"127.0.0.1:{port}"], env, port, self.probe, cores)
 
 
-def bare(peers: Behind, workers: int, cores: set[int]) -> Server:
-    """`bench.bare` on gunicorn's own gevent worker."""
-    port = free_port()
-    arguments = ["-k", "gevent", "-b", f"127.0.0.1:{port}", "bench.bare:app"]
-    return Server(arguments, environment(peers, port, workers), port, "/", cores)
+def _gateway(title: str, **changes: str) -> Candidate:
+    return Candidate(title, ("-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"), "/health/ready", changes)
 
 
-CANDIDATES: dict[str, tuple[str, Callable[[Behind, int, set[int]], Server]]] = {
-    "gateway": ("the gateway, everything on", gateway),
-    "bare": ("bare Flask + `requests.Session`, nothing else", bare),
+CANDIDATES = {
+    "gateway": _gateway("the gateway, everything on, tracing 10 %"),
+    "redis": _gateway("the same, limits in Redis", REDIS_URL="redis"),
+    "traced": _gateway("the same, limits in memory, tracing 100 %", OTEL_TRACES_SAMPLER="always_on"),
+    "bare": Candidate("bare Flask + `requests.Session`, nothing else", ("-k", "gevent", "bench.bare:app"), "/", {}),
 }
-"""By name: what the report calls it, and how it is started."""
+"""By name."""

@@ -29,18 +29,17 @@ def line(number: int, name: str, sample: Sample) -> str:
 def table(samples: Samples, workers: int, seconds: float, apart: bool) -> str:
     """Markdown: the medians over the rounds, and how they were come by."""
     rows = [
-        "| | CPU µs a request | req/s | p50 / p99 ms | RSS MB | non-2xx |",
-        "|---|---|---|---|---|---|",
+        "| | CPU µs a request | of bare's | req/s | p50 / p99 ms | RSS MB | non-2xx |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, taken in samples.items():
         p50, p99 = median(s.run.p50 for s in taken), median(s.run.p99 for s in taken)
         rows.append(
-            f"| {CANDIDATES[name][0]} | {median(s.cpu for s in taken):.0f} | {median(s.rate for s in taken):,.0f}"
+            f"| {CANDIDATES[name].title} | {median(s.cpu for s in taken):.0f}"
+            f" | {_of_bare(samples, name)} | {median(s.rate for s in taken):,.0f}"
             f" | {p50:.0f} / {p99:.0f} | {median(s.resident for s in taken) / 1e6:.0f}"
             f" | {sum(s.run.wrong for s in taken)} |"
         )
-    if len(samples) == 2:
-        rows.append(f"| **ratio**, median of the rounds' own | **{ratio(samples):.2f}** | | | | |")
     rounds = max(map(len, samples.values()))
     cores = "server and load on cores of their own" if apart else "server and load share one core"
     rows += [
@@ -60,8 +59,12 @@ def disturbed(samples: Samples) -> str | None:
     return f"The candidates had less than {QUIET:.0%} of their core: other work runs here, repeat this when it is over."
 
 
-def ratio(samples: Samples) -> float:
-    """The gateway's processor time per request over bare Flask's: the median of the rounds' own ratios, because what
-    disturbs a round (other work on the machine) disturbs both."""
-    pairs = zip(samples["gateway"], samples["bare"], strict=True)
-    return median(gateway.cpu / bare.cpu for gateway, bare in pairs)
+def _of_bare(samples: Samples, name: str) -> str:
+    return f"**{ratio(samples, name):.2f}**" if "bare" in samples else ""
+
+
+def ratio(samples: Samples, name: str) -> float:
+    """A candidate's processor time per request over bare Flask's: the median of the rounds' own ratios, because what
+    disturbs a round (other work on the machine) disturbs all."""
+    pairs = zip(samples[name], samples["bare"], strict=True)
+    return median(one.cpu / bare.cpu for one, bare in pairs)

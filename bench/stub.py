@@ -1,6 +1,6 @@
-"""The service behind both candidates, and the issuer's documents: `python -m bench.stub`.
+"""The service behind all candidates, the issuer's documents, and who takes log lines and spans: `python -m bench.stub`.
 
-One asyncio protocol that answers every request for a user with the same 1 KB: about 20 us a request, the same for both
+One asyncio protocol that answers every request for a user with the same 1 KB: about 20 us a request, the same for all
 candidates, on the load's core. It prints its port, then reads the issuer's documents (path to JSON, one line) from
 standard input, and ends when that does.
 """
@@ -27,7 +27,7 @@ def _answer(body: bytes) -> bytes:
 
 
 class Stub(asyncio.Protocol):
-    """One connection; requests have no body."""
+    """One connection. A request with a body comes alone: it is what a batch of lines or spans is sent in."""
 
     documents: dict[bytes, bytes] = {}  # noqa: RUF012
     ordinary = _answer(_BODY)
@@ -38,7 +38,14 @@ class Stub(asyncio.Protocol):
         self._read = b""
 
     def data_received(self, data: bytes) -> None:
-        *heads, self._read = (self._read + data).split(b"\r\n\r\n")
+        self._read += data
+        if self._read.startswith(b"POST"):
+            head, _, body = self._read.partition(b"\r\n\r\n")
+            if len(body) == int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0):
+                self._read = b""
+                self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            return
+        *heads, self._read = self._read.split(b"\r\n\r\n")
         for head in heads:
             path = head.split(b" ", 2)[1]
             self._transport.write(self.documents.get(path, self.ordinary))

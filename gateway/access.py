@@ -7,7 +7,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from gateway.instruments import Instruments
 from gateway.logs import Lines
@@ -36,7 +36,7 @@ class Access:
         @app.before_request
         def begin() -> None:
             environ = request.environ
-            scope = g.scope = open_scope(environ, self._trusted)
+            scope = open_scope(environ, self._trusted)
             self._tracing.begin(scope, environ)
             if scope.forwarding_distrusted:
                 self._warn_of_proxy(scope)

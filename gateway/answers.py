@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from flask import Flask, Response, g, jsonify
+from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from gateway import errors
+from gateway.scope import current
 
 log = logging.getLogger("gateway")
 
@@ -28,7 +29,7 @@ def _mark_own(response: Response) -> Response:
 
 
 def _answer(status: int, message: str, headers: Mapping[str, str]) -> Response:
-    scope = g.scope
+    scope = current()
     response = jsonify(errors.body(status, message, scope.path, scope.trace_id))
     response.status = f"{status} {errors.reason(status)}"
     response.headers["Cache-Control"] = "no-store"

@@ -15,6 +15,7 @@ from gevent.event import Event
 
 from gateway import logs, probes
 from gateway.config import Problem, Settings
+from gateway.events import Announces, Publisher, announcer_of, publisher_of
 from gateway.exposition import Exposition
 from gateway.identity import Identity
 from gateway.instruments import Instruments
@@ -75,6 +76,8 @@ class Engines:
     users: ServiceProxy
     interviews: ServiceProxy
     media: ServiceProxy | None
+    publisher: Publisher
+    announcer: Announces
     probes: Probes
     trusted_proxies: TrustedProxies
     metrics_readers: Networks
@@ -88,7 +91,7 @@ class Engines:
         return (
             (self.lines,),
             (self.outgoing,),
-            self.shipping,
+            (*self.shipping, self.publisher),
             (self.adapter,),
             (self.store,),
             (self.departures, self.keycloak),
@@ -186,6 +189,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     # Uploads are other people's files: they must not run in the gateway's origin.
     harmless = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
     media = settings.media_service
+    publisher = publisher_of(settings, instruments.events)
     book = RuleBook(
         {
             "default": settings.rate_limit_default,
@@ -198,6 +202,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         "interviewService": probes.service(session, settings.interview_service),
         **({"mediaService": probes.service(session, media)} if media else {}),
         "keycloak": probes.issuer(session, keycloak.discovery_url, settings.issuer),
+        **({"kafka": publisher.healthy} if settings.kafka_brokers else {}),
     }
     return Engines(
         settings=settings,
@@ -227,6 +232,8 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         users=proxy("user-service", settings.user_service, limits),
         interviews=proxy("interview-service", settings.interview_service, limits),
         media=proxy("media-service", media, uploads, harmless) if media else None,
+        publisher=publisher,
+        announcer=announcer_of(settings, publisher, store),
         probes=Probes(looks),
         trusted_proxies=TrustedProxies(settings.trusted_proxies),
         metrics_readers=Networks(settings.metrics_allowed_networks),

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
+import gevent
 from prometheus_client import CollectorRegistry
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_flask_exporter import PrometheusMetrics
@@ -19,6 +21,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from gateway import errors
 
 ENDED = "ended-*"
+PATIENCE_SECONDS = 2.0
 _TRIES = 10
 
 
@@ -51,13 +54,26 @@ class Exposition:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One worker at a time: who reads while another adds up would count twice."""
+    """One worker at a time: who reads while another adds up would count twice. ServiceUnavailable where that takes it
+    longer than PATIENCE_SECONDS; nobody else waits meanwhile."""
     file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        due = monotonic() + PATIENCE_SECONDS
+        while not _locked(file):
+            if monotonic() >= due:
+                raise errors.ServiceUnavailable()
+            gevent.sleep(0.02)
         yield
     finally:
         os.close(file)
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _add_up(folder: Path) -> None:

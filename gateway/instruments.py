@@ -60,6 +60,12 @@ class Instruments:
         self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
         self._lines_dropped = self._counter("log_lines_dropped_total", "Log lines that did not reach Loki.")
         self._spans_dropped = self._counter("spans_dropped_total", "Spans that did not reach their collector.")
+        self.events = EventMetrics(
+            self._counter("events_sent_total", "Events that Kafka acknowledged."),
+            self._counter("events_failed_total", "Events that Kafka refused for good."),
+            self._counter("events_dropped_total", "Events that were lost to a full queue, or to the end."),
+            self._gauge("events_queue_length", "Events that wait for Kafka."),
+        )
         self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
 
     def answered(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
@@ -124,6 +130,16 @@ class TokenMetrics:
     def failed(self, reason: str) -> None:
         """A token was refused; `reason` is a word of the gateway's own."""
         self._errors.labels(reason).inc()
+
+
+class EventMetrics:
+    """What is counted of the events for Kafka."""
+
+    def __init__(self, sent: Counter, failed: Counter, dropped: Counter, queued: Gauge) -> None:
+        self.sent = sent.inc
+        self.failed = failed.inc
+        self.dropped = dropped.inc
+        self.queued = queued.set
 
 
 class ServiceMetrics:

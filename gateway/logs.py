@@ -18,11 +18,11 @@ from typing import Any
 
 import gevent
 import orjson
-from flask import g, has_app_context
 from gunicorn.glogging import Logger
 from pythonjsonlogger.core import BaseJsonFormatter, LogData
 
 from gateway import errors
+from gateway.scope import serving
 
 LINE_BYTES = 4096
 HELD_SECONDS = 0.05
@@ -81,8 +81,9 @@ class Lines:
         self._gathers = True
 
     def close(self, deadline: float) -> None:
-        """Write what is held, and from now on each line at once."""
+        """Write what is held, and from now on each line at once, here alone: who took a copy has ended."""
         self._gathers = False
+        self._copy = None
         self.flush()
 
     def write(self, level: str, message: str, **fields: Any) -> None:
@@ -134,8 +135,9 @@ class JsonFormatter(BaseJsonFormatter):
         log_data["logger"] = record.name
         extra = {k: v for k, v in record.__dict__.items() if k not in self.reserved_attrs and not k.startswith("_")}
         log_data.update(extra)
-        if has_app_context() and "scope" in g:
-            log_data["traceId"] = g.scope.trace_id
+        scope = serving()
+        if scope is not None:
+            log_data["traceId"] = scope.trace_id
         if "exc_info" in message_dict:
             log_data["error"] = message_dict["exc_info"]
 

@@ -16,13 +16,12 @@ from gateway.traces.listed import ATTRIBUTES
 ROOT = Path(__file__).resolve().parents[1]
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
-NOT_YET = (ROOT / "docs" / "settings.md").read_text().partition("## Not read yet")[2]
 PATHS = re.compile(r"`(?:GET|POST|PUT|PATCH|DELETE )?(/(?:auth|health|users|interviews|openapi\.json|docs)\b[a-z/.-]*)")
 SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
 MASTERS = ("reload refused, the workers serve on as they are. %s", "Limits: without REDIS_URL each of the")
 """What gunicorn's master logs by gunicorn.conf.py."""
 
-NOT_SETTINGS = {"PEERS_HOME"} | set(re.findall(r"`([A-Z_]+)`", NOT_YET))
+NOT_SETTINGS = {"PEERS_HOME"}
 
 
 def sources() -> Iterator[ast.Module]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from threading import Barrier
@@ -16,7 +17,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from flask import Flask, g
 from harness import jose, replies
 from harness.allowance import NAMES, Told, told, untold
 from harness.client import Client
@@ -32,7 +32,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from gateway.limits import by_address, by_caller
 from gateway.limits.windows import Windows
-from gateway.scope import Scope
+from gateway.scope import TrustedProxies, open_scope
 
 WIDE = {
     "RATE_LIMIT_DEFAULT": "100000 per day",
@@ -896,6 +896,8 @@ class TestWindows:
     ids=lambda value: value or "empty",
 )
 def test_no_address_is_without_a_key(address: str, key: str) -> None:
-    with Flask("one").app_context():
-        g.scope = Scope("", "", "", False, None, None, address, "", "", "", "", "")
-        assert by_address() == by_caller() == f"address {key}"
+    def keys() -> tuple[str, str]:
+        open_scope({"REMOTE_ADDR": address, "RAW_URI": "/", "wsgi.url_scheme": "http"}, TrustedProxies(()))
+        return by_address(), by_caller()
+
+    assert copy_context().run(keys) == (f"address {key}",) * 2

@@ -41,6 +41,10 @@ NAMES: dict[str, tuple[str, set[str]]] = {
     "redis_fallback": ("gauge", set()),
     "log_lines_dropped_total": ("counter", set()),
     "spans_dropped_total": ("counter", set()),
+    "events_sent_total": ("counter", set()),
+    "events_failed_total": ("counter", set()),
+    "events_dropped_total": ("counter", set()),
+    "events_queue_length": ("gauge", set()),
 }
 SECRET = "a-shared-secret-of-the-tests-0123456789"
 HS256 = {"JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}

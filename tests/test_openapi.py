@@ -118,11 +118,15 @@ class TestDocument:
         check_schema(other, other["components"]["schemas"]["Health"], gateway.get("/health").json())
         assert "/media" not in gateway.get("/docs").text
 
-    def test_with_a_redis(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway({"REDIS_URL": "redis://127.0.0.1:1"})
+    @pytest.mark.parametrize(
+        ("name", "env"),
+        [("redis", {"REDIS_URL": "redis://127.0.0.1:1"}), ("kafka", {"KAFKA_BROKERS": "127.0.0.1:1"})],
+    )
+    def test_with_what_is_only_reported(self, start_gateway: StartGateway, name: str, env: dict[str, str]) -> None:
+        gateway = start_gateway(env)
         document, report = gateway.get("/openapi.json").json(), gateway.get("/health").json()
         check_schema(document, document["components"]["schemas"]["Health"], report)
-        assert (report["status"], report["services"]["redis"]) == ("ok", "unhealthy")
+        assert (report["status"], report["services"][name]) == ("ok", "unhealthy")
 
     def test_says_the_limits_of_this_deployment(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"MAX_BODY_BYTES": "12345", "MAX_UPLOAD_BYTES": "67890"})

@@ -10,12 +10,21 @@ from harness.gateway import FRONTEND, ROOMY, Gateway, StartError, StartGateway
 from harness.issuer import Issuer, as_json
 from harness.service import Service
 from harness.signin import Browser, Realm, visit
+from harness.waiting import until
+from harness.watchers import Watchers
+
+
+@pytest.fixture(scope="module")
+def watchers() -> Iterator[Watchers]:
+    with Watchers() as running:
+        yield running
 
 
 @pytest.fixture(scope="module", params=["debug", "info"])
 def planted(
     request: pytest.FixtureRequest,
     issuer: Issuer,
+    watchers: Watchers,
     services: Mapping[str, Service],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Gateway]:
@@ -26,6 +35,8 @@ def planted(
         "SESSION_SECRET": "marked-session-secret-0123456789-abcdef",
         "JWT_SECRET": "marked-jwt-secret-0123456789-abcdef",
         "JWT_ALGORITHMS": "RS256,HS256",
+        "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20a-collectors-password",
+        **watchers.env,
     }
     urls = {"users": services["users"].url}
     with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("planted")) as running:
@@ -38,7 +49,7 @@ def check(gateway: Gateway, *secrets: str) -> None:
     gateway.get(mark)
     gateway.access_line(mark)
     written = gateway.raw_output() + gateway.get("/metrics").text
-    for secret in ("marked", *secrets):
+    for secret in ("marked", "collectors-password", *secrets):
         assert secret not in written, written[max(0, written.index(secret) - 300) :][:600]
 
 
@@ -211,3 +222,21 @@ def test_of_a_whole_visit(start_gateway: StartGateway, level: str) -> None:
         check(gateway, *secrets)
         gateway.stop()
         assert not [secret for secret in secrets if secret in gateway.raw_output()]
+
+
+@pytest.mark.conformance("G1")
+def test_of_all_that_leaves_for_loki_and_the_collectors(planted: Gateway, watchers: Watchers, issuer: Issuer) -> None:
+    """What the tests before this one did to the gateway is there too."""
+    token = issuer.mint()
+    secret = {"Cookie": "session=marked", "Referer": f"{FRONTEND}/?code=marked", "User-Agent": "a-browser"}
+    planted.get("/interviews/left?token=marked", token, secret)
+    planted.get("/interviews/left?token=marked", f"{token}marked", secret)
+    planted.get("/auth/callback?code=marked&state=marked", headers=secret)
+    mark = f"/after-{random.getrandbits(60):x}"
+    planted.get(mark)
+    there = {"/interviews/left", "/auth/callback", mark}
+    until(lambda: all(there <= paths for paths in watchers.paths()), 20, "all to leave")
+    left = watchers.raw()
+    assert b"a-browser" in left and b"/interviews/left" in left
+    for part in (b"marked", *(part.encode() for part in token.split(".")[1:])):
+        assert part not in left, left[max(0, left.index(part) - 300) :][:600]

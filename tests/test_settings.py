@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import certifi
 import pytest
 import settings_table
 from harness.gateway import StartGateway
@@ -29,6 +30,14 @@ GOOD = {
     "FRONTEND_URL": "https://app.example.com",
 }
 """Production's least."""
+
+SASL = {
+    "KAFKA_BROKERS": "kafka:9093",
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "KAFKA_SASL_USERNAME": "gateway",
+    "KAFKA_SASL_PASSWORD": "Kfg7-of-kafka",
+}
 
 # The values of SPEC 8.
 OF_NESTJS = """\
@@ -72,14 +81,10 @@ class TestDocument:
         assert settings_table.table() in settings_table.DOCUMENT.read_text()
 
     def test_names_what_the_code_reads_and_nothing_else(self) -> None:
+        """OTEL_* are the SDK's own."""
         text = settings_table.DOCUMENT.read_text()
-        now, _, later = text.partition("## Not read yet")
-        known = {*NAMES, *OLD_NAMES.values(), *(f"{name}_FILE" for name in SECRETS)}
-        assert {name for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", now) if name[:5] != "OTEL_"} | {
-            "PORT",
-            "HOST",
-        } == known
-        assert not known & set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", later))
+        known = {*NAMES, *OLD_NAMES.values(), *(f"{name}_FILE" for name in SECRETS)} - {"PORT", "HOST"}
+        assert {name for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text) if name[:5] != "OTEL_"} == known
 
     def test_says_what_each_is_for(self) -> None:
         for field in Settings.model_fields.values():
@@ -135,8 +140,9 @@ class TestSecretFiles:
     @pytest.mark.parametrize("name", SECRETS)
     def test_serve_for_every_secret(self, tmp_path: Path, name: str) -> None:
         value = "redis://:word@cache:6379/0" if name == "REDIS_URL" else SECRET + "-of-a-file"
+        sasl = SASL if name == "KAFKA_SASL_PASSWORD" else {}
         (tmp_path / "secret").write_text(value + "\r\n")
-        settings, _ = loaded(tmp_path, {name: None, f"{name}_FILE": str(tmp_path / "secret")})
+        settings, _ = loaded(tmp_path, {**sasl, name: None, f"{name}_FILE": str(tmp_path / "secret")})
         (field,) = (key for key, info in Settings.model_fields.items() if info.alias == name)
         assert getattr(settings, field).get_secret_value() == value
 
@@ -199,9 +205,15 @@ BAD = {
     "CA_BUNDLE": ["none.pem", "/", __file__],
     "WEB_CONCURRENCY": BAD_NUMBERS,
     "KEYCLOAK_SCOPES": ["profile", "openidx"],
+    "KAFKA_BROKERS": ["kafka", "kafka:0", "kafka:65536", "http://kafka:9092", "a:1;b:2", "::1:9092", "a:1, b"],
+    "KAFKA_TOPIC": ["two words", "a/b", "..", "a" * 250],
+    "KAFKA_CLIENT": ["kafkajs", "Confluent"],
+    "KAFKA_SECURITY_PROTOCOL": ["TLS", "sasl"],
+    "KAFKA_SASL_MECHANISM": ["GSSAPI", "scram"],
+    "KAFKA_SSL_CA": ["none.pem", "/", __file__],
 }
-TAKE_ANY_TEXT = {"NODE_ENV", "KEYCLOAK_CLIENT_ID", "JWT_AUDIENCE", "HOST", "JWT_ALLOWED_CLIENTS", "CORS_ALLOW_HEADERS"}
-TAKE_ANY_TEXT |= {"LOKI_TENANT"}
+TAKE_ANY_TEXT = {"NODE_ENV", "KEYCLOAK_CLIENT_ID", "JWT_AUDIENCE", "HOST", "JWT_ALLOWED_CLIENTS", "CORS_ALLOW_HEADERS",
+                 "LOKI_TENANT", "KAFKA_CLIENT_ID", "KAFKA_SASL_USERNAME"}  # fmt: skip
 
 
 class TestKinds:
@@ -229,6 +241,8 @@ class TestKinds:
             ("JWT_ALGORITHMS", "RS256, ES256", "jwt_algorithms", ("RS256", "ES256")),
             ("CORS_ALLOW_HEADERS", "X-A, X-B,", "cors_allow_headers", ("X-A", "X-B")),
             ("WEB_CONCURRENCY", "4", "workers", 4),
+            ("KAFKA_BROKERS", "a:9092, b.c:9093,[::1]:1", "kafka_brokers", ("a:9092", "b.c:9093", "[::1]:1")),
+            ("KAFKA_SECURITY_PROTOCOL", "ssl", "kafka_security_protocol", "SSL"),
             ("PUBLIC_URL", "https://app.example.com/api/", "public_url", "https://app.example.com/api"),
         ],
     )
@@ -261,6 +275,32 @@ class TestProblems:
         assert problems(tmp_path, {**hs256, "JWT_SECRET": None}).keys() == {"JWT_SECRET"}
         assert problems(tmp_path, {**hs256, "SESSION_SECRET": None}).keys() == {"SESSION_SECRET"}
         loaded(tmp_path, {**hs256, "SESSION_SECRET": None, "NODE_ENV": "development"})
+
+    @pytest.mark.parametrize(
+        ("changes", "wrong"),
+        [
+            ({"KAFKA_CLIENT": "pykafka"}, {"KAFKA_CLIENT"}),
+            (
+                {"KAFKA_SASL_USERNAME": None, "KAFKA_SASL_PASSWORD": None},
+                {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"},
+            ),
+            ({"KAFKA_SASL_MECHANISM": ""}, {"KAFKA_SASL_MECHANISM"}),
+            ({"KAFKA_SECURITY_PROTOCOL": None}, {name for name in SASL if "_SASL_" in name}),
+            ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SSL_CA": certifi.where()}, {"KAFKA_SSL_CA"}),
+            ({"KAFKA_SASL_PASSWORD": "your-password"}, {"KAFKA_SASL_PASSWORD"}),
+        ],
+        ids=["pykafka", "nobody", "no mechanism", "not sasl", "not ssl", "a placeholder"],
+    )
+    def test_of_kafka_that_contradict_each_other(
+        self, tmp_path: Path, changes: dict[str, str | None], wrong: set[str]
+    ) -> None:
+        loaded(tmp_path, SASL)
+        assert problems(tmp_path, {**SASL, **changes}).keys() == wrong
+
+    def test_pykafka_knows_no_ipv6(self, tmp_path: Path) -> None:
+        ipv6 = {"KAFKA_BROKERS": "kafka:9092,[::1]:9092"}
+        loaded(tmp_path, ipv6)
+        assert problems(tmp_path, {**ipv6, "KAFKA_CLIENT": "pykafka"}).keys() == {"KAFKA_CLIENT"}
 
     def test_end_the_start_before_a_port_is_bound(self, start_gateway: StartGateway) -> None:
         """gunicorn ends with 1, every problem on stderr, no value and no other line."""
@@ -318,7 +358,7 @@ class TestSecrets:
 
     def test_never_print(self, tmp_path: Path) -> None:
         secrets = {name: f"marked-{name}-{SECRET}" for name in SECRETS} | {"REDIS_URL": "redis://:marked@a"}
-        settings, _ = loaded(tmp_path, secrets)
+        settings, _ = loaded(tmp_path, {**SASL, **secrets})
         for text in (repr(settings), str(settings), f"{settings.model_dump()}", settings.model_dump_json()):
             assert "marked" not in text
 

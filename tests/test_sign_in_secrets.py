@@ -1,4 +1,5 @@
-"""No secret of a sign-in in any log line (G1), at debug level, where things go wrong as well as where they do not."""
+"""No secret of a sign-in in any log line, in what Loki gets or in a span (G1), at debug level, where things go wrong as
+well as where they do not."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from harness.provider import Scripted
 from harness.service import Service
 from harness.visitor import NAVIGATION, Visitor, target
 from harness.waiting import until
+from harness.watchers import Watchers
 
 PIECE = 24
 """So many characters of a secret are a secret."""
@@ -51,10 +53,17 @@ def realm() -> Iterator[Talkative]:
 
 
 @pytest.fixture(scope="module")
+def watchers() -> Iterator[Watchers]:
+    with Watchers() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    realm: Talkative, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+    realm: Talkative, watchers: Watchers, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    env = {**ROOMY, "LOG_LEVEL": "debug", "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
+    secret = {"KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
+    env = {**ROOMY, **secret, **watchers.env, "LOG_LEVEL": "debug"}
     urls = {"users": services["users"].url}
     with Gateway(env, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("secrets")) as running:
         yield running
@@ -119,13 +128,16 @@ def walk(gateway: Gateway, realm: Talkative) -> set[str]:
 
 
 @pytest.mark.conformance("G1")
-def test_nothing_that_binds_or_opens_is_logged(gateway: Gateway, realm: Talkative) -> None:
-    """Not whole, and not by its end, which no two secrets share."""
+def test_nothing_that_binds_or_opens_is_told(gateway: Gateway, realm: Talkative, watchers: Watchers) -> None:
+    """Not whole, and not by its end, which no two secrets share; in the log, and in what leaves for Loki, Jaeger and a
+    collector."""
     hidden = walk(gateway, realm)
     assert len(hidden) > 50
     gateway.get("/after-the-walk")
     gateway.access_line("/after-the-walk")
     written = gateway.raw_output()
     assert '"debug"' in written
-    assert not [secret for secret in hidden if secret[-PIECE:] in written]
-    assert "marked" not in written
+    until(lambda: all({"/auth/callback", "/after-the-walk"} <= paths for paths in watchers.paths()), 20, "all to leave")
+    for found in (written, watchers.raw().decode("latin-1")):
+        assert not [secret for secret in hidden if secret[-PIECE:] in found]
+        assert "marked" not in found

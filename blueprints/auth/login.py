@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from flask import Response, jsonify, request
 
+from blueprints.auth import announce
 from blueprints.auth.bodies import json_fields
 from blueprints.auth.routes import blueprint, explain, log, tell
 from gateway import errors
@@ -96,12 +97,14 @@ def _signed_in(signed_in: SignedIn, sent: Mapping[str, str], *, navigates: bool)
             expiresIn=tokens.expires_in,
             tokenType="Bearer",
         )
-    engines().sessions.save(response, sent, Session.of(user_id, tokens), tokens.refresh_expires_in)
+    session = Session.of(user_id, tokens)
+    engines().sessions.save(response, sent, session, tokens.refresh_expires_in)
     try:
         engines().ended.sign_in(engines().verifier.verify(tokens.access_token))
     except InvalidToken as refusal:
         log.warning("Auth: the access token of this sign-in will be refused: %s", refusal.explanation or refusal.reason)
     tell("login_success", user_id)
+    announce.signed_in(signed_in.claims, tokens, session)
     return response
 
 

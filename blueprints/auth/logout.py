@@ -6,12 +6,14 @@ from time import time
 
 from flask import Response, jsonify, request
 
+from blueprints.auth import announce
 from blueprints.auth.bodies import form_field, json_fields
 from blueprints.auth.routes import blueprint, revoke, tell
 from gateway import errors
 from gateway.engines import engines
 from gateway.identity import bearer, public
 from gateway.limits import by_address, free, limited
+from gateway.scope import current
 from gateway.sessions import Session, sent_cookies
 from gateway.tokens import InvalidToken
 
@@ -34,6 +36,7 @@ def logout() -> Response:
         engines().ended.sign_out(principal)
     if session is not None:
         engines().ended.sign_out_own(session.id)
+    announce.signed_out(principal, session, refresh_token)
     revoke(refresh_token or (session.refresh_token if session else None))
     response = jsonify({"message": "Logged out successfully", **_end_session(session)})
     if bearer(environ) is None:
@@ -65,4 +68,5 @@ def backchannel_logout() -> Response:
     if engines().store.add(f"jti:{told.token_id}", max(1.0, told.expires - time()) + 2 * engines().settings.jwt_leeway):
         engines().ended.told(told)
         tell("backchannel_logout", told.user_id)
+        engines().announcer.ended_at_keycloak(told.user_id, told.session_id, current().traceparent)
     return jsonify(message="OK")

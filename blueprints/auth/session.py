@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from time import time
 from typing import Any
 
 from flask import Response, jsonify, request
 
+from blueprints.auth import announce
 from blueprints.auth.bodies import json_fields
 from blueprints.auth.routes import blueprint, explain, log, revoke, tell
 from gateway import errors
@@ -84,13 +86,15 @@ def _own_session() -> tuple[Session, str]:
 
 def _by_body(refresh_token: str) -> Response:
     try:
-        tokens = _refreshed(refresh_token, None, by_address())
+        tokens, claims = _refreshed(refresh_token, None, by_address())
         if _has_ended(tokens.access_token) or engines().ended.took_back(
             tokens.refresh_token
         ):  # a superseded token's answer, from before the end
             raise SessionOver
     except SessionOver:
         raise errors.Unauthorized("invalid_token") from None
+    if claims is not None:
+        announce.refreshed(claims, tokens, refresh_token, None)
     return jsonify(
         accessToken=tokens.access_token,
         refreshToken=tokens.refresh_token or refresh_token,
@@ -104,7 +108,7 @@ def _by_cookie(session: Session, refresh_token: str) -> Response:
         if is_over(session):
             engines().limits.count(key)
             raise SessionOver
-        tokens = _refreshed(refresh_token, session.user_id, key)
+        tokens, claims = _refreshed(refresh_token, session, key)
         if is_over(session):  # it ended while Keycloak answered
             revoke(tokens.refresh_token)
             raise SessionOver
@@ -115,18 +119,27 @@ def _by_cookie(session: Session, refresh_token: str) -> Response:
         return response
     response = jsonify(expiresIn=tokens.expires_in)
     engines().sessions.save(response, sent, session.renewed(tokens), tokens.refresh_expires_in)
+    if claims is not None:
+        announce.refreshed(claims, tokens, refresh_token, session)
     return response
 
 
-def _refreshed(refresh_token: str, user_id: str | None, key: str) -> TokenAnswer:
-    """The tokens for this one, whoever asked for them first; `key` is who is counted for asking.
+def _refreshed(refresh_token: str, session: Session | None, key: str) -> tuple[TokenAnswer, Mapping[str, Any] | None]:
+    """The tokens for this one, whoever asked for them first, and to the one who did, what the ID token says; `key` is
+    who is counted for asking.
 
     Raises SessionOver, also for another user's ID token, which is no answer; TooManyRequests.
     """
     limits = engines().limits
-    tokens, asked = engines().refresher.refresh(refresh_token, lambda: limits.count(key))
+    try:
+        tokens, asked = engines().refresher.refresh(refresh_token, lambda: limits.count(key))
+    except SessionOver:
+        announce.refused(refresh_token, session)
+        raise
     if not asked:
         limits.show(key)
+    user_id = session.user_id if session is not None else None
+    claims: Mapping[str, Any] = {"sub": user_id}
     if tokens.id_token is not None:
         try:
             claims = engines().id_tokens.verify(tokens.id_token, tokens.access_token, None)
@@ -139,4 +152,4 @@ def _refreshed(refresh_token: str, user_id: str | None, key: str) -> TokenAnswer
         user_id = str(claims["sub"])
     if asked:
         tell("token_refresh_success", user_id)
-    return tokens
+    return tokens, claims if asked else None

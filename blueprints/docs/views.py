@@ -56,6 +56,7 @@ def _facts() -> Facts:
     return Facts(
         media=settings.media_service is not None,
         redis=settings.redis_url is not None,
+        kafka=bool(settings.kafka_brokers),
         max_body=settings.max_body,
         max_upload=settings.max_upload,
         cookie=engines().cookies.name(headers.ACCESS_COOKIE),

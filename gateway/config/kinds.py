@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from limits import parse_many
@@ -15,6 +15,8 @@ from gateway.scope.peers import Networks
 
 # The characters of a URL (RFC 3986 section 2), less "*" and the like in its host.
 _URL = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:/[\w.~!$&'()*+,;=:@%/-]*)?", re.ASCII)
+
+KAFKA_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
 def _members(value: str) -> tuple[str, ...]:
@@ -136,6 +138,40 @@ def read_rate(value: str) -> str:
     return value
 
 
+def read_brokers(value: str) -> tuple[str, ...]:
+    """`host:port` of Kafka brokers; an IPv6 address goes in brackets."""
+    members = _members(value)
+    for member in members:
+        found = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", member)
+        if found is None or not 0 < int(found[1]) < 65536:
+            raise ValueError("expected host:port, several of them separated by commas")
+    return members
+
+
+def read_topic(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value) or value in (".", ".."):
+        raise ValueError("expected a topic's name: letters, digits, dots, dashes, underscores")
+    return value
+
+
+def read_kafka_client(value: str) -> str:
+    if value not in ("auto", "pykafka", "confluent"):
+        raise ValueError("expected auto, pykafka or confluent")
+    return value
+
+
+def read_kafka_protocol(value: str) -> str:
+    if value.upper() not in KAFKA_PROTOCOLS:
+        raise ValueError("expected PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    return value.upper()
+
+
+def read_sasl_mechanism(value: str) -> str:
+    if value.upper() not in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
+        raise ValueError("expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    return value.upper()
+
+
 def read_number(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) < 10**15):
         raise ValueError("expected a whole number over 0")
@@ -199,6 +235,11 @@ Algorithms = Annotated[tuple[str, ...], _kind(read_algorithms)]
 Urls = Annotated[tuple[str, ...], _kind(read_urls)]
 RedisUrl = Annotated[SecretStr, _kind(read_redis)]
 Rate = Annotated[str, _kind(read_rate)]
+Brokers = Annotated[tuple[str, ...], _kind(read_brokers)]
+Topic = Annotated[str, _kind(read_topic)]
+KafkaClient = Annotated[Literal["auto", "pykafka", "confluent"], _kind(read_kafka_client)]
+KafkaProtocol = Annotated[str, _kind(read_kafka_protocol)]
+SaslMechanism = Annotated[str, _kind(read_sasl_mechanism)]
 Number = Annotated[int, _kind(read_number)]
 Port = Annotated[int, _kind(read_port)]
 Seconds = Annotated[float, _kind(read_seconds)]

@@ -15,6 +15,7 @@ from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS, Setting
 
 SEALING_CHARACTERS = 32
 _MADE_BY = {
+    "KAFKA_SASL_PASSWORD": "is a placeholder: take the password that Kafka knows",
     "KEYCLOAK_CLIENT_SECRET": "is a placeholder: copy Keycloak's (Clients > the client > Credentials)",
 }
 _PLACEHOLDERS = ("changeme", "change-me", "placeholder")
@@ -146,6 +147,7 @@ def _site(url: str) -> tuple[str, str]:
 
 def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[Problem]:
     """Settings that are right alone and wrong together."""
+    yield from _kafka_contradictions(values)
     if "openid" not in values.get("KEYCLOAK_SCOPES", "openid").split():
         yield Problem("KEYCLOAK_SCOPES", "has to hold openid: without it there is no ID token")
     if "HS256" not in values.get("JWT_ALGORITHMS", ""):
@@ -157,3 +159,22 @@ def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[
             "SESSION_SECRET",
             "is required when JWT_ALGORITHMS names HS256: who may sign tokens must not open cookies",
         )
+
+
+def _kafka_contradictions(values: Mapping[str, str]) -> Iterator[Problem]:
+    protocol = values.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT").upper()
+    if protocol not in kinds.KAFKA_PROTOCOLS:
+        return  # its kind says so
+    for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
+        if protocol.startswith("SASL") and name not in values:
+            yield Problem(name, f"is required when KAFKA_SECURITY_PROTOCOL is {protocol}")
+        if not protocol.startswith("SASL") and name in values:
+            yield Problem(name, f"needs SASL_SSL or SASL_PLAINTEXT, and KAFKA_SECURITY_PROTOCOL is {protocol}")
+    if "KAFKA_SSL_CA" in values and not protocol.endswith("SSL"):
+        yield Problem("KAFKA_SSL_CA", f"needs SSL or SASL_SSL, and KAFKA_SECURITY_PROTOCOL is {protocol}")
+    if values.get("KAFKA_CLIENT") != "pykafka":
+        return
+    if protocol != "PLAINTEXT":
+        yield Problem("KAFKA_CLIENT", f"has to be confluent or auto when KAFKA_SECURITY_PROTOCOL is {protocol}")
+    if "[" in values.get("KAFKA_BROKERS", ""):
+        yield Problem("KAFKA_CLIENT", "has to be confluent or auto when KAFKA_BROKERS holds an IPv6 address")

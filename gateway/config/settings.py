@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from gateway.config.kinds import (
     Algorithms,
     BaseUrls,
+    Brokers,
     Certificates,
+    KafkaClient,
+    KafkaProtocol,
     Leeway,
     LogLevel,
     NetworkList,
@@ -19,7 +22,9 @@ from gateway.config.kinds import (
     Port,
     Rate,
     RedisUrl,
+    SaslMechanism,
     Seconds,
+    Topic,
     Url,
     Urls,
     Words,
@@ -58,6 +63,8 @@ class Settings(BaseModel):
     interview_service: BaseUrls = Field(alias="INTERVIEW_SERVICE_URL", description="Base URL of the service behind `/interviews`; several instances separated by commas.")  # fmt: skip  # noqa: E501
     media_service: BaseUrls | None = Field(None, alias="MEDIA_SERVICE_URL", description="Base URL of the service behind `/media`; unset: `/media` is 404.")  # fmt: skip  # noqa: E501
     frontend: Origins = Field(alias="FRONTEND_URL", description="The origin of the frontend, the only one CORS lets in; several separated by commas. `*` refuses to start.")  # fmt: skip  # noqa: E501
+    kafka_brokers: Brokers = Field((), alias="KAFKA_BROKERS", description="Kafka's brokers, for the events of sign-in ([events](events.md)); several separated by commas. Unset: events go nowhere.")  # fmt: skip  # noqa: E501
+    kafka_client_id: str = Field("api-gateway", alias="KAFKA_CLIENT_ID", description="What the gateway calls itself at Kafka; pykafka has a name of its own.")  # fmt: skip  # noqa: E501
     log_level: LogLevel = Field("info", alias="LOG_LEVEL", description="`debug`, `info`, `warn` or `error`.")
 
     redis_url: RedisUrl | None = Field(None, alias="REDIS_URL", description="Redis, for several machines: rate limits, refreshes, used logins and ended sessions are shared through it.")  # fmt: skip  # noqa: E501
@@ -89,6 +96,13 @@ class Settings(BaseModel):
     body_timeout: Seconds = Field(15.0, alias="BODY_TIMEOUT", description="Seconds without a byte of a request's body.")
     max_in_flight: Number = Field(200, alias="PROXY_MAX_IN_FLIGHT", description="Calls under way per service and worker.")  # fmt: skip  # noqa: E501
     ca_bundle: Certificates | None = Field(None, alias="CA_BUNDLE", description="PEM file added to the system's certificates for every outgoing TLS. Also read as `NODE_EXTRA_CA_CERTS`.")  # fmt: skip  # noqa: E501
+    kafka_topic: Topic = Field("auth-events", alias="KAFKA_TOPIC", description="The topic of the events.")
+    kafka_client: KafkaClient = Field("auto", alias="KAFKA_CLIENT", description="`pykafka` (brokers up to 3.9, plain connections), `confluent` (any), `auto`: pykafka where it can be used.")  # fmt: skip  # noqa: E501
+    kafka_security_protocol: KafkaProtocol = Field("PLAINTEXT", alias="KAFKA_SECURITY_PROTOCOL", description="How to connect to the brokers.")  # fmt: skip  # noqa: E501
+    kafka_sasl_mechanism: SaslMechanism | None = Field(None, alias="KAFKA_SASL_MECHANISM", description="How to sign in at the brokers; required with SASL.")  # fmt: skip  # noqa: E501
+    kafka_sasl_username: str | None = Field(None, alias="KAFKA_SASL_USERNAME", description="As whom.")
+    kafka_sasl_password: SecretStr | None = Field(None, alias="KAFKA_SASL_PASSWORD", description="With what password.")
+    kafka_ssl_ca: Certificates | None = Field(None, alias="KAFKA_SSL_CA", description="PEM file of the certificates that the brokers' are signed with, in place of the system's and `CA_BUNDLE`.")  # fmt: skip  # noqa: E501
     workers: Number | None = Field(None, alias="WEB_CONCURRENCY", description="Worker processes; unset: one for each CPU of the cgroup quota.")  # fmt: skip  # noqa: E501
 
     otel: Mapping[str, str] = Field(MappingProxyType({}), description="The OpenTelemetry SDK's own settings, `OTEL_*`.")

@@ -3,6 +3,16 @@
 from gateway.scope.allowance import Allowance
 from gateway.scope.peers import Networks, TrustedProxies
 from gateway.scope.principal import Principal
-from gateway.scope.request import Scope, current, open_scope, require_sound
+from gateway.scope.request import Scope, current, open_scope, require_sound, serving
 
-__all__ = ["Allowance", "Networks", "Principal", "Scope", "TrustedProxies", "current", "open_scope", "require_sound"]
+__all__ = [
+    "Allowance",
+    "Networks",
+    "Principal",
+    "Scope",
+    "TrustedProxies",
+    "current",
+    "open_scope",
+    "require_sound",
+    "serving",
+]

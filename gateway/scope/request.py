@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextvars import Token
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from time import perf_counter
 from typing import Any
 
-from flask import g
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
@@ -82,15 +81,23 @@ def new_trace_id() -> str:
     return f"{_ids.getrandbits(128) or 1:032x}"
 
 
+# A variable of the greenlet: 0.1 us, where Flask's `g` is 1 us each time.
+_current: ContextVar[Scope] = ContextVar("scope")
+
+
 def current() -> Scope:
     """The scope of the request being served."""
-    scope: Scope = g.scope
-    return scope
+    return _current.get()
+
+
+def serving() -> Scope | None:
+    """The scope of the request that this greenlet serves, or served last; None in one that serves none."""
+    return _current.get(None)
 
 
 def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
-    """Load what a WSGI environ says of a request. Refuses nothing (see `require_sound`), so that an error, too, has an
-    id and a path."""
+    """Load what a WSGI environ says of a request, which is `current` from now on. Refuses nothing (see
+    `require_sound`), so that an error, too, has an id and a path."""
     peer = environ.get("REMOTE_ADDR", "")
     parent = headers.parse_traceparent(environ.get("HTTP_TRACEPARENT"))
     path, query = target.split(environ["RAW_URI"])
@@ -114,6 +121,7 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
             scope.sampled = scope.parent_sampled = bool(parent[2] & 1)
     else:
         scope.forwarding_distrusted = "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ
+    _current.set(scope)
     return scope
 
 

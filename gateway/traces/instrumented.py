@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, request
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
@@ -15,7 +16,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from gateway.traces.tracing import INSTRUMENTED, named, parent_of
+from gateway.scope import current
+from gateway.traces.tracing import INSTRUMENTED, name_of, parent_of
 
 # The others, by what `Gateway.request_class` calls their URL: the path.
 _EXCLUDED = f"^(?!{'|'.join(INSTRUMENTED)})"
@@ -25,19 +27,19 @@ class _ScopesParent(TraceContextTextMapPropagator):
     """The parent as the scope has it: a client's own sampled flag is not obeyed."""
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
-        return parent_of(g.scope)
+        return parent_of(current())
 
 
-def _as_found(span: Span | None, status: str, headers: object) -> None:
-    """Who asks, and how, as the scope found it and not as the peer has it; and no name that a client makes up."""
+def _as_the_scope_has_it(span: Span | None, status: str, response_headers: Any) -> None:
+    """Who asks, behind a trusted proxy too; and no name that a client makes up."""
     if span is None or not span.is_recording():
         return
-    scope = g.scope
+    scope = current()
     span.set_attributes({"client.address": scope.client, "url.scheme": scope.proto})
     if scope.principal is not None:
         span.set_attribute("user.id", scope.principal.user_id)
     if request.url_rule is None:
-        span.update_name(named(request.method))
+        span.update_name(name_of(request.method))
 
 
 def instrument(app: Flask, provider: TracerProvider | None) -> None:
@@ -46,13 +48,15 @@ def instrument(app: Flask, provider: TracerProvider | None) -> None:
     if provider is None:
         return
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    # It tells of each request that was refused before it could begin a span.
+    logging.getLogger(FlaskInstrumentor.__module__).setLevel(logging.ERROR)
     set_global_textmap(_ScopesParent())
     plain = app.wsgi_app
     FlaskInstrumentor.instrument_app(
         app,
         tracer_provider=provider,
         meter_provider=NoOpMeterProvider(),
-        response_hook=_as_found,
+        response_hook=_as_the_scope_has_it,
         excluded_urls=_EXCLUDED,
         enable_commenter=False,
     )

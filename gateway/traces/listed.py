@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import Status
+from opentelemetry.trace import SpanKind, Status
 
 ATTRIBUTES = frozenset(
     {
@@ -27,6 +27,9 @@ ATTRIBUTES = frozenset(
     }
 )
 
+OF_CALLS = frozenset({"server.address", "server.port"})
+"""Of a request it would be its Host, which is whatever the client says."""
+
 
 class Listed(SpanProcessor):
     """Hands spans on to another processor with the ATTRIBUTES alone: events and a status's description hold the words
@@ -39,7 +42,8 @@ class Listed(SpanProcessor):
         self._to.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        attributes = {name: value for name, value in (span.attributes or {}).items() if name in ATTRIBUTES}
+        listed = ATTRIBUTES - OF_CALLS if span.kind is SpanKind.SERVER else ATTRIBUTES
+        attributes = {name: value for name, value in (span.attributes or {}).items() if name in listed}
         self._to.on_end(
             ReadableSpan(
                 name=span.name,

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flask import g, has_request_context
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -14,6 +13,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
 from opentelemetry.trace import SpanKind
 
+from gateway.scope import current, serving
 from gateway.traces.listed import Listed
 from gateway.traces.tracing import Tracing
 
@@ -56,7 +56,8 @@ class _AsDecided(Sampler):
         links: Any = None,
         trace_state: Any = None,
     ) -> SamplingResult:
-        sampled = has_request_context() and "scope" in g and g.scope.sampled
+        scope = serving()
+        sampled = scope is not None and scope.sampled
         return SamplingResult(Decision.RECORD_AND_SAMPLE if sampled else Decision.DROP, attributes)
 
     def get_description(self) -> str:
@@ -67,4 +68,4 @@ class _ScopesTrace(RandomIdGenerator):
     """A trace that begins here has the scope's trace id."""
 
     def generate_trace_id(self) -> int:
-        return int(g.scope.trace_id, 16)
+        return int(current().trace_id, 16)

@@ -44,14 +44,14 @@ class Tracing:
             return
         method = environ["REQUEST_METHOD"]
         attributes = {
-            "http.request.method": method if method in METHODS else "_OTHER",
+            "http.request.method": method,
             "url.scheme": scope.proto,
             "url.path": scope.path,
             "client.address": scope.client,
             "network.protocol.version": environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
             "user_agent.original": environ.get("HTTP_USER_AGENT", ""),
         }
-        span = self.tracer.start_span(named(method), parent_of(scope), SpanKind.SERVER, attributes)
+        span = self.tracer.start_span(name_of(method), parent_of(scope), SpanKind.SERVER, attributes)
         scope.span = trace.set_span_in_context(span)
         scope.span_token = contexts.attach(scope.span)
 
@@ -89,8 +89,8 @@ class Tracing:
         return told.decision is Decision.RECORD_AND_SAMPLE
 
 
-def named(method: str) -> str:
-    """The name of a request's span before its route is known; a client makes none up (semantic conventions of HTTP)."""
+def name_of(method: str) -> str:
+    """The name of a request's span that has no route. Names are few, whatever clients send: Jaeger lists them all."""
     return method if method in METHODS else "HTTP"
 
 

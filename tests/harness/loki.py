@@ -26,3 +26,11 @@ class Loki(Peer):
         assert answer.ok, answer.text
         streams = answer.json()["data"]["result"]
         return sorted((int(at), line) for stream in streams for at, line in stream["values"])
+
+    def count(self, query: str) -> int:
+        """How many lines of the last hour a LogQL query finds."""
+        asked = {"query": f"sum(count_over_time({query}[1h]))"}
+        answer = requests.get(f"{self.url}/loki/api/v1/query", asked, timeout=10)
+        assert answer.ok, answer.text
+        result = answer.json()["data"]["result"]
+        return int(result[0]["value"][1]) if result else 0

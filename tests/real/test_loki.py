@@ -1,4 +1,4 @@
-"""A real Loki: the lines are found again, as they were written."""
+"""A real Loki: the lines are found again, as they were written, and so are those of a whole gateway."""
 
 import json
 import logging
@@ -7,6 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from harness.gateway import ROOMY, Gateway
+from harness.issuer import Issuer
+from harness.load import Load
 from harness.loki import Loki
 from harness.shipping import ShippingProcess
 from harness.waiting import until
@@ -79,3 +82,56 @@ def test_loki_goes_and_comes_back(
         until(lambda: len(shipping.told()) == 2, 10)
         assert shipping.dropped == 0
     assert len(loki.lines(ALL)) == 300
+
+
+def request_line(loki: Loki, trace_id: str) -> list[str]:
+    """What a developer looks for who has the trace id of an answer."""
+    query = '{service="api-gateway",level="info"}' + f' | json | traceId="{trace_id}"'
+    return [line for _, line in loki.lines(query)]
+
+
+def test_a_requests_line_is_found_by_its_trace_id(loki: Loki, start_gateway, issuer: Issuer) -> None:
+    gateway: Gateway = start_gateway({**ROOMY, "LOKI_HOST": loki.url}, workers=2)
+    assert gateway.get("/interviews/good?page=2", issuer.mint(sub="the-user")).status == 200
+    refused = gateway.get("/interviews/bad").json()["traceId"]
+    good = gateway.access_line("/interviews/good")["traceId"]
+    for trace_id, url, status in ((good, "/interviews/good", 200), (refused, "/interviews/bad", 401)):
+        (line,) = until(lambda wanted=trace_id: request_line(loki, wanted), 10)
+        assert json.loads(line) == gateway.access_line(url)
+        assert json.loads(line)["statusCode"] == status
+    found = {line for _, line in loki.lines(ALL + ' | json | userId="the-user" | statusCode=200')}
+    assert [json.loads(line)["url"] for line in found] == ["/interviews/good"]
+
+
+@pytest.mark.conformance("F4")
+def test_loki_killed_under_load(loki: Loki, start_gateway, issuer: Issuer) -> None:
+    """No request fails; all that was written meanwhile is found after it, each line once."""
+    bearer = {"Authorization": f"Bearer {issuer.mint()}"}
+    gateway: Gateway = start_gateway({**ROOMY, "LOKI_HOST": loki.url, "LOG_LEVEL": "info"})
+
+    def told(end: str) -> object:
+        own = [line["message"] for line in gateway.lines() if line.get("logger") == "gateway.loki"]
+        return any(text.endswith(end) for text in own)
+
+    def ask(url: str) -> str:
+        assert gateway.get(url, headers=bearer).status == 200
+        return str(gateway.access_line(url)["traceId"])
+
+    with Load(gateway, bearer) as load:
+        before = ask("/interviews/before")
+        until(lambda: request_line(loki, before), 10)
+        loki.kill()
+        until(lambda: told("it is tried again"), 20, "the outage to be noticed")
+        during = ask("/interviews/during")
+        loki.start()
+        until(lambda: told("delivered to again, 0 were dropped"), 60, "its end to be told")
+        after = ask("/interviews/after")
+        until(lambda: request_line(loki, after), 20)
+    assert load.failures == []
+    for trace_id, url in ((before, "before"), (during, "during"), (after, "after")):
+        (line,) = request_line(loki, trace_id)
+        assert json.loads(line)["url"] == f"/interviews/{url}"
+    gateway.stop()
+    written = [line for line in gateway.stdout.decode().splitlines() if '"message":"HTTP: GET ' in line]
+    query = ALL + ' |= "HTTP: GET "'
+    until(lambda: loki.count(query) == len(written), 20, "every line once")

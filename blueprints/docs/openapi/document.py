@@ -31,12 +31,13 @@ def _session_cookie(name: str) -> Node:
 
 @dataclass(frozen=True)
 class Facts:
-    """What of a deployment's settings a client can notice: whether there is a `media` service, a `redis`, the largest
-    request body in bytes, `max_upload` on `/media` and `max_body` elsewhere, and the `cookie` that carries the access
-    token."""
+    """What of a deployment's settings a client can notice: whether there is a `media` service, a `redis`, a `kafka`,
+    the largest request body in bytes, `max_upload` on `/media` and `max_body` elsewhere, and the `cookie` that carries
+    the access token."""
 
     media: bool
     redis: bool
+    kafka: bool
     max_body: int
     max_upload: int
     cookie: str
@@ -59,13 +60,13 @@ def document(facts: Facts) -> Node:
             **users.paths(facts.max_body),
             **interviews.paths(facts.max_body),
             **(media.paths(facts.max_upload) if facts.media else {}),
-            **health.paths(media=facts.media, redis=facts.redis),
+            **health.paths(media=facts.media, redis=facts.redis, kafka=facts.kafka),
             **metrics.paths(),
             **itself.paths(),
         },
         "components": {
             "securitySchemes": {"bearer": BEARER, "session": _session_cookie(facts.cookie)},
-            "schemas": schemas(media=facts.media, redis=facts.redis),
+            "schemas": schemas(media=facts.media, redis=facts.redis, kafka=facts.kafka),
             "parameters": PARAMETERS,
             "headers": HEADERS,
             "responses": responses(),

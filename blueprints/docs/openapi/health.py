@@ -15,13 +15,13 @@ TAG: Node = {
 }
 
 
-def paths(*, media: bool, redis: bool) -> Node:
-    """The health paths; `media`, `redis`: whether there is a media service, a Redis."""
+def paths(*, media: bool, redis: bool, kafka: bool) -> Node:
+    """The health paths; `media`, `redis`, `kafka`: whether there is a media service, a Redis, a Kafka."""
     well: Node = {
         "status": "ok",
         "timestamp": samples.MOMENT,
         "uptime": 86400.25,
-        "services": dict.fromkeys(peers(media=media, redis=redis), "healthy"),
+        "services": dict.fromkeys(peers(media=media, redis=redis, kafka=kafka), "healthy"),
     }
     ill = {**well, "status": "degraded", "services": {**well["services"], "userService": "unhealthy"}}
     return {
@@ -34,8 +34,8 @@ def paths(*, media: bool, redis: bool) -> Node:
                 },
                 free=True,
                 description="Each service is asked at once, with a time limit, and the answer is kept for a few"
-                " seconds. A service is healthy while its own `/health` answers below 500. Redis, where there is one,"
-                " is reported and makes no 503: the gateway goes on without it.",
+                " seconds. A service is healthy while its own `/health` answers below 500. Redis and Kafka, where there"
+                " are any, are reported and make no 503: the gateway goes on without them.",
             )
         },
         "/health/live": {

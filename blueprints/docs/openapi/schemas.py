@@ -148,10 +148,10 @@ def _status(description: str, *values: str) -> Node:
     }
 
 
-def peers(*, media: bool, redis: bool) -> tuple[str, ...]:
-    """What `/health` names; `media`, `redis`: whether there is a media service, a Redis."""
-    optional = {"mediaService": media, "redis": redis}
-    names = ("userService", "interviewService", "mediaService", "keycloak", "redis")
+def peers(*, media: bool, redis: bool, kafka: bool) -> tuple[str, ...]:
+    """What `/health` names; `media`, `redis`, `kafka`: whether there is a media service, a Redis, a Kafka."""
+    optional = {"mediaService": media, "redis": redis, "kafka": kafka}
+    names = ("userService", "interviewService", "mediaService", "keycloak", "kafka", "redis")
     return tuple(name for name in names if optional.get(name, True))
 
 
@@ -180,13 +180,13 @@ def _health(names: tuple[str, ...]) -> Node:
     }
 
 
-def schemas(*, media: bool, redis: bool) -> Node:
-    """`components.schemas`; `media`, `redis`: whether there is a media service, a Redis."""
+def schemas(*, media: bool, redis: bool, kafka: bool) -> Node:
+    """`components.schemas`; `media`, `redis`, `kafka`: whether there is a media service, a Redis, a Kafka."""
     return {
         "Error": ERROR,
         **OF_SIGN_IN,
         "Forwarded": FORWARDED,
-        "Health": _health(peers(media=media, redis=redis)),
+        "Health": _health(peers(media=media, redis=redis, kafka=kafka)),
         "Condition": CONDITION,
         "Live": _status("The process answers.", "ok"),
         "Ready": _status("Whether requests should be sent here.", "ok", "unavailable"),

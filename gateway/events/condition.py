@@ -1,0 +1,57 @@
+"""How it stands with Kafka: one line in the log for each change, and what `/health` says."""
+
+from __future__ import annotations
+
+import logging
+
+from gateway.events.faults import Fault
+
+log = logging.getLogger("gateway.events")
+
+
+class Condition:
+    """Told by the publisher what happens; says it once."""
+
+    def __init__(self, place: str) -> None:
+        """`place`: the brokers, as the log names them."""
+        self._place = place
+        self._fault: Fault | None = None
+        self._said: set[str] = set()  # in this outage
+        self._said_full = False
+        self._through: str | None = None
+
+    def ill(self, *, waiting: bool) -> bool:
+        """Whether events do not flow, as far as that is known; `waiting`: whether there are some that should."""
+        return self._fault is not None and (waiting or self._fault.lasting)
+
+    def opened(self, *, proven: bool) -> None:
+        """There is a new client; `proven`: and a broker that it can use."""
+        if proven:
+            self._fault = None
+
+    def fails(self, fault: Fault) -> None:
+        """Events do not flow."""
+        self._fault = fault
+        if str(fault) not in self._said:
+            self._said.add(str(fault))
+            log.error("Kafka (KAFKA_BROKERS, %s): %s; events wait", self._place, fault)
+
+    def flows(self, name: str) -> None:
+        """An event was acknowledged, through the client of this name."""
+        self._fault = None
+        if self._said or self._through != name:
+            self._said, self._through, self._said_full = set(), name, False
+            log.info("Kafka (KAFKA_BROKERS, %s): events flow, through %s", self._place, name)
+
+    def full(self, count: int) -> None:
+        """So many wait, and there is no room for more."""
+        if not self._said_full:
+            self._said_full = True
+            log.error("Kafka: %d events wait, from now on the oldest is lost for each new one", count)
+
+    def rejected(self, fault: Fault, size: int) -> None:
+        """An event of `size` bytes is lost."""
+        log.error(
+            "Kafka: an event of %d bytes was refused for good, and is lost (%s): see the topic's max.message.bytes",
+            size, fault,
+        )  # fmt: skip

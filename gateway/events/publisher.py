@@ -1,0 +1,188 @@
+"""The publisher: a queue that never blocks, and one greenlet that empties it into Kafka, whatever becomes of that."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import Protocol
+
+import gevent
+from gevent.event import Event as Signal
+
+from gateway.events.clients import Clients
+from gateway.events.condition import Condition
+from gateway.events.counts import Counts
+from gateway.events.event import Event
+from gateway.events.faults import Fault, Rejected, Silence
+from gateway.events.outbox import Outbox
+from gateway.events.reach import Reach
+from gateway.events.transport import Report, Transport
+
+log = logging.getLogger("gateway.events")
+
+CAPACITY = 10_000
+BATCH = 500
+IDLE_SECONDS = 1.0
+LAST_SECONDS = 0.5  # of the time to close, for what has to end after the queue
+SILENT_SECONDS = 2.0  # without a report, before the client's own word for it is said
+POLLS = (0.002, 0.1)  # the first and the longest wait for a report
+RETRIES = (0.1, 2.0)  # the first and the longest wait for another client
+
+
+class Publisher(Protocol):
+    """Takes events. It has a life, as everything that owns a greenlet."""
+
+    def start(self) -> None: ...
+
+    def publish(self, event: Event) -> None:
+        """Take it; never blocks, never raises."""
+
+    def healthy(self) -> bool:
+        """Whether events flow; waits for about two seconds at most."""
+
+    def close(self, deadline: float) -> None:
+        """Send what waits, as far as that can be done by `deadline`, a monotonic time."""
+
+
+class NullPublisher:
+    """Events go nowhere."""
+
+    def start(self) -> None: ...
+
+    def publish(self, event: Event) -> None: ...
+
+    def healthy(self) -> bool:
+        return True
+
+    def close(self, deadline: float) -> None: ...
+
+
+class KafkaPublisher:
+    """Publishes at least once, each user's events in their order.
+
+    1. `publish` puts an event into the outbox; nothing else here is done in a request's greenlet.
+    2. The publisher's own greenlet owns the client and everything of it. It hands over a batch, and the next one when
+       each event of that one is acknowledged: so nothing overtakes what has to be sent again.
+    3. Whatever goes wrong, the client is thrown away, what it did not acknowledge goes back to the front, and another
+       client is made after a pause.
+    4. A batch that is refused as too large is sent one by one; an event that is refused alone is lost.
+    """
+
+    def __init__(self, clients: Clients, reach: Reach, counts: Counts, condition: Condition, capacity: int) -> None:
+        """`capacity`: events that wait, at most."""
+        self._clients = clients
+        self._reach = reach
+        self._counts = counts
+        self._condition = condition
+        self._outbox = Outbox(capacity)
+        self._wake = Signal()
+        self._singly = 0
+        self._failures = 0
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect; waits for nothing."""
+        self._clients.prepare()
+        self._greenlet = gevent.spawn(self._run)
+
+    def publish(self, event: Event) -> None:  # 1
+        if self._outbox.add(event):
+            self._counts.dropped(1)
+            self._condition.full(len(self._outbox))
+        self._counts.queued(len(self._outbox))
+        self._wake.set()
+
+    def healthy(self) -> bool:
+        return not self._condition.ill(waiting=len(self._outbox) > 0) and self._reach.any_answers()
+
+    def close(self, deadline: float) -> None:
+        if self._greenlet is None:
+            return
+        while len(self._outbox) and monotonic() < deadline - LAST_SECONDS:
+            gevent.sleep(0.02)
+        self._greenlet.kill(timeout=max(0.0, deadline - monotonic()))
+        self._greenlet = None
+        left = len(self._outbox)
+        if left:
+            self._counts.dropped(left)
+            log.error("Kafka: %d events were not sent before the end, and are lost", left)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                transport = self._clients.open()
+                self._condition.opened(proven=transport.connects)
+                self._serve(transport)
+            except Fault as fault:
+                self._fail(fault)
+            except Exception as error:  # pykafka raises what its workers died of, whatever that was
+                self._fail(Fault(f"the client failed ({type(error).__name__})"))
+            first, longest = RETRIES
+            gevent.sleep(min(first * 2 ** min(self._failures - 1, 10), longest))
+
+    def _fail(self, fault: Fault) -> None:
+        self._failures += 1
+        if self._failures >= fault.said_after:
+            self._condition.fails(fault)
+
+    def _serve(self, transport: Transport) -> None:
+        """Send through this client until it fails."""
+        try:
+            while True:
+                self._wake.clear()
+                batch = self._outbox.take(1 if self._singly else BATCH)
+                if batch:
+                    transport.send(batch)  # 2
+                    self._await_reports(transport, len(batch))
+                    continue
+                self._wake.wait(IDLE_SECONDS)
+                transport.reports()
+                if transport.fault is not None and transport.fault.lasting:
+                    self._condition.fails(transport.fault)
+        finally:  # 3
+            transport.discard()
+            self._outbox.put_back()
+
+    def _await_reports(self, transport: Transport, size: int) -> None:
+        """Until each event of the batch is settled. Raises the first fault of them, or that of a client that is silent
+        for too long."""
+        last, pause = monotonic(), POLLS[0]
+        while self._outbox.under_way:
+            reports = transport.reports()
+            if reports:
+                last, pause = monotonic(), POLLS[0]
+                self._settle(reports, transport.name, size)
+                continue
+            silent = monotonic() - last
+            if silent > transport.patience:
+                raise Silence("a broker takes events and acknowledges none")
+            if transport.fault is not None and (transport.fault.lasting or silent > SILENT_SECONDS):
+                self._condition.fails(transport.fault)
+            gevent.sleep(pause)
+            pause = min(pause * 1.5, POLLS[1])
+        self._singly = max(0, self._singly - 1)
+
+    def _settle(self, reports: list[Report], name: str, size: int) -> None:
+        faults = []
+        for report in reports:
+            if report.fault is None:
+                self._outbox.settle(report.event)
+                self._counts.sent(1)
+                self._succeed(name)
+            elif isinstance(report.fault, Rejected) and size == 1:  # 4
+                self._outbox.settle(report.event)
+                self._counts.failed(1)
+                self._condition.rejected(report.fault, len(report.event.value))
+            else:
+                faults.append(report.fault)
+        self._counts.queued(len(self._outbox))
+        if any(isinstance(fault, Rejected) for fault in faults):  # 4
+            self._singly = size
+            raise next(fault for fault in faults if isinstance(fault, Rejected))
+        if faults:
+            raise faults[0]
+
+    def _succeed(self, name: str) -> None:
+        self._failures = 0
+        self._clients.worked()
+        self._condition.flows(name)

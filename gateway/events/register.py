@@ -1,0 +1,95 @@
+"""Whose sessions and refresh tokens are whose, so that each end is told once, and of somebody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.events.who import Who
+
+DAY = 86_400.0
+"""Longer than a refresh token lives: the refusal of a lapsed one is an end, too."""
+
+SUPERSEDED_SECONDS = 60.0
+
+
+class RegisterStore(Protocol):
+    """Where it is kept, for all workers and machines."""
+
+    def add(self, key: str, life: float) -> bool: ...
+
+    def put(self, key: str, value: bytes, life: float) -> None: ...
+
+    def get(self, key: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """One sign-in into a session. Keycloak may give the same `sid` to a later sign-in, whose end is another one."""
+
+    user_id: str
+    sign_in: str
+    life: float
+
+
+_UNKNOWN = _Stay("", "", 0.0)
+
+
+class Register:
+    """Kept in the store, so known as far as that reaches: on one machine, with Redis on all."""
+
+    def __init__(self, store: RegisterStore) -> None:
+        self._store = store
+
+    def begin(self, who: Who, refresh_token: str | None, life: float) -> None:
+        """Somebody signed in; the refresh token lives for `life` seconds."""
+        self._keep(who, _Stay(who.user_id, token_hex(8), life + DAY), refresh_token)
+
+    def go_on(self, who: Who, old: str, new: str | None, life: float) -> None:
+        """The refresh token `old` brought `new` (None: it stays), which lives for `life` seconds."""
+        self._keep(who, _Stay(who.user_id, self._stay(who.session_id).sign_in, life + DAY), new or old)
+        if new is not None and new != old:
+            self._own(who, old, SUPERSEDED_SECONDS)
+
+    def owner(self, refresh_token: str) -> Who | None:
+        """Whose refresh token that is, None where it is not known."""
+        found = self._read(f"owner:{_digest(refresh_token)}")
+        return Who(found["user"], found["session"]) if found is not None else None
+
+    def user_of(self, session_id: str | None) -> str | None:
+        """Whose session that is, None where it is not known."""
+        return self._stay(session_id).user_id or None
+
+    def end(self, who: Who) -> bool:
+        """The session is over: True for the first who says so of this sign-in. All of a user's end each time."""
+        if who.session_id is None:
+            return True
+        stay = self._stay(who.session_id)
+        return self._store.add(f"logged out:{who.session_id}:{stay.sign_in}", max(stay.life, DAY))
+
+    def _keep(self, who: Who, stay: _Stay, refresh_token: str | None) -> None:
+        record = {"user": stay.user_id, "signIn": stay.sign_in, "life": stay.life}
+        if who.session_id is not None:
+            self._store.put(f"session:{who.session_id}", orjson.dumps(record), stay.life)
+        if refresh_token is not None:
+            self._own(who, refresh_token, stay.life)
+
+    def _own(self, who: Who, refresh_token: str, life: float) -> None:
+        record = {"user": who.user_id, "session": who.session_id}
+        self._store.put(f"owner:{_digest(refresh_token)}", orjson.dumps(record), life)
+
+    def _stay(self, session_id: str | None) -> _Stay:
+        found = self._read(f"session:{session_id}")
+        return _Stay(found["user"], found["signIn"], found["life"]) if found is not None else _UNKNOWN
+
+    def _read(self, key: str) -> Any:
+        value = self._store.get(key)
+        return None if value is None else orjson.loads(value)
+
+
+def _digest(refresh_token: str) -> str:
+    return sha256(refresh_token.encode("utf-8", "replace")).hexdigest()

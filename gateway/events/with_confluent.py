@@ -1,0 +1,139 @@
+"""confluent-kafka: any broker, TLS and SASL, headers. librdkafka works in threads of its own and tries for ever."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from gevent import monkey
+
+from gateway.events.event import Event
+from gateway.events.faults import Fault, Refused, Rejected, Unfit, Unreachable
+from gateway.events.transport import Kafka, Report
+
+_SETTINGS: dict[str, Any] = {
+    "acks": "all",
+    "partitioner": "murmur2_random",  # see gateway.events.murmur2
+    # One request at a time for each broker: what is sent again keeps its place.
+    "max.in.flight.requests.per.connection": 1,
+    "message.timeout.ms": 0,  # never: the queue is ours, and so is the word of when to drop
+    "socket.timeout.ms": 10_000,
+    "request.timeout.ms": 5_000,
+    "reconnect.backoff.ms": 100,
+    "reconnect.backoff.max.ms": 2_000,
+    "topic.metadata.propagation.max.ms": 3_000,
+    "linger.ms": 5,
+    "log_level": 0,  # else librdkafka writes to standard error; what matters comes by `error_cb`
+}
+
+_REJECTED = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE)
+
+# What to look at, by librdkafka's code; anything else is that no broker can be used.
+_ADVICE: dict[int, tuple[type[Fault], str]] = {
+    KafkaError._AUTHENTICATION: (
+        Refused,
+        "it refuses the user (see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SASL_MECHANISM)",
+    ),
+    KafkaError._SSL: (Refused, "TLS fails (see KAFKA_SSL_CA, KAFKA_SECURITY_PROTOCOL)"),
+    KafkaError.SASL_AUTHENTICATION_FAILED: (Refused, "it refuses the user (see KAFKA_SASL_USERNAME)"),
+    KafkaError._UNKNOWN_TOPIC: (Refused, "the topic is not there: create it (see KAFKA_TOPIC)"),
+    KafkaError.UNKNOWN_TOPIC_OR_PART: (Refused, "the topic is not there: create it (see KAFKA_TOPIC)"),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (Refused, "the user may not write to the topic (see KAFKA_TOPIC)"),
+    KafkaError._UNSUPPORTED_FEATURE: (Unfit, "it is too old for this client: set KAFKA_CLIENT=pykafka"),
+}
+
+
+class ConfluentTransport:
+    """One librdkafka producer. `patience` is long: it finds brokers again by itself, and keeps the order."""
+
+    name = "confluent"
+    connects = False
+    patience = 120.0
+
+    def __init__(self, kafka: Kafka) -> None:
+        """Connects to nothing yet. Unfit where librdkafka does not take the settings."""
+        self.fault: Fault | None = None
+        self._topic = kafka.topic
+        self._reports: list[Report] = []
+        try:
+            self._producers = [Producer({**_configuration(kafka), "error_cb": self._on_error})]
+        except KafkaException as error:
+            raise Unfit(f"confluent-kafka does not take the settings: {error.args[0].str()}") from None
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Never blocks: librdkafka only queues it."""
+        for event in events:
+            self._send(event)
+
+    def _send(self, event: Event) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            fault = _fault(error) if error is not None else None
+            self._reports.append(Report(event, fault))
+            self.fault = None if isinstance(fault, Rejected) else fault
+
+        try:
+            self._producers[0].produce(
+                self._topic, event.value, event.key, headers=list(event.headers), on_delivery=delivered
+            )
+        except KafkaException as error:  # larger than librdkafka sends
+            self._reports.append(Report(event, _fault(error.args[0])))
+
+    def reports(self) -> list[Report]:
+        """`poll(0)` calls back at once, for at most a millisecond; any longer poll would stop every greenlet."""
+        for producer in self._producers:
+            producer.poll(0)
+        told, self._reports = self._reports, []
+        return told
+
+    def discard(self) -> None:
+        """The end of a producer joins its threads, one of which may be in name resolution: a thread of the system's
+        does that, for which nobody waits, at the end of the process neither."""
+        start_thread = monkey.get_original("_thread", "start_new_thread")
+        producers, self._producers = self._producers, []
+        start_thread(_end, (producers,))
+
+    def _on_error(self, error: KafkaError) -> None:
+        self.fault = _fault(error)
+
+
+def _end(producers: list[Producer]) -> None:
+    """Forget what is queued, and let go of the last reference."""
+    while producers:
+        producers.pop().purge(in_queue=True, in_flight=True, blocking=False)
+
+
+def _fault(error: KafkaError) -> Fault:
+    if error.code() in _REJECTED:
+        return Rejected(error.name())
+    kind, text = _ADVICE.get(error.code(), (Unreachable, ""))
+    return kind(text or f"no broker can be used ({error.name()})")
+
+
+def _configuration(kafka: Kafka) -> dict[str, Any]:
+    own: dict[str, Any] = {
+        "bootstrap.servers": ",".join(kafka.brokers),
+        "client.id": kafka.client_id,
+        "security.protocol": kafka.protocol,
+    }
+    if kafka.mechanism is not None:
+        own["sasl.mechanism"] = kafka.mechanism
+        own["sasl.username"] = kafka.username or ""
+        own["sasl.password"] = kafka.password.get_secret_value() if kafka.password is not None else ""
+    if kafka.protocol.endswith("SSL"):
+        own |= _trusted(kafka)
+    return {**_SETTINGS, **own}
+
+
+def _trusted(kafka: Kafka) -> dict[str, str]:
+    """Whom to believe: KAFKA_SSL_CA alone, else the system's certificates, and CA_BUNDLE's with them."""
+    if kafka.ca is not None:
+        return {"ssl.ca.location": str(kafka.ca)}
+    if kafka.ca_bundle is None:
+        return {"ssl.ca.location": "probe"}
+    system = ssl.get_default_verify_paths()
+    files = [path for path in (system.cafile, "/etc/ssl/certs/ca-certificates.crt") if path and os.path.exists(path)]
+    return {"ssl.ca.pem": "\n".join(path.read_text() for path in [kafka.ca_bundle, *map(Path, files[:1])])}

@@ -1,0 +1,82 @@
+"""A real Kafka."""
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.gateway import processes
+from harness.kafka import Reader
+from harness.ports import free_port
+from harness.waiting import until
+
+SCRIPT = Path(__file__).resolve().parents[1] / "peers" / "kafka.sh"
+OLD, NEW = "3.9.2", "4.4.0"
+
+
+class KafkaServer:
+    """One broker on a port that stays its own; `extra` are lines of its server.properties. Its data live in `folder`,
+    also while it is down; `start` may be another `version` with a folder of its own."""
+
+    def __init__(self, folder: Path, version: str, extra: str = "") -> None:
+        self.folder = folder
+        self.version = version
+        self.extra = extra
+        self.port = free_port()
+        self.brokers = f"127.0.0.1:{self.port}"
+        self._pid: int | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        folder = self.folder / self.version
+        command = [SCRIPT, "start", self.version, str(self.port), str(folder)]
+        done = subprocess.run(
+            command, env={**os.environ, "KAFKA_EXTRA": self.extra}, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        self._pid = int((folder / "pid").read_text())
+
+    def reader(self) -> Reader:
+        return Reader(self.brokers)
+
+    def hang(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """At once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """In order, as an operator would."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._pid is None:
+            return
+        self._signal(number)
+        self._signal(signal.SIGCONT)
+        until(lambda: not alive(self._pid), 30, "Kafka to end")
+        self._pid = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._pid or 0, number)
+
+
+def alive(pid: int | None) -> bool:
+    """Nobody reaps what a script has left: one that is a zombie has ended."""
+    return any(found == pid and state != "Z" for found, _, state in processes())

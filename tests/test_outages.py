@@ -1,0 +1,251 @@
+"""A gateway whose Loki, Jaeger and OTLP collector are away: its clients do not notice, what is lost is counted, and
+what was kept arrives when they are back."""
+
+import json
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from harness import http, replies
+from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.issuer import Issuer
+from harness.load import Load
+from harness.metrics import Metrics, counted, scrape
+from harness.service import Service
+from harness.waiting import until
+from harness.watchers import Watchers
+
+pytestmark = pytest.mark.conformance("F4")
+
+STOP = 15
+MIB = 1 << 20
+LOST = ("log_lines_dropped_total", "spans_dropped_total")
+NAMES = ("Loki (LOKI_HOST, ", "Jaeger (JAEGER_ENDPOINT, ", "OTLP (OTEL_EXPORTER_OTLP_ENDPOINT, ")
+SOON = {"OTEL_BSP_SCHEDULE_DELAY": "200"}
+LATE = {"OTEL_BSP_SCHEDULE_DELAY": "60000"}
+LONG = "/interviews/" + "x" * 4000
+
+
+@pytest.fixture(scope="module")
+def module_watchers() -> Iterator[Watchers]:
+    with Watchers() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def watched(
+    module_watchers: Watchers,
+    issuer: Issuer,
+    services: Mapping[str, Service],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Gateway]:
+    """Like `gateway`, with all three; it is never started again, whatever becomes of them."""
+    env = {**ROOMY, **SOON, **module_watchers.env}
+    urls = {name: service.url for name, service in services.items()}
+    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("watched")) as running:
+        yield running
+    running.lines()
+
+
+@pytest.fixture
+def watchers() -> Iterator[Watchers]:
+    with Watchers() as running:
+        yield running
+
+
+@pytest.fixture
+def bearer(issuer: Issuer) -> dict[str, str]:
+    return {"Authorization": f"Bearer {issuer.mint()}"}
+
+
+def told(gateway: Gateway) -> list[str]:
+    """What it said of the three."""
+    return [line["message"] for line in gateway.lines() if line.get("logger") in ("gateway.loki", "gateway.traces")]
+
+
+def lost(metrics: Metrics) -> tuple[float, float]:
+    """Lines and spans."""
+    lines, spans = (metrics.value(name) for name in LOST)
+    return lines, spans
+
+
+def arrived(watchers: Watchers, paths: set[str]) -> bool:
+    return all(paths <= found for found in watchers.paths())
+
+
+def hanging(watchers: Watchers) -> None:
+    watchers.say(replies.hang())
+
+
+def failing(watchers: Watchers) -> None:
+    watchers.say(replies.sized(500, body=b"no"))
+
+
+def dying(watchers: Watchers) -> None:
+    """In the middle of an answer."""
+    watchers.say(replies.reset(b"HTTP/1.1 2"))
+
+
+@pytest.mark.parametrize("outage", [Watchers.refuse, hanging, failing, dying], ids=["refuse", "hang", "fail", "die"])
+def test_requests_go_on_and_all_arrives_in_the_end(
+    gateway: Gateway,
+    watched: Gateway,
+    module_watchers: Watchers,
+    bearer: dict[str, str],
+    request: pytest.FixtureRequest,
+    outage: Callable[[Watchers], None],
+) -> None:
+    """Requests to a gateway without the three tell how fast this machine is just now: whoever waited for a peer that
+    hangs would wait 2 seconds. The outage lasts for tries of every queue, and is short enough that nothing is lost."""
+    watchers, mark = module_watchers, request.node.callspec.id
+    before, lost_before = len(told(watched)), lost(scrape(watched))
+    outage(watchers)
+    plain: list[float] = []
+    took: list[float] = []
+    paths: set[str] = set()
+
+    def ask(each: Gateway, times: list[float], path: str) -> None:
+        began = time.monotonic()
+        assert each.get(path, headers=bearer, timeout=20).status == 200
+        times.append(time.monotonic() - began)
+
+    def all_told() -> bool:
+        new = told(watched)[before:]
+        return all(any(text.startswith(name) for text in new) for name in NAMES)
+
+    began = time.monotonic()
+    while time.monotonic() - began < 1.5 or not all_told():
+        assert time.monotonic() - began < 20, told(watched)[before:]
+        paths.add(f"/interviews/{mark}-{len(took)}")
+        ask(gateway, plain, "/interviews/plain")
+        ask(watched, took, f"/interviews/{mark}-{len(took)}")
+        time.sleep(0.01)
+    assert not any(paths & found for found in watchers.paths())
+    assert statistics.median(took) < 5 * statistics.median(plain) + 0.1
+    assert max(took) < max(plain) + 1.5
+
+    watchers.come_back()
+    until(lambda: arrived(watchers, paths), 20, "all to arrive")
+    new = until(lambda: len(found := told(watched)[before:]) >= 6 and found, 10, "the end of three outages")
+    for name in NAMES:
+        down, up = (text for text in new if text.startswith(name))
+        assert "can not be delivered to (" in down and up.endswith("delivered to again, 0 were dropped")
+    assert lost(scrape(watched)) == lost_before
+
+
+def test_what_is_lost_is_counted(start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]) -> None:
+    """Spans that have no room; lines that Loki does not want."""
+    gateway = start_gateway({**ROOMY, **SOON, **watchers.env, "OTEL_BSP_MAX_QUEUE_SIZE": "10"})
+    until(lambda: arrived(watchers, {"/health/ready"}), 10, "what is told of the start")
+    begun = lost(scrape(gateway))
+    assert begun == (0, 0)
+    watchers.refuse()
+    for number in range(30):
+        assert gateway.get(f"/interviews/{number}", headers=bearer).status == 200
+    # A server span and a client span each, to two collectors; ten are kept for each, and whoever looks makes another.
+    counted(gateway, lambda metrics: lost(metrics)[1] >= 2 * 2 * 30 - 2 * 10)
+    watchers.loki.answer = replies.sized(400)
+    watchers.loki.start()
+    counted(gateway, lambda metrics: lost(metrics)[0] >= 30, 20)
+    gateway.wait_line(lambda line: "does not take what is sent (status 400)" in line["message"])
+
+
+def fill(gateway: Gateway, stop: Callable[[], object], seconds: float) -> None:
+    """Fill its queues with large lines; those requests cost little."""
+    end = time.monotonic() + seconds
+    with http.Connection(gateway.port, timeout=15) as connection:
+        while not stop():
+            for _ in range(200):
+                connection.request("GET", "/nobody" + "x" * 6000)
+                assert connection.receive().status == 404
+            assert time.monotonic() < end, f"not full after {seconds} s"
+
+
+def test_memory_is_flat_while_all_are_away(
+    start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]
+) -> None:
+    """Measured from where every queue is full. Without bounds it would be 20 KiB a request more."""
+    gateway = start_gateway({**ROOMY, **SOON, **watchers.env, "LOG_LEVEL": "info"})
+    watchers.jaeger.stop()
+    watchers.otlp.answer = replies.sized(500)
+    watchers.loki.answer = replies.hang()
+    fill(gateway, lambda: all(lost(scrape(gateway))), 60)
+    full = lost(scrape(gateway))
+    with Load(gateway, bearer, LONG) as load:
+        time.sleep(2)
+        before, good = gateway.rss(), load.good
+        time.sleep(13)
+        grown, served = gateway.rss() - before, load.good - good
+    assert load.failures == []
+    assert served > 100
+    assert grown < 16 * MIB, f"{grown / MIB:.1f} MiB more after {served} requests"
+    lines, spans = (now - then for now, then in zip(lost(scrape(gateway)), full, strict=True))
+    assert lines >= served - 100 and spans >= 4 * served - 100
+    assert all(any(text.startswith(name) for text in told(gateway)) for name in NAMES)
+
+
+@pytest.mark.conformance("S1")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_while_all_hang(
+    start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str], workers: int
+) -> None:
+    gateway = start_gateway({**ROOMY, **SOON, **watchers.env}, workers=workers)
+    until(lambda: len(gateway.workers()) == workers, 10)
+    watchers.say(replies.hang())
+    for number in range(20):
+        assert gateway.get(f"/interviews/{number}", headers=bearer).status == 200
+    began = time.monotonic()
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait(STOP) == 0
+    assert time.monotonic() - began < STOP
+    for name in NAMES:
+        assert any(text.startswith(name) and text.endswith("not delivered") for text in told(gateway)), name
+
+
+@pytest.mark.conformance("S1")
+def test_the_last_ones_are_sent_at_the_end(
+    start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]
+) -> None:
+    """A gateway that had no time to send by itself; it ends under load, in requests that are served."""
+    gateway = start_gateway({**ROOMY, **LATE, **watchers.env}, workers=2)
+    paths = {f"/interviews/{number}" for number in range(40)}
+    for path in paths:
+        assert gateway.get(path, headers=bearer).status == 200
+    assert not any(paths & found for found in watchers.paths()[1:])
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait(STOP) == 0
+    assert arrived(watchers, paths)
+    assert not told(gateway)
+
+
+def test_loki_has_the_lines_of_standard_output(
+    start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]
+) -> None:
+    """The same bytes: of requests good, bad and unreadable, of gunicorn's in a worker, and of what goes wrong."""
+    env = {**ROOMY, **watchers.env, "GUNICORN_CMD_ARGS": "--max-requests 25"}
+    gateway = start_gateway(env, services={}, workers=2)
+    workers = set(until(lambda: len(found := gateway.workers()) == 2 and found, 10))
+    for number in range(30):
+        gateway.get(f"/interviews/{number}", headers=bearer)  # nobody serves them
+        gateway.get(f"/nobody/{number}")
+        gateway.get("/users/me", "MARK-bad-token")
+    gateway.provoke(b"GET / HTTP/9.9\r\nHost: a\r\n\r\n")
+    until(lambda: workers - set(gateway.workers()), 20, "a worker to be recycled")
+    until(lambda: len(gateway.workers()) == 2, 20, "two workers")
+    gateway.get("/the/last/one")
+    gateway.access_line("/the/last/one")
+    assert lost(scrape(gateway)) == (0, 0)
+    gateway.stop()
+    of_workers = [line for line in gateway.stdout.splitlines() if of_a_worker(line)]
+    assert sorted(watchers.lines()) == sorted(of_workers)
+    messages = b"\n".join(of_workers)
+    for part in (b"Autorestarting worker", b"HTTP: refused", b"/nobody/7 404", b"Proxy: ", b"the/last/one 404"):
+        assert part in messages, part
+
+
+def of_a_worker(line: bytes) -> bool:
+    """Whether a worker wrote it while it had its engines; of gunicorn's own lines that is one in this test."""
+    written = json.loads(line)
+    return written.get("logger") != "gunicorn.error" or written["message"].startswith("Autorestarting worker")
