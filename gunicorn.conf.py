@@ -40,11 +40,14 @@ if _settings is None:
     print(_problems, file=sys.stderr)
     sys.exit(1)
 
+# The heartbeat must not wait for a disk, and a full one would end the workers that count in files.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
 # Each worker counts in files of its own there; it has to be named before any worker imports prometheus_client. A reload
 # reads this file again, and keeps the folder; a master that another one has begun (USR2) makes its own.
 if os.environ.get("API_GATEWAY_METRICS_OF") != str(os.getpid()):
     os.environ["API_GATEWAY_METRICS_OF"] = str(os.getpid())
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="api-gateway-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="api-gateway-metrics-", dir=worker_tmp_dir)
 _metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 bind = _settings["bind"]
@@ -57,7 +60,6 @@ preload_app = False  # built in each worker, after the patch and the fork
 logger_class = "gateway.logs.GunicornLogger"
 proc_name = "api-gateway"
 control_socket_disable = True
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # the heartbeat must not wait for a disk
 
 keepalive = 75  # longer than nginx keeps a connection to us (60 s)
 graceful_timeout = 30
@@ -85,26 +87,28 @@ def when_ready(server):
             reload(signum, frame)
 
     signal.signal(signal.SIGHUP, guarded)
-    if server.cfg.workers > 1 and not _settings["redis"]:
+    _tell_of_limits(server)
+
+
+def on_reload(server):
+    """Other settings, maybe."""
+    _tell_of_limits(server)
+
+
+def _tell_of_limits(server):
+    if workers > 1 and not _settings["redis"]:
         server.log.warning(
             "Limits: without REDIS_URL each of the %d workers counts rate limits by itself: a client gets up to that"
             " many times each limit",
-            server.cfg.workers,
+            workers,
         )
-
-
-def post_fork(server, worker):
-    """Until a worker has handlers of its own it has copies of the master's, which forget a signal: told to stop while
-    it begins, it would serve on until `graceful_timeout`. It has nothing to finish."""
-    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-        signal.signal(number, lambda signum, frame: os._exit(0))
 
 
 def child_exit(server, worker):
     """A worker is gone, its gauges with it; what it counted the others add up (gateway/exposition.py)."""
     for file in _metrics.glob(f"*_{worker.pid}.db"):
         kind = file.name.partition("_")[0]
-        if kind == "gauge":
+        if kind == "gauge" or not file.stat().st_size:
             file.unlink(missing_ok=True)
         else:
             file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")

@@ -11,8 +11,8 @@ from werkzeug.routing import MapAdapter
 
 from gateway import answers, cors
 from gateway.access import Access
+from gateway.build import build_engines
 from gateway.config import Problem, Settings
-from gateway.engines import build_engines
 from gateway.traces import instrument
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,9 +40,10 @@ class Exposition:
         if self._folder is None:
             return self._generate(accept)
         with _alone(self._folder / "lock"):
-            for _ in range(_TRIES):
+            for turn in range(_TRIES):
+                gevent.sleep(0.01 * turn)
                 _add_up(self._folder)
-                with suppress(FileNotFoundError):  # a worker ended while its files were read
+                with suppress(FileNotFoundError, struct.error):  # a worker ended, or began, while its files were read
                     written = self._generate(accept)
                     if not any(self._folder.glob(ENDED)):
                         return written

@@ -113,12 +113,12 @@ class Identity:
         Raises Unauthorized, Lapsed, BadRequest, ServiceUnavailable; Forbidden for a write of a foreign page.
         """
         token = bearer(environ)
-        if token is None and "HTTP_COOKIE" in environ:
-            token = self._token_of_cookie(environ)
-        if token is None:
-            raise errors.Unauthorized()
         began = perf_counter()
         try:
+            if token is None and "HTTP_COOKIE" in environ:
+                token = self._token_of_cookie(environ)
+            if token is None:
+                raise errors.Unauthorized()
             principal = self._verifier.verify(token)
             if self._ended.includes(principal):
                 raise InvalidToken("ended")
@@ -129,7 +129,8 @@ class Identity:
             log.log(level, "Auth: token refused: %s", told, extra={"reason": refusal.reason})
             raise
         finally:
-            self._metrics.took(perf_counter() - began)
+            if token is not None:
+                self._metrics.took(perf_counter() - began)
         return principal
 
     def require_own_page(self, environ: Mapping[str, Any]) -> None:
@@ -153,6 +154,5 @@ class Identity:
             return None
         self.require_own_page(environ)
         if self._ended.includes_own(found[0]):
-            self._metrics.failed("ended")
             raise InvalidToken("ended")
         return found[1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
@@ -13,8 +14,20 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 NO_TRACER: Tracer = trace.NoOpTracer()
 
 
-def begin_call(tracer: Tracer, method: str, url: str, parent: Context | None = None, *, resent: bool = False) -> Span:
-    """The client span of one HTTP call, a child of `parent` (default: of the current span)."""
+@dataclass(slots=True)
+class Call:
+    """One HTTP call under way: its span, and the status of its answer once that is there."""
+
+    span: Span
+    status: int = 0
+
+
+@contextmanager
+def http_call(
+    tracer: Tracer, method: str, url: str, parent: Context | None = None, *, resent: bool = False
+) -> Iterator[Call]:
+    """The client span of one HTTP call, a child of `parent` (default: of the current span). Of an error that ends it
+    the type alone is told."""
     parts = urlsplit(url)
     attributes: dict[str, str | int] = {
         "http.request.method": method,
@@ -24,22 +37,12 @@ def begin_call(tracer: Tracer, method: str, url: str, parent: Context | None = N
     }
     if resent:
         attributes["http.request.resend_count"] = 1
-    return tracer.start_span(method, parent, SpanKind.CLIENT, attributes)
-
-
-def end_call(span: Span, outcome: int | BaseException) -> None:
-    """The call ended with a status code, or with an error, whose type alone is told."""
-    if isinstance(outcome, int):
-        span.set_attribute("http.response.status_code", outcome)
-        failed = outcome >= 400
-        if failed:
-            span.set_attribute("error.type", str(outcome))
-    else:
-        failed = True
-        span.set_attribute("error.type", type(outcome).__name__)
-    if failed:
-        span.set_status(StatusCode.ERROR)
-    span.end()
+    with _client_span(tracer, method, attributes, parent) as span:
+        call = Call(span)
+        yield call
+        span.set_attribute("http.response.status_code", call.status)
+        if call.status >= 400:
+            _mark_failed(span, str(call.status))
 
 
 def traced() -> bool:
@@ -50,13 +53,24 @@ def traced() -> bool:
 @contextmanager
 def redis_call(tracer: Tracer, operation: str) -> Iterator[None]:
     """The client span of one Redis command."""
-    attributes = {"db.system.name": "redis", "db.operation.name": operation}
-    span = tracer.start_span(operation, kind=SpanKind.CLIENT, attributes=attributes)
-    try:
+    with _client_span(tracer, operation, {"db.system.name": "redis", "db.operation.name": operation}):
         yield
+
+
+@contextmanager
+def _client_span(
+    tracer: Tracer, name: str, attributes: Mapping[str, str | int], parent: Context | None = None
+) -> Iterator[Span]:
+    span = tracer.start_span(name, parent, SpanKind.CLIENT, attributes)
+    try:
+        yield span
     except BaseException as error:
-        span.set_attribute("error.type", type(error).__name__)
-        span.set_status(StatusCode.ERROR)
+        _mark_failed(span, type(error).__name__)
         raise
     finally:
         span.end()
+
+
+def _mark_failed(span: Span, what: str) -> None:
+    span.set_attribute("error.type", what)
+    span.set_status(StatusCode.ERROR)

@@ -42,18 +42,13 @@ def rows() -> dict[str, str]:
     return {row[1]: row[3] for row in map(ROW.fullmatch, LIST.read_text().splitlines()) if row}
 
 
-def later(cell: str) -> str:
-    """What a last column says of an issue still to come."""
-    return found[0] if (found := re.match(r"with issues? [\d, ]+(?=$|;)", cell)) else ""
-
-
 def written() -> str:
     """The list with its last column as the tests have it."""
     found = shown()
 
     def line(text: str) -> str:
         if row := ROW.fullmatch(text):
-            cell = "; ".join(filter(None, [later(row[3]), "<br>".join(found.get(row[1], []))]))
+            cell = "<br>".join(found.get(row[1], []))
             return f"| {row[1]} | {row[2]} | {cell} |" if cell else f"| {row[1]} | {row[2]} | |"
         return text
 

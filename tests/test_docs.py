@@ -46,7 +46,7 @@ def section(title: str) -> str:
 def log_calls() -> Iterator[ast.Call]:
     for call in calls("debug", "info", "warning", "error", "exception", "log"):
         assert isinstance(call.func, ast.Attribute)
-        if ast.unparse(call.func.value) in ("log", "self.log"):
+        if ast.unparse(call.func.value) in ("log", "self.log", "self._log"):
             yield call
 
 

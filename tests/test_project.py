@@ -20,6 +20,7 @@ FLOORS = [
     "blueprints.auth blueprints.users blueprints.interviews blueprints.media blueprints.health blueprints.metrics"
     " blueprints.docs",
     "gateway.app gateway.check gateway.worker",
+    "gateway.build",
     "gateway.engines",
     "gateway.access gateway.answers gateway.cors gateway.identity gateway.limits",
     "gateway.sessions gateway.events gateway.exposition gateway.traces gateway.loki",
@@ -73,7 +74,7 @@ def own_imports(file: Path) -> set[str]:
 
 def test_every_module_has_a_floor() -> None:
     homeless = {unit(name) for name in OURS} - {"gateway", *FLOOR}
-    assert not homeless, f"give it a floor in this file and in the README: {homeless}"
+    assert not homeless, f"give it a floor in this file: {homeless}"
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "gateway"])
@@ -131,8 +132,8 @@ def test_every_mark_names_a_statement() -> None:
 
 
 @pytest.mark.parametrize("statement", conformance.rows())
-def test_a_statement_is_shown_or_has_its_issue(statement: str) -> None:
-    assert conformance.shown().get(statement) or conformance.later(conformance.rows()[statement])
+def test_a_statement_is_shown(statement: str) -> None:
+    assert conformance.shown().get(statement)
 
 
 def test_the_list_names_the_tests_there_are() -> None:

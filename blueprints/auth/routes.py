@@ -8,7 +8,6 @@ from flask import Blueprint, Response
 
 from gateway import errors
 from gateway.engines import engines
-from gateway.scope import current
 from gateway.tokens import InvalidToken
 
 log = logging.getLogger("gateway.auth")
@@ -24,7 +23,7 @@ def never_stored(response: Response) -> Response:
 
 def tell(action: str, user_id: str | None) -> None:
     """One line for what happened to a session; never a token or a code."""
-    log.info("Auth: %s", action, extra={"action": action, "userId": user_id, "traceId": current().trace_id})
+    log.info("Auth: %s", action, extra={"action": action, "userId": user_id})
 
 
 def revoke(refresh_token: str | None) -> None:

@@ -41,7 +41,7 @@ class Batches(Generic[Item]):
         self._name = name
         self._send = send
         self._dropped = dropped
-        self.log = log
+        self._log = log
         self._held = held
         self._batch = batch
         self._pace = pace
@@ -74,7 +74,7 @@ class Batches(Generic[Item]):
         if left:
             self._clear()
             self._drop(left)
-            self.log.warning("%s: stopped with %d not delivered", self._name, left)
+            self._log.warning("%s: stopped with %d not delivered", self._name, left)
 
     def __len__(self) -> int:
         """How many are here, those that are being sent included."""
@@ -112,7 +112,10 @@ class Batches(Generic[Item]):
     def _keep_sending(self) -> None:
         while True:
             last = self._closing.is_set()
-            self._send_waiting()
+            try:
+                self._send_waiting()
+            except Exception:
+                self._log.exception("%s: not sent", self._name)  # a bug; sending goes on all the same
             if last or (self._pause and self._closing.is_set()):
                 return  # a try that failed while the end began was the last one: who closes next needs time too
             if self._pause:
@@ -147,20 +150,20 @@ class Batches(Generic[Item]):
             self._put_back()
             self._pause = min(self._pause * 2, self._pace.last_retry) or self._pace.first_retry
             if self._is_news(error):
-                self.log.warning("%s: can not be delivered to (%s), it is tried again", self._name, error)
+                self._log.warning("%s: can not be delivered to (%s), it is tried again", self._name, error)
             return False
         except Hopeless as error:
             self._give_up()
             if self._is_news(error):
-                self.log.warning("%s: does not take what is sent (%s), it is dropped", self._name, error)
+                self._log.warning("%s: does not take what is sent (%s), it is dropped", self._name, error)
         except Exception as error:
             self._give_up()
             if self._is_news(error):
-                self.log.exception("%s: a batch could not be made, it is dropped", self._name)
+                self._log.exception("%s: a batch could not be made, it is dropped", self._name)
         else:
             self._forget_away()
             if self._told:
-                self.log.info("%s: delivered to again, %d were dropped", self._name, self._lost)
+                self._log.info("%s: delivered to again, %d were dropped", self._name, self._lost)
             self._told.clear()
             self._lost = 0
         self._pause = 0.0

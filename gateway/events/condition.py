@@ -39,7 +39,7 @@ class Condition:
     def flows(self, name: str) -> None:
         """An event was acknowledged, through the client of this name."""
         self._fault = None
-        if self._said or self._through != name:
+        if self._said or self._said_full or self._through != name:
             self._said, self._through, self._said_full = set(), name, False
             log.info("Kafka (KAFKA_BROKERS, %s): events flow, through %s", self._place, name)
 

@@ -14,7 +14,7 @@ from gateway.events.who import Who
 DAY = 86_400.0
 """Longer than a refresh token lives: the refusal of a lapsed one is an end, too."""
 
-SUPERSEDED_SECONDS = 60.0
+OLD_OWNER_SECONDS = 60.0
 
 
 class RegisterStore(Protocol):
@@ -53,7 +53,7 @@ class Register:
         """The refresh token `old` brought `new` (None: it stays), which lives for `life` seconds."""
         self._keep(who, _Stay(who.user_id, self._stay(who.session_id).sign_in, life + DAY), new or old)
         if new is not None and new != old:
-            self._own(who, old, SUPERSEDED_SECONDS)
+            self._own(who, old, OLD_OWNER_SECONDS)
 
     def owner(self, refresh_token: str) -> Who | None:
         """Whose refresh token that is, None where it is not known."""

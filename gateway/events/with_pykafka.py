@@ -10,7 +10,6 @@ import gevent
 from pykafka.cluster import Cluster
 from pykafka.exceptions import (
     InvalidMessageSize,
-    KafkaException,
     MessageSizeTooLarge,
     TopicAuthorizationFailed,
     UnknownTopicOrPartition,
@@ -105,5 +104,4 @@ def _fault(error: Exception) -> Fault:
     kind, text = _ADVICE.get(type(error), (Unreachable, ""))
     if text:
         return kind(text)
-    what = type(error).__name__ if isinstance(error, (KafkaException, OSError)) else f"pykafka fails with {error!r:.80}"
-    return Unreachable(f"no broker can be used ({what})")
+    return Unreachable(f"no broker can be used ({type(error).__name__})")

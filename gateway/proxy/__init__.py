@@ -3,6 +3,6 @@
 from gateway.proxy.body import Body
 from gateway.proxy.departures import Departures
 from gateway.proxy.forward import ServiceProxy
-from gateway.proxy.upstream import Limits, Upstream
+from gateway.proxy.upstream import CallBounds, Upstream
 
-__all__ = ["Body", "Departures", "Limits", "ServiceProxy", "Upstream"]
+__all__ = ["Body", "CallBounds", "Departures", "ServiceProxy", "Upstream"]

@@ -151,14 +151,11 @@ class ServiceProxy:
         timeouts = self._upstream.limits.timeouts
         if scope.span is None:
             return self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
-        span = spans.begin_call(self._tracer, request.method or "", request.url or "", scope.span, resent=again)
-        request.headers["Traceparent"] = scope.traceparent_of(span)
-        try:
+        method, url = request.method or "", request.url or ""
+        with spans.http_call(self._tracer, method, url, scope.span, resent=again) as traced:
+            request.headers["Traceparent"] = scope.traceparent_of(traced.span)
             answer = self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
-        except BaseException as error:
-            spans.end_call(span, error)
-            raise
-        spans.end_call(span, answer.status)
+            traced.status = answer.status
         return answer
 
     def _may_repeat(self, error: Exception, request: PreparedRequest, body: Body) -> bool:

@@ -16,7 +16,7 @@ AVOID_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallBounds:
     """What a call to a service may cost: `timeouts`, calls `in_flight`, and of a request's body `body_bytes` in all and
     `body_timeout` seconds between two reads. `total_to_head`: the total time-out ends with the answer's head."""
 
@@ -30,7 +30,7 @@ class Limits:
 class Upstream:
     """The instances of one service in turn, bounded in calls under way, behind one breaker."""
 
-    def __init__(self, name: str, base_urls: tuple[str, ...], limits: Limits, metrics: ServiceMetrics) -> None:
+    def __init__(self, name: str, base_urls: tuple[str, ...], limits: CallBounds, metrics: ServiceMetrics) -> None:
         """`name` is the service's in logs; `base_urls` have no last slash."""
         self.name = name
         self.base_urls = base_urls

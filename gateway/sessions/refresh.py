@@ -1,6 +1,6 @@
 """Refreshing exactly once: whoever asks with one refresh token, on whatever worker, gets the one answer.
 
-Keycloak rotates refresh tokens, and one that is used twice kills the session (TRAPS of Keycloak 26): of parallel
+Keycloak rotates refresh tokens, and one that is used twice kills the session: of parallel
 refreshes only one may reach it. The others wait for its outcome in the store, which the workers of a machine share, and
 with Redis the machines.
 """

@@ -37,13 +37,12 @@ class Following:
         """For ever: follow while Redis is up, look for it every BACK_OFF_SECONDS while it is not."""
         while True:
             try:
-                if self._shared.up:
+                if self._shared.up or self._shared.look():
                     self._follow_while_up()
             except Exception:
                 log.exception("following Redis failed")
+            self._last = _FIRST
             gevent.sleep(BACK_OFF_SECONDS)
-            if not self._shared.up and self._shared.look():
-                self._last = _FIRST
 
     def _follow_while_up(self) -> None:
         with self._shared.news() as any_news:

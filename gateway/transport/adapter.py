@@ -70,13 +70,9 @@ class Adapter(HTTPAdapter):
         return response
 
     def _traced_call(self, request: PreparedRequest, bounds: Timeouts) -> Answer:
-        span = spans.begin_call(self._tracer, request.method or "GET", request.url or "")
-        try:
+        with spans.http_call(self._tracer, request.method or "GET", request.url or "") as traced:
             answer = self.call(request, bounds)
-        except BaseException as error:
-            spans.end_call(span, error)
-            raise
-        spans.end_call(span, answer.status)
+            traced.status = answer.status
         return answer
 
     def call(

@@ -1,4 +1,4 @@
-"""The gunicorn worker: what gunicorn leaves open about slow, silent, broken and leaving clients, and about the end."""
+"""The gunicorn worker of the gateway."""
 
 from gateway.worker.worker import GatewayWorker
 
