@@ -224,10 +224,10 @@ def test_loki_has_the_lines_of_standard_output(
     start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]
 ) -> None:
     """The same bytes: of requests good, bad and unreadable, of gunicorn's in a worker, and of what goes wrong."""
-    env = {**ROOMY, **watchers.env, "GUNICORN_CMD_ARGS": "--max-requests 25"}
+    env = {**ROOMY, **watchers.env, "GUNICORN_CMD_ARGS": "--max-requests 30"}
     gateway = start_gateway(env, services={}, workers=2)
     workers = set(until(lambda: len(found := gateway.workers()) == 2 and found, 10))
-    for number in range(30):
+    for number in range(20):
         gateway.get(f"/interviews/{number}", headers=bearer)  # nobody serves them
         gateway.get(f"/nobody/{number}")
         gateway.get("/users/me", "MARK-bad-token")

@@ -72,7 +72,6 @@ def test_of_a_client_behind_a_proxy(traced: Gateway, watchers: Watchers, issuer:
     }
 
 
-@pytest.mark.conformance("G4")
 @pytest.mark.parametrize(
     ("method", "path", "name"),
     [

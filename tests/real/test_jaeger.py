@@ -268,7 +268,7 @@ def test_a_forwarded_request(traced: Gateway, jaeger: Jaeger, realm: Scripted, u
         "server.address": "127.0.0.1",
         "server.port": users.port,
     }
-    assert traced.wait_line(lambda line: line.get("traceId") == trace_id)["url"] == "/users/me"
+    assert traced.wait_line(lambda line: line.get("traceId") == trace_id and "statusCode" in line)["url"] == "/users/me"
 
 
 def test_redis_calls(traced: Gateway, jaeger: Jaeger, realm: Scripted, users: Service) -> None:
