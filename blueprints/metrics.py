@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from gateway import errors
@@ -19,13 +22,22 @@ _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_
 @public
 @free
 def metrics() -> Response:
-    """Only for METRICS_ALLOWED_NETWORKS: a proxy that is not trusted has every client behind its own address."""
-    scope = current()
-    forwarded = any(name in request.environ for name in _FORWARDED)
-    trusted = engines().trusted_proxies.contains(request.environ.get("REMOTE_ADDR", ""))
-    if (forwarded and not trusted) or not engines().metrics_readers.contains(scope.client):
+    """Only for METRICS_ALLOWED_NETWORKS: behind a proxy that is not trusted, or that names no client, everybody has the
+    proxy's own address."""
+    if not _names_its_client(request.environ) or not engines().metrics_readers.contains(current().client):
         raise errors.Forbidden()
     text, kind = engines().exposition.text(request.headers.get("Accept", ""))
     response = Response(text, content_type=kind)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _names_its_client(environ: Mapping[str, Any]) -> bool:
+    """Whether a request came straight, or through a trusted proxy that says by X-Forwarded-For for whom it speaks."""
+    if not any(name in environ for name in _FORWARDED):
+        return True
+    peer, proxies = environ.get("REMOTE_ADDR", ""), engines().trusted_proxies
+    if not proxies.contains(peer):
+        return False
+    chain = proxies.chain(peer, environ.get("HTTP_X_FORWARDED_FOR", ""))
+    return len(chain) > bool(peer)

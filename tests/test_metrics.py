@@ -589,6 +589,21 @@ class TestReaders:
     ) -> None:
         assert behind.get("/metrics", headers={"X-Forwarded-For": chain} if chain else {}).status == status
 
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-Real-IP": PUBLIC}, {"Forwarded": f"for={PUBLIC}"}, {"Via": "1.1 proxy"}, {"X-Forwarded-For": ""},
+            {"X-Forwarded-For": "unknown"}, {"X-Forwarded-For": f"{PRIVATE}, unknown"}, {"X-Forwarded-Host": "x"},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_through_a_trusted_proxy_that_names_no_client_are_none(
+        self, behind: Gateway, headers: dict[str, str]
+    ) -> None:
+        """Whoever asks has the proxy's own address then."""
+        assert behind.get("/metrics", headers=headers).status == 403
+        assert behind.get("/metrics", headers={**headers, "X-Forwarded-For": PRIVATE}).status == 200
+
     @pytest.fixture(scope="class")
     @classmethod
     def behind(cls, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
