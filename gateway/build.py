@@ -31,6 +31,7 @@ from gateway.transport import Adapter, Session, Timeouts, tls_context
 def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Engines:
     """All of them. Nothing is started, and nobody is called."""
     instruments = Instruments()
+    exposition = Exposition(instruments.registry)
     timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout)
     tls = tls_context(settings.ca_bundle)
     lines = logs.configure(settings.log_level)
@@ -104,7 +105,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         settings=settings,
         warnings=warnings,
         instruments=instruments,
-        exposition=Exposition(instruments.registry),
+        exposition=exposition,
         tracing=tracing,
         lines=lines,
         keycloak=keycloak,
@@ -131,7 +132,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         began=monotonic(),
         draining=Event(),
         living=(
-            (lines,),
+            (lines, exposition),
             (outgoing,),
             tuple(part for part in (loki, spans, publisher) if part is not None),
             (adapter,),

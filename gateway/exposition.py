@@ -35,6 +35,15 @@ class Exposition:
         folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         self._folder = Path(folder) if folder else None
 
+    def start(self) -> None:
+        """Add up what ended workers have left: somebody must, also where nobody ever asks for metrics."""
+        if self._folder is not None:
+            with suppress(errors.ServiceUnavailable), _alone(self._folder / "lock"):
+                _add_up(self._folder)
+
+    def close(self, deadline: float) -> None:
+        """Nothing: what this worker has counted stays."""
+
     def text(self, accept: str) -> tuple[str, str]:
         """The metrics, and their media type by an Accept header."""
         if self._folder is None:

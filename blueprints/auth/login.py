@@ -48,7 +48,7 @@ def _by_login() -> str:
 
 @blueprint.get("/auth/callback")
 @public
-@limited("auth", _by_login)
+@limited("auth", key=None)
 def callback() -> Response:
     """The end of a login: JSON for a program, a redirect to the frontend for a browser's navigation."""
     if request.method == "HEAD":
@@ -62,7 +62,9 @@ def callback() -> Response:
 
 
 def _complete(*, navigates: bool) -> Response:
-    """The answer to a callback, and in any case the used login's cookie removed."""
+    """The answer to a callback, and in any case the used login's cookie removed. TooManyRequests where it is one too
+    many, which a browser learns as it does any other failure."""
+    engines().limits.count(_by_login())
     query = _query()
     cookies, sign_in, sent = engines().cookies, engines().sign_in, sent_cookies(request.environ)
     name = cookie_of(query.get("state", ""))
@@ -132,7 +134,7 @@ def _auth_error(failure: errors.GatewayError) -> str:
         return "access_denied" if failure.denied else "failed"
     if isinstance(failure, LoginExpired):
         return "expired"
-    return "unavailable" if failure.status >= 500 else "failed"
+    return "unavailable" if failure.status >= 500 or failure.status == 429 else "failed"
 
 
 def _to_frontend(url: str) -> Response:

@@ -70,25 +70,25 @@ class RateLimits:
         """Tell what `key` has left for the view that is being served; nothing is counted."""
         rule, _ = self._known[request.endpoint or ""]
         if rule is not None:
-            for item in rule.items:
+            for policy, item in rule.items:
                 name = item.key_for(rule.name, key)
-                self._tell(current(), rule, item, name, self._windows.get(name))
+                self._tell(current(), rule, policy, item, name, self._windows.get(name))
 
     def _spend(self, rule: Rule, key: str) -> None:
         scope = current()
-        for item in rule.items:  # a fixed window, as the library's strategy has it, in one look
+        for policy, item in rule.items:  # a fixed window, as the library's strategy has it, in one look
             name = item.key_for(rule.name, key)
             count = self._windows.incr(name, item.get_expiry())
-            self._tell(scope, rule, item, name, count)
+            self._tell(scope, rule, policy, item, name, count)
             if count > item.amount:
                 self._refuse(scope, rule)
 
-    def _tell(self, scope: Scope, rule: Rule, item: RateLimitItem, name: str, count: int) -> None:
+    def _tell(self, scope: Scope, rule: Rule, policy: str, item: RateLimitItem, name: str, count: int) -> None:
         """What is left of one limit; of several the client is told of the one with the least."""
         left = max(0, item.amount - count)
         if scope.allowance is None or left <= scope.allowance.left:
             reset = max(1, ceil(self._windows.get_expiry(name) - time()))
-            scope.allowance = Allowance(rule.name, rule.policy, item.amount, left, reset)
+            scope.allowance = Allowance(policy, rule.policy, item.amount, left, reset)
 
     def _refuse(self, scope: Scope, rule: Rule) -> None:
         self._refused(rule.name)

@@ -49,11 +49,11 @@ def _address_key(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`name` is the rule's in metrics, headers and logs and tells its counters from another's; `items` are its limits,
-    the one with the shortest window first, `policy` is what RateLimit-Policy says of them."""
+    """`name` is the rule's in metrics and logs and tells its counters from another's; `items` are its limits, the one
+    with the shortest window first, each with its name in headers; `policy` is what RateLimit-Policy says of them."""
 
     name: str
-    items: tuple[RateLimitItem, ...]
+    items: tuple[tuple[str, RateLimitItem], ...]
     policy: str
 
 
@@ -79,7 +79,8 @@ class RuleBook:
 
     def _rule(self, name: str, text: str) -> Rule:
         declared = Limit(self._settings.get(text, text), key_function=by_caller, scope=name, shared=True)
-        items = tuple(sorted((bound.limit for bound in declared), key=lambda item: item.get_expiry()))
+        limits = sorted((bound.limit for bound in declared), key=lambda item: item.get_expiry())
+        items = tuple((name if len(limits) == 1 else f"{name}-{item.get_expiry()}", item) for item in limits)
         # RateLimit header fields draft-10, section 3: a name, a quota, a window in seconds.
-        policy = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
+        policy = ", ".join(f'"{policy}";q={item.amount};w={item.get_expiry()}' for policy, item in items)
         return Rule(name, items, policy)

@@ -8,15 +8,14 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from flask import Response
 from opentelemetry.trace import Tracer
 from requests import PreparedRequest
-from werkzeug.wsgi import ClosingIterator
 
 from gateway import errors, spans
 from gateway.proxy import fields
 from gateway.proxy.body import Body
 from gateway.proxy.departures import Call, Departures
+from gateway.proxy.response import ForwardedResponse
 from gateway.proxy.upstream import Upstream
 from gateway.scope import Scope
 from gateway.transport import Adapter, Answer, BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent
@@ -45,28 +44,6 @@ def kind_of(error: Exception) -> str:
     return next(word for kind, word in _KINDS if isinstance(error, kind))
 
 
-class ForwardedResponse(Response):
-    """A service's answer: its headers are final, its body is passed as it comes."""
-
-    default_mimetype = None
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        """As werkzeug's; where the server does not take the head, the call to the service ends all the same."""
-        try:
-            return super().__call__(environ, start_response)
-        except BaseException:
-            self.close()
-            raise
-
-    def get_wsgi_headers(self, environ: Any) -> Any:
-        """The headers as they are (werkzeug would work out a Location and a length: 20 us)."""
-        return self.headers
-
-    def get_app_iter(self, environ: Any) -> Any:
-        """The pieces of the body, unencoded."""
-        return ClosingIterator(self.response, self.close)  # type: ignore[arg-type]
-
-
 class ServiceProxy:
     """Forwards requests to one service."""
 
@@ -85,7 +62,7 @@ class ServiceProxy:
         self._departures = departures
         self._defaults = {"cache-control": "private, no-cache", **defaults}
 
-    def forward(self, environ: Mapping[str, Any], scope: Scope) -> Response:
+    def forward(self, environ: Mapping[str, Any], scope: Scope) -> ForwardedResponse:
         """The service's answer to the request, whatever it is.
 
         1. The body is read as far as it is small (`Body`).

@@ -3,7 +3,7 @@
 from gateway.scope.allowance import Allowance
 from gateway.scope.peers import Networks, TrustedProxies
 from gateway.scope.principal import Principal
-from gateway.scope.request import Scope, current, open_scope, require_sound, serving
+from gateway.scope.request import Scope, current, new_trace_id, open_scope, require_sound, serving
 
 __all__ = [
     "Allowance",
@@ -12,6 +12,7 @@ __all__ = [
     "Scope",
     "TrustedProxies",
     "current",
+    "new_trace_id",
     "open_scope",
     "require_sound",
     "serving",

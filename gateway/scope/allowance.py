@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Of the limit `rule`, described by `policy`: `left` of `limit` requests, for `reset` more seconds."""
+    """Of the limit `name`, one of those that `policy` lists: `left` of `limit` requests, for `reset` more seconds."""
 
-    rule: str
+    name: str
     policy: str
     limit: int
     left: int
@@ -22,6 +22,6 @@ class Allowance:
             ("X-RateLimit-Limit", str(self.limit)),
             ("X-RateLimit-Remaining", str(self.left)),
             ("X-RateLimit-Reset", str(self.reset)),
-            ("RateLimit", f'"{self.rule}";r={self.left};t={self.reset}'),
+            ("RateLimit", f'"{self.name}";r={self.left};t={self.reset}'),
             ("RateLimit-Policy", self.policy),
         )

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Mapping
+import sys
 from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
 
 import gevent
-import orjson
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
@@ -26,8 +25,8 @@ from gunicorn.http import wsgi
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
-from gateway import errors
-from gateway.scope.request import new_trace_id
+from gateway.store import StoreFault
+from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import Parser, Reader
 from gateway.worker.response import DRAIN_BYTES, CoalescedResponse
 
@@ -44,16 +43,6 @@ CLOSE_SECONDS = 5.0
 """For the engines to flush and end."""
 
 _RESET = struct.pack("ii", 1, 0)
-
-# What the parser refuses, by the first class that fits; everything else it raises is a 400.
-_REFUSALS: tuple[tuple[type[Exception], int], ...] = (
-    (parsing.LimitRequestLine, 414),
-    (parsing.LimitRequestHeaders, 431),
-    (parsing.UnsupportedTransferCoding, 501),
-    (parsing.InvalidRequestMethod, 501),
-    (parsing.ExpectationFailed, 417),
-    (TimeoutError, 408),
-)
 
 
 class GatewayWorker(GeventWorker):
@@ -78,7 +67,12 @@ class GatewayWorker(GeventWorker):
     def run(self) -> None:
         """Serve until told to stop, then take no more connections, finish what is under way, end the engines."""
         engines = self.wsgi.extensions["gateway"]
-        engines.start()
+        try:
+            engines.start()
+        except StoreFault as fault:
+            self.log.error("a worker can not start: %s", fault)
+            gevent.sleep(1.0)  # gunicorn tries again at once
+            sys.exit(1)
         servers = [self._server(sock) for sock in self.sockets]
         while self.alive:
             self.notify()
@@ -219,15 +213,15 @@ class GatewayWorker(GeventWorker):
     def _give_up(self, client: socket.socket, response: CoalescedResponse) -> None:
         """End a connection whose answer can not be finished so that nobody takes what came for the whole."""
         if not response.headers_sent:
-            self._write_error(client, 500)
+            write_error(client, 500)
             return
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         client.close()
 
     def _refuse(self, client: socket.socket, addr: Any, refusal: Exception) -> None:
         """Answer what the parser did not take. Nothing of the request is logged: it may hold a code or a token."""
-        status = next((status for kind, status in _REFUSALS if isinstance(refusal, kind)), 400)
-        trace_id = self._write_error(client, status)
+        status = status_of(refusal)
+        trace_id = write_error(client, status)
         address = addr[0] if isinstance(addr, tuple) else ""
         engines = self.wsgi.extensions["gateway"]
         engines.instruments.answered("", None, status, None)
@@ -239,20 +233,3 @@ class GatewayWorker(GeventWorker):
             reason=type(refusal).__name__,
             traceId=trace_id,
         )
-
-    def _write_error(self, client: socket.socket, status: int) -> str:
-        trace_id = new_trace_id()
-        body = orjson.dumps(errors.body(status, errors.message(status), "", trace_id))
-        lines: Mapping[str, object] = {
-            "Server": wsgi.SERVER,
-            "Date": util.http_date(),
-            "Connection": "close",
-            "Content-Type": "application/json",
-            "Content-Length": len(body),
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        }
-        head = f"HTTP/1.1 {status} {errors.reason(status)}\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
-        client.settimeout(2.0)
-        client.sendall(head.encode() + b"\r\n" + body)
-        return trace_id
