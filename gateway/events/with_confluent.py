@@ -91,19 +91,14 @@ class ConfluentTransport:
 
     def discard(self) -> None:
         """The end of a producer joins its threads, one of which may be in name resolution: a thread of the system's
-        does that, for which nobody waits, at the end of the process neither."""
+        does that, for which nobody waits, at the end of the process neither. It lets go of the last reference and no
+        more: `purge` waits for the same threads, and holds Python's lock meanwhile, which stops everything."""
         start_thread = monkey.get_original("_thread", "start_new_thread")
         producers, self._producers = self._producers, []
-        start_thread(_end, (producers,))
+        start_thread(producers.clear, ())
 
     def _on_error(self, error: KafkaError) -> None:
         self.fault = _fault(error)
-
-
-def _end(producers: list[Producer]) -> None:
-    """Forget what is queued, and let go of the last reference."""
-    while producers:
-        producers.pop().purge(in_queue=True, in_flight=True, blocking=False)
 
 
 def _fault(error: KafkaError) -> Fault:

@@ -70,3 +70,18 @@ class Browser:
         self.kept |= {asked["state"][0], asked["nonce"][0]}
         query = {"code": "marked-code", "state": asked["state"][0], "iss": self.realm.issuer}
         return f"/auth/callback?{urlencode(query)}"
+
+
+def visit(browser: Browser) -> set[str]:
+    """From sign-in to sign-out; what must stay between browser, gateway and realm."""
+    realm = browser.realm
+    assert browser.call(browser.begin()).status == 200
+    assert browser.call("/users/me").status == 200
+    assert browser.call("/auth/session").json()["authenticated"]
+    assert browser.call("/auth/refresh", "POST", {}).status == 200
+    assert browser.call("/auth/refresh", "POST", {"refreshToken": realm.given[-2]}).status == 200
+    assert browser.call("/auth/logout", "POST", {}).status == 200
+    parts = {part[:40] for token in realm.given for part in token.split(".")[1:]}
+    verifiers = {word for call in realm.seen for word in parse_qs(call.body.decode()).get("code_verifier", [])}
+    assert verifiers
+    return browser.kept | verifiers | parts

@@ -1,7 +1,9 @@
 """Events in a real Kafka 3.9 and 4: killed, hanging, upgraded, without the topic, with a password, with TLS."""
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from harness.certificate import self_signed
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import ROOMY, ROOT, Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.kafka import TOPIC, Message, Reader
 from harness.kafka_server import NEW, OLD, KafkaServer
@@ -299,18 +301,50 @@ int getaddrinfo(const char *node, const char *service, const void *hints, void *
 """
 
 
+def slow_resolver(folder: Path) -> dict[str, str]:
+    """The environment of a process whose names of `.test` take two minutes."""
+    (folder / "slow.c").write_text(SLOW_RESOLVER)
+    subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-o", "slow.so", "slow.c"], cwd=folder, check=True)
+    return {"LD_PRELOAD": str(folder / "slow.so")}
+
+
+THROW_AWAY = """
+import time
+from gateway.events.transport import Kafka
+from gateway.events.with_confluent import ConfluentTransport
+longest = 0.0
+for _ in range(10):
+    transport = ConfluentTransport(Kafka(("a.test:9092", "b.test:9092"), "t", "c", "confluent", "PLAINTEXT"))
+    time.sleep(0.3)
+    transport.discard()
+    for _ in range(10):
+        began = time.monotonic()
+        time.sleep(0.01)
+        longest = max(longest, time.monotonic() - began)
+print(longest)
+"""
+
+
+@pytest.mark.conformance("F4", "S1")
+def test_a_client_that_resolves_names_can_be_thrown_away(tmp_path: Path) -> None:
+    """Nothing else in the process stops meanwhile, and the process ends."""
+    env = {**os.environ, **slow_resolver(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", THROW_AWAY]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert float(done.stdout) < 5
+
+
 @pytest.mark.conformance("F4", "S1")
 @pytest.mark.parametrize("client", ["auto", "pykafka", "confluent"])
 def test_a_resolver_that_hangs(
     start_gateway: StartGateway, services: Mapping[str, Service], issuer: Issuer, tmp_path: Path, client: str
 ) -> None:
     """Other names are resolved meanwhile, requests are served at once, and the end comes soon."""
-    (tmp_path / "slow.c").write_text(SLOW_RESOLVER)
-    subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-o", "slow.so", "slow.c"], cwd=tmp_path, check=True)
+    preload = slow_resolver(tmp_path)
     hanging = {"KAFKA_BROKERS": "a.test:9092,b.test:9092", "KAFKA_CLIENT": client}
     by_name = {name: service.url.replace("127.0.0.1", "localhost") for name, service in services.items()}
     usual = start_gateway(ROOMY, services=by_name)
-    gateway = start_gateway({**ROOMY, **hanging, "LD_PRELOAD": str(tmp_path / "slow.so")}, services=by_name)
+    gateway = start_gateway({**ROOMY, **hanging, **preload}, services=by_name)
     slowest = {usual: 0.0, gateway: 0.0}
     due = time.monotonic() + 15  # health is asked for anew every 3 seconds
     while time.monotonic() < due:

@@ -10,6 +10,7 @@ from threading import Barrier
 
 import pytest
 from harness.allowance import told
+from harness.collector import Collector
 from harness.each_worker import each_worker
 from harness.errors import check_error
 from harness.gateway import Gateway, StartGateway
@@ -243,6 +244,22 @@ def test_that_takes_no_writes_is_as_away(site: Site, setting: tuple[str, ...]) -
         assert counted(gateway, lambda now: now.value("redis_fallback") == 1)
     finally:
         site.redis.cli(*setting[:3], "0")
+
+
+def test_a_count_has_a_span(site: Site, start_gateway: StartGateway) -> None:
+    """It is the request's child, and says what was done where, never with which key."""
+    with Collector() as collector:
+        gateway = start_gateway({**SETTINGS, **collector.env, "REDIS_URL": site.redis.url})
+        trace = "ab" * 16
+        headers = {"traceparent": f"00-{trace}-{'cd' * 8}-00"}
+        assert gateway.get("/users/me", site.issuer.mint(sub="MARK-user"), headers).status == 200
+        spans = {span.kind + " " + span.name: span for span in collector.wait(trace, 3)}
+        sent = b"".join(received.body for received in collector.requests)
+    server, count = spans["server GET /users/me"], spans["client EVALSHA"]
+    assert count.parent == spans["client GET"].parent == server.id
+    assert count.attributes == {"db.system.name": "redis", "db.operation.name": "EVALSHA"}
+    assert server.began <= count.began <= count.ended <= spans["client GET"].began
+    assert b"MARK-password" not in sent and sent.count(b"MARK-user") == 1, "the one is user.id"
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -115,6 +115,7 @@ def test_redis_holds_nothing_that_can_be_read_and_nothing_for_ever(machines: Mac
     assert all(redis.cli("PTTL", key) != "-1" for key in keys)
 
 
+@pytest.mark.conformance("F3")
 @pytest.mark.parametrize(
     ("down", "up"),
     [(RedisServer.hang, RedisServer.go_on), (RedisServer.kill, RedisServer.start)],
