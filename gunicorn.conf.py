@@ -104,14 +104,22 @@ def _tell_of_limits(server):
         )
 
 
+def pre_fork(server, worker):
+    """Whoever tidied the folder away must not keep a worker from beginning."""
+    _metrics.mkdir(mode=0o700, exist_ok=True)
+
+
 def child_exit(server, worker):
     """A worker is gone, its gauges with it; what it counted the others add up (gateway/exposition.py)."""
     for file in _metrics.glob(f"*_{worker.pid}.db"):
         kind = file.name.partition("_")[0]
-        if kind == "gauge" or not file.stat().st_size:
-            file.unlink(missing_ok=True)
-        else:
-            file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")
+        try:
+            if kind == "gauge" or not file.stat().st_size:
+                file.unlink()
+            else:
+                file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")
+        except OSError:
+            server.log.warning("Metrics: what worker %d counted is lost", worker.pid)
 
 
 def on_exit(server):

@@ -15,7 +15,20 @@ from gateway.scope import current
 
 blueprint = Blueprint("metrics", __name__)
 
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST", "HTTP_VIA")
+_FORWARDED = frozenset(
+    {
+        "HTTP_FORWARDED",
+        "HTTP_VIA",
+        "HTTP_X_REAL_IP",
+        "HTTP_X_CLIENT_IP",
+        "HTTP_X_CLUSTER_CLIENT_IP",
+        "HTTP_X_ORIGINAL_FORWARDED_FOR",
+        "HTTP_X_ENVOY_EXTERNAL_ADDRESS",
+        "HTTP_CF_CONNECTING_IP",
+        "HTTP_TRUE_CLIENT_IP",
+    }
+)
+"""What proxies say of clients, beside X-Forwarded-*."""
 
 
 @blueprint.get("/metrics")
@@ -34,7 +47,7 @@ def metrics() -> Response:
 
 def _names_its_client(environ: Mapping[str, Any]) -> bool:
     """Whether a request came straight, or through a trusted proxy that says by X-Forwarded-For for whom it speaks."""
-    if not any(name in environ for name in _FORWARDED):
+    if not any(name in _FORWARDED or name.startswith("HTTP_X_FORWARDED_") for name in environ):
         return True
     peer, proxies = environ.get("REMOTE_ADDR", ""), engines().trusted_proxies
     if not proxies.contains(peer):

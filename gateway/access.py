@@ -9,9 +9,9 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from gateway.instruments import Instruments
+from gateway.instruments import OTHER, Instruments
 from gateway.logs import Lines
-from gateway.scope import Scope, TrustedProxies, current, open_scope, require_sound
+from gateway.scope import KNOWN_METHODS, Scope, TrustedProxies, current, open_scope, require_sound
 from gateway.traces import Tracing
 
 log = logging.getLogger("gateway.access")
@@ -53,7 +53,7 @@ class Access:
                 partial(
                     self._over,
                     level,
-                    request.method,
+                    _method(request.method),
                     route,
                     response.status_code,
                     scope,
@@ -89,3 +89,8 @@ class Access:
                 "a proxy at %s sends forwarding headers and is not trusted, so its clients look like one: add its"
                 " address to TRUSTED_PROXIES if it is yours", scope.client,
             )  # fmt: skip
+
+
+def _method(method: str) -> str:
+    """A method as it is told: one that nobody knows may be anything, the rest of a body too."""
+    return method if method in KNOWN_METHODS else OTHER

@@ -7,6 +7,7 @@ its gauges are gone with it, its counters are added to those of all that went be
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import struct
 from collections.abc import Iterator
@@ -21,7 +22,12 @@ from prometheus_flask_exporter import PrometheusMetrics
 
 from gateway import errors
 
+log = logging.getLogger("gateway")
+
 ENDED = "ended-*"
+_TORN = (struct.error, RuntimeError, UnicodeDecodeError)
+"""What prometheus_client says of a file that is not whole."""
+
 PATIENCE_SECONDS = 2.0
 _TRIES = 10
 
@@ -38,6 +44,7 @@ class Exposition:
     def start(self) -> None:
         """Add up what ended workers have left: somebody must, also where nobody ever asks for metrics."""
         if self._folder is not None:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             with suppress(errors.ServiceUnavailable), _alone(self._folder / "lock"):
                 _add_up(self._folder)
 
@@ -48,11 +55,12 @@ class Exposition:
         """The metrics, and their media type by an Accept header."""
         if self._folder is None:
             return self._generate(accept)
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # whoever tidies up there has no part in it
         with _alone(self._folder / "lock"):
             for turn in range(_TRIES):
                 gevent.sleep(0.01 * turn)
                 _add_up(self._folder)
-                with suppress(FileNotFoundError, struct.error):  # a worker ended, or began, while its files were read
+                with suppress(FileNotFoundError, *_TORN):  # a worker ended, or began, while its files were read
                     written = self._generate(accept)
                     if not any(self._folder.glob(ENDED)):
                         return written
@@ -90,11 +98,13 @@ def _locked(file: int) -> bool:
 def _add_up(folder: Path) -> None:
     """Add what ended workers have counted to one file for each kind, `counter_ended.db` and `histogram_ended.db`."""
     for file in folder.glob(ENDED):
-        kind = file.name.split("-")[1]
-        sums = MmapedDict(str(folder / f"{kind}_ended.db"))
         try:
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):
-                sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
-        finally:
-            sums.close()
+            counted = [(key, value) for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file))]
+        except _TORN:
+            log.warning("Metrics: what an ended worker counted can not be read")
+            counted = []
+        sums = MmapedDict(str(folder / f"{file.name.split('-')[1]}_ended.db"))
+        for key, value in counted:
+            sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
+        sums.close()
         file.unlink()

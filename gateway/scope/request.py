@@ -22,7 +22,7 @@ from gateway.scope.principal import Principal
 # Ids must be unique, not secret: bits of one well-seeded generator cost 1.2 us, a uuid4 5.5.
 _ids = Random(SystemRandom().getrandbits(256))  # noqa: S311
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -147,7 +147,7 @@ def require_sound(scope: Scope, environ: Mapping[str, Any]) -> None:
     section 7.6.3).
     """
     # Methods are case-sensitive (RFC 9110 section 9.1); werkzeug would make a GET of a get.
-    if environ["REQUEST_METHOD"] not in _METHODS:
+    if environ["REQUEST_METHOD"] not in KNOWN_METHODS:
         raise errors.NotImplementedHere()
     if scope.path == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
         return

@@ -23,8 +23,10 @@ def split(raw: str) -> tuple[str, str]:
         if separator and scheme.lower() in ("http", "https"):
             start = re.search(r"[/?]|$", rest).start()  # type: ignore[union-attr]  # `$` always matches
             raw = rest[start:] if rest[start : start + 1] == "/" else "/" + rest[start:]
-    path, mark, query = raw.partition("?")
-    return path, mark + query
+    if not raw.startswith("/") or raw.startswith("//"):
+        return ("*", "") if raw == "*" else ("", raw)  # an authority may hold a password: it is no path that is shown
+    end = re.search(r"[?#]|$", raw).start()  # type: ignore[union-attr]
+    return raw[:end], raw[end:]
 
 
 def is_sound(path: str, query: str) -> bool:

@@ -12,6 +12,10 @@ from gateway.tokens import Logout
 REMEMBERED_SECONDS = 86_400.0
 """Longer than any access token lives; a refresh of an ended session fails at Keycloak."""
 
+TAKEN_BACK_SECONDS = 60.0
+"""Longer than an answer that holds it is given again. Anybody may send anything to be taken back: it is kept apart from
+the ended sessions, and not for long."""
+
 _FOR_EVER = 1e15
 
 
@@ -21,6 +25,10 @@ class EndedStore(Protocol):
     def end(self, session: str, at: float, until: float) -> None: ...
 
     def ended_at(self, session: str) -> float | None: ...
+
+    def put(self, key: str, value: bytes, life: float) -> None: ...
+
+    def get(self, key: str) -> bytes | None: ...
 
 
 class Ended:
@@ -56,11 +64,11 @@ class Ended:
 
     def take_back(self, refresh_token: str) -> None:
         """This refresh token is no good any more, whoever still has it in an answer."""
-        self._store.end(f"refresh:{_digest(refresh_token)}", _FOR_EVER, time() + REMEMBERED_SECONDS)
+        self._store.put(f"taken back:{_digest(refresh_token)}", b"", TAKEN_BACK_SECONDS)
 
     def took_back(self, refresh_token: str | None) -> bool:
         """Whether it was taken back."""
-        return refresh_token is not None and self._store.ended_at(f"refresh:{_digest(refresh_token)}") is not None
+        return refresh_token is not None and self._store.get(f"taken back:{_digest(refresh_token)}") is not None
 
     def sign_out_own(self, own_id: str) -> None:
         """The session of this id of our own is over for good, whatever refresh is under way for it."""

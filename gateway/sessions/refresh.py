@@ -76,6 +76,8 @@ class Refresher:
                 shared = waiting.get(timeout=LEASE_SECONDS + 1.0)
             except gevent.Timeout:
                 raise errors.GatewayTimeout() from None
+            if (shared or {}).get("status") not in (200, 429):
+                admit()
             return _told(shared or {}), False
         mine: AsyncResult[dict[str, Any]] = AsyncResult()
         self._under_way[key] = mine

@@ -35,7 +35,7 @@ _END = """INSERT OR REPLACE INTO ended (name, value, at, until, shared) SELECT ?
   RETURNING number"""
 _SWEEP = "DELETE FROM kept WHERE name IN (SELECT name FROM kept WHERE expires <= ? LIMIT ?) RETURNING 1"
 _SWEEP_ENDED = """DELETE FROM ended WHERE number IN (SELECT number FROM ended WHERE until <= ?
-  OR number <= (SELECT max(number) FROM ended) - ? LIMIT ?) RETURNING 1"""
+  OR number <= (SELECT number FROM ended ORDER BY number DESC LIMIT 1 OFFSET ?) LIMIT ?) RETURNING 1"""
 
 
 class Machine:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import gevent
 from opentelemetry.trace import Tracer
-from redis import BlockingConnectionPool, Redis, RedisError
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
@@ -60,6 +60,7 @@ class Shared:
             socket_timeout=SOCKET_SECONDS,
             socket_connect_timeout=SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            protocol=2,  # which every Redis speaks
         )
         self._client = Redis(connection_pool=self._pool)
         self._prefix = f"api-gateway:{deployment}:"
@@ -103,8 +104,12 @@ class Shared:
     def count(self, name: bytes, amount: int, window: float) -> tuple[int, float] | None:
         """What a counter comes to with `amount` more, and the seconds until its window ends, which began with the first
         count. None where Redis did not say."""
-        told = self._ask("EVALSHA", lambda: self._count(keys=[self._key(name)], args=[amount, _milliseconds(window)]))
-        return None if told is None else (int(told[0]), int(told[1]) / 1000)
+
+        def counted() -> tuple[int, float]:
+            count, left = self._count(keys=[self._key(name)], args=[amount, _milliseconds(window)])
+            return int(count), int(left) / 1000
+
+        return self._ask("EVALSHA", counted)
 
     def end(self, name: bytes, value: bytes, life: float) -> bool:
         """Tell all machines that a session ended; whether Redis took it."""
@@ -148,7 +153,7 @@ class Shared:
         try:
             with span, gevent.Timeout(CALL_SECONDS, _TooSlow):
                 return call()
-        except (RedisError, OSError, _TooSlow) as error:
+        except Exception as error:  # what is no Redis may make redis-py raise anything
             self._fault(error)
             return None
 

@@ -44,7 +44,7 @@ class Tracing:
             return
         method = environ["REQUEST_METHOD"]
         attributes = {
-            "http.request.method": method,
+            "http.request.method": method if method in METHODS else "_OTHER",
             "url.scheme": scope.proto,
             "url.path": scope.path,
             "client.address": scope.client,

@@ -33,6 +33,9 @@ from gateway.worker.response import DRAIN_BYTES, CoalescedResponse
 HEAD_SECONDS = 15.0
 """For a whole request head, from its first byte (of a connection's first request: from connecting)."""
 
+LAST_HEAD_SECONDS = 3.0
+"""The same, while the worker stops."""
+
 SEND_SECONDS = 60.0
 """For a client to take one piece of an answer."""
 
@@ -53,6 +56,7 @@ class GatewayWorker(GeventWorker):
         self.alive: bool
         # Connections between two requests, or before the first, since when, and whether they were answered before.
         self._waiting: dict[socket.socket, tuple[float, bool]] = {}
+        self._heads: dict[socket.socket, float] = {}
 
     def init_process(self) -> None:
         self._stopping = Event()
@@ -113,12 +117,14 @@ class GatewayWorker(GeventWorker):
             return
 
     def _close_waiting(self) -> None:
-        """Close connections that wait for a request; one that never had one gets a second to send it."""
+        """Close connections that wait for a request, and those whose head does not end; one that never had a request
+        gets a second to send it."""
         now = monotonic()
-        for client, (since, answered) in list(self._waiting.items()):
-            if answered or now - since > 1.0:
-                with suppress(OSError):
-                    client.shutdown(socket.SHUT_RD)
+        over = [client for client, (since, answered) in self._waiting.items() if answered or now - since > 1.0]
+        over += [client for client, since in self._heads.items() if now - since > LAST_HEAD_SECONDS]
+        for client in over:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RD)
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """One connection, from accept to close; `listener` is the address that it came to."""
@@ -147,12 +153,15 @@ class GatewayWorker(GeventWorker):
                 return False
             try:
                 reader.expect_head((monotonic() if answered else since) + HEAD_SECONDS, data)
+                self._heads[client] = since
                 request = next(parser)
             except StopIteration:
                 return True
             except (parsing.ParseException, TimeoutError) as refusal:
                 self._refuse(client, addr, refusal)
                 return True
+            finally:
+                self._heads.pop(client, None)
             reader.expect_body()
             if not self._answer(request, listener, client, addr):
                 return True

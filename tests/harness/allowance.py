@@ -7,8 +7,8 @@ from harness.http import Answer
 
 NAMES = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
 # RateLimit header fields draft-10, sections 3 and 4: a policy's name as an sf-string, and its numbers.
-LEFT = re.compile(r'"([a-z.]+)";r=(\d+);t=(\d+)')
-POLICY = re.compile(r'"([a-z.]+)";q=(\d+);w=(\d+)')
+LEFT = re.compile(r'"([a-z.]+(?:-\d+)?)";r=(\d+);t=(\d+)')
+POLICY = re.compile(r'"([a-z.]+(?:-\d+)?)";q=(\d+);w=(\d+)')
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ def told(answer: Answer) -> Told:
     policies = [POLICY.fullmatch(policy) for policy in (found["RateLimit-Policy"] or "").split(", ")]
     assert all(policies), found
     assert (int(draft[2]), int(draft[3])) == (left, reset), found
-    assert {policy[1] for policy in policies if policy} == {draft[1]}, found
-    assert limit in [int(policy[2]) for policy in policies if policy], found
+    quotas = {policy[1]: int(policy[2]) for policy in policies if policy}
+    assert quotas[draft[1]] == limit and len(quotas) == len(policies), found
+    assert len({name.partition("-")[0] for name in quotas}) == 1, found
     windows = tuple(int(policy[3]) for policy in policies if policy)
     assert 0 <= left <= limit and 1 <= reset <= max(windows), found
-    return Told(draft[1], limit, left, reset, windows)
+    return Told(draft[1].partition("-")[0], limit, left, reset, windows)
 
 
 def untold(answer: Answer) -> bool:
