@@ -5,6 +5,7 @@ What it needs of the settings it asks `python -m gateway.check` for, in a proces
 that is wrong with them before a port is bound.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -35,6 +36,12 @@ def _cpus():
         return count
 
 
+def _remove(folder, master):
+    """The files of the metrics go with the master, also where it could not begin; a worker that ends leaves them."""
+    if os.getpid() == master:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 _settings, _problems = _checked()
 if _settings is None:
     print(_problems, file=sys.stderr)
@@ -48,6 +55,7 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 if os.environ.get("API_GATEWAY_METRICS_OF") != str(os.getpid()):
     os.environ["API_GATEWAY_METRICS_OF"] = str(os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="api-gateway-metrics-", dir=worker_tmp_dir)
+    atexit.register(_remove, os.environ["PROMETHEUS_MULTIPROC_DIR"], os.getpid())
 _metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 bind = _settings["bind"]
@@ -120,8 +128,3 @@ def child_exit(server, worker):
                 file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")
         except OSError:
             server.log.warning("Metrics: what worker %d counted is lost", worker.pid)
-
-
-def on_exit(server):
-    """The files of the metrics go with the master."""
-    shutil.rmtree(_metrics, ignore_errors=True)

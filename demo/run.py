@@ -95,7 +95,10 @@ class Demo:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description="the whole flow on one machine")
     parser.add_argument("--shift", type=int, default=0, metavar="N", help="add N to every port")
-    environment = read_environment(parser.parse_args(arguments).shift)
+    shift = parser.parse_args(arguments).shift
+    if not -2999 <= shift <= 57_000:
+        parser.error("--shift: from -2999 to 57000, so that every port is one")
+    environment = read_environment(shift)
     try:
         run(environment)
     except DemoError as failure:

@@ -46,6 +46,10 @@ def body(status: int, message: str, path: str, trace_id: str) -> dict[str, objec
     }
 
 
+class StartFault(Exception):
+    """A worker can not begin as the machine is; the message says what to do."""
+
+
 class GatewayError(Exception):
     """An answer that is an error: `status`, `message` (what the client reads) and extra `headers`."""
 

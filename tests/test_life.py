@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from harness import http, replies
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.load import Load
 from harness.service import Received, Service
@@ -117,6 +117,15 @@ def test_sigterm_while_a_worker_begins(start_gateway, after: float) -> None:
     time.sleep(after)
     gateway.signal(signal.SIGTERM)
     assert gateway.wait(STOP) == 0
+
+
+def test_nothing_is_said_beside_the_log(start_gateway: StartGateway) -> None:
+    """No library warns that gevent came too late, at the start or after a reload."""
+    gateway = start_gateway(workers=2)
+    before = set(gateway.workers())
+    gateway.signal(signal.SIGHUP)
+    until(lambda: len(gateway.workers()) == 2 and not before & set(gateway.workers()), 20, "the reload")
+    assert gateway.stderr == ""
 
 
 @pytest.mark.conformance("S2")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from requests import RequestException
 
 from gateway.batches.faults import Hopeless, TryAgain
-from gateway.transport import Session, Timeouts
+from gateway.transport import Session, Timeouts, told
 
 CALL = Timeouts(connect=2.0, read=2.0, total=2.0)
 _TOO_MANY = 429
@@ -21,7 +21,7 @@ def post(session: Session, url: str, body: bytes, headers: Mapping[str, str]) ->
         with session.post(url, data=body, headers=dict(headers), timeout=CALL) as response:  # type: ignore[arg-type]
             status = response.status_code
     except RequestException as error:
-        raise TryAgain(type(error).__name__) from None  # its text may quote what was sent
+        raise TryAgain(told(error)) from None
     if status == _TOO_MANY or status >= 500:
         raise TryAgain(f"status {status}")
     if status // 100 != 2:

@@ -145,8 +145,8 @@ def _asked(ask: Callable[[], Any]) -> Any:
     except (CallTimeout, ConnectTimedOut):
         log.error("Keycloak: too slow (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
         raise errors.GatewayTimeout() from None
-    except NotSent:
-        log.error("Keycloak: can not be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
+    except NotSent as error:
+        log.error("Keycloak: can not be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL): %s", error)
         raise errors.ServiceUnavailable(2) from None
     except (RequestException, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         log.error("Keycloak: no useful answer of its token endpoint (%s)", type(error).__name__)

@@ -16,7 +16,7 @@ from requests import RequestException
 
 from gateway import errors
 from gateway.keys import NO_KEYS, KeySet
-from gateway.transport import Session, Timeouts
+from gateway.transport import Session, Timeouts, told
 
 log = logging.getLogger("gateway.oidc")
 
@@ -137,9 +137,9 @@ class Keycloak:
             self._endpoints = self._discover()
             keys = self._read_keys(self._endpoints)
         except (KeycloakFault, RequestException) as error:
-            told = str(error) if isinstance(error, KeycloakFault) else f"no answer ({type(error).__name__})"
+            said = str(error) if isinstance(error, KeycloakFault) else f"no answer ({told(error)})"
             setting = "KEYCLOAK_ISSUER_URL" if self._internal == self._issuer else "KEYCLOAK_INTERNAL_URL"
-            log.error("Keycloak: keys not read from %s (%s): %s", self._internal, setting, told)
+            log.error("Keycloak: keys not read from %s (%s): %s", self._internal, setting, said)
             return False
         if not keys.same_as(self._keys):
             log.info("Keycloak: %d keys read", len(keys))

@@ -7,8 +7,10 @@ import stat
 import tempfile
 from pathlib import Path
 
+from gateway.errors import StartFault
 
-class StoreFault(Exception):
+
+class StoreFault(StartFault):
     """The store can not keep anything on this machine; the message says what to do."""
 
 

@@ -3,7 +3,7 @@
 from gateway.transport.adapter import Adapter, Timeouts
 from gateway.transport.answer import Answer
 from gateway.transport.connections import Connection
-from gateway.transport.faults import BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent
+from gateway.transport.faults import BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent, told
 from gateway.transport.session import Session, seal, tls_context
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Timeouts",
     "seal",
     "tls_context",
+    "told",
 ]

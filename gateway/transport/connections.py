@@ -10,7 +10,7 @@ from time import monotonic
 
 import gevent
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
 from gateway.transport.faults import ConnectTimedOut, NotSent
 
@@ -19,6 +19,16 @@ RETIRE_SECONDS = 60.0
 
 KEPT = 100
 """Idle connections kept per origin."""
+
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (TimeoutError, "no connection in time"),
+    (NameResolutionError, "its name is not known"),
+    (socket.gaierror, "its name is not known"),
+    (ssl.SSLCertVerificationError, "its certificate is not trusted (CA_BUNDLE)"),
+    (ssl.SSLError, "it does not speak TLS as it should"),
+    (ConnectionRefusedError, "refused"),
+    (ConnectionError, "reset"),
+)
 
 
 @dataclass(slots=True)
@@ -105,6 +115,17 @@ class Origin:
         except (OSError, HTTPError) as error:
             made.close()
             timed_out = isinstance(error, TimeoutError) or "timed out" in str(error)
-            raise (ConnectTimedOut if timed_out else NotSent)(type(error).__name__) from error
+            raise (ConnectTimedOut if timed_out else NotSent)(_why(error)) from error
         sock: socket.socket = made.sock
         return sock
+
+
+def _why(error: Exception) -> str:
+    """Why there is no connection, in words for a log; the libraries' own may quote anything."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, words in _REASONS:
+            if isinstance(cause, kind):
+                return words
+        cause = cause.__cause__
+    return type(error).__name__

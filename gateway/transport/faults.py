@@ -6,6 +6,12 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
 
 
+def told(error: Exception) -> str:
+    """What a log may say of an exception of `requests`: our faults' own words, of any other the type."""
+    ours = isinstance(error, (NotSent, NoAnswer, CallTimeout, BadAnswer))
+    return str(error) if ours else type(error).__name__
+
+
 class NotSent(RequestsConnectionError):
     """No connection could be had: nothing of the request has left."""
 

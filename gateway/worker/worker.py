@@ -25,7 +25,7 @@ from gunicorn.http import wsgi
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
-from gateway.store import StoreFault
+from gateway.errors import StartFault
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import Parser, Reader
 from gateway.worker.response import DRAIN_BYTES, CoalescedResponse
@@ -73,7 +73,7 @@ class GatewayWorker(GeventWorker):
         engines = self.wsgi.extensions["gateway"]
         try:
             engines.start()
-        except StoreFault as fault:
+        except StartFault as fault:
             self.log.error("a worker can not start: %s", fault)
             gevent.sleep(1.0)  # gunicorn tries again at once
             sys.exit(1)
