@@ -117,6 +117,13 @@ def pre_fork(server, worker):
     _metrics.mkdir(mode=0o700, exist_ok=True)
 
 
+def post_fork(server, worker):
+    """Until a worker has handlers of its own it has copies of the master's, which forget a signal: told to stop while
+    it begins, it would serve on until `graceful_timeout`. It has nothing to finish."""
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: os._exit(0))
+
+
 def child_exit(server, worker):
     """A worker is gone, its gauges with it; what it counted the others add up (gateway/exposition.py)."""
     for file in _metrics.glob(f"*_{worker.pid}.db"):

@@ -151,7 +151,7 @@ def _logout() -> Node:
         "Ends the session here at once: its tokens are 401 from now on, whoever has them. Removes the cookies and"
         " revokes the refresh token at Keycloak, and succeeds where Keycloak can not be reached. The browser may then"
         " go to `endSessionUrl` to end its session at Keycloak too. By cookie only from a page of the frontend. A"
-        " program sends its bearer token and the refresh token: the one ends the tokens there are, the other is revoked.",
+        " program sends its bearer token and the refresh token: the one ends its tokens, the other is revoked.",
         ANY_OR_NONE,
         {
             "200": answered_here("Signed out, whoever it was.", "LoggedOut", samples.LOGGED_OUT, "Set-Cookie"),
