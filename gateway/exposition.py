@@ -7,10 +7,11 @@ its gauges are gone with it, its counters are added to those of all that went be
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -25,7 +26,7 @@ from gateway import errors
 log = logging.getLogger("gateway")
 
 ENDED = "ended-*"
-_TORN = (struct.error, RuntimeError, UnicodeDecodeError)
+_TORN = (struct.error, RuntimeError, ValueError)
 """What prometheus_client says of a file that is not whole."""
 
 PATIENCE_SECONDS = 2.0
@@ -59,6 +60,8 @@ class Exposition:
         with _alone(self._folder / "lock"):
             for turn in range(_TRIES):
                 gevent.sleep(0.01 * turn)
+                if turn == _TRIES - 1:  # no worker takes so long to begin its file
+                    _throw_torn_away(self._folder.glob("*.db"))
                 _add_up(self._folder)
                 with suppress(FileNotFoundError, *_TORN):  # a worker ended, or began, while its files were read
                     written = self._generate(accept)
@@ -99,12 +102,44 @@ def _add_up(folder: Path) -> None:
     """Add what ended workers have counted to one file for each kind, `counter_ended.db` and `histogram_ended.db`."""
     for file in folder.glob(ENDED):
         try:
-            counted = [(key, value) for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file))]
+            counted = _read(file)
         except _TORN:
-            log.warning("Metrics: what an ended worker counted can not be read")
+            _tell()
             counted = []
-        sums = MmapedDict(str(folder / f"{file.name.split('-')[1]}_ended.db"))
+        ended = folder / f"{file.name.split('-')[1]}_ended.db"
+        _throw_torn_away([ended])
+        sums = MmapedDict(str(ended))
         for key, value in counted:
             sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
         sums.close()
         file.unlink()
+
+
+def _read(file: Path) -> list[tuple[str, float]]:
+    """What a file counts; one of _TORN where it is not whole."""
+    with file.open("rb") as begin:
+        (used,) = struct.unpack("i", begin.read(4))
+    if used < 0:
+        raise ValueError(used)
+    counted = [(key, value) for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file))]
+    for key, _ in counted:
+        _, _, labels, _ = json.loads(key)
+        if not isinstance(labels, dict):
+            raise ValueError(key)
+    return counted
+
+
+def _throw_torn_away(files: Iterable[Path]) -> None:
+    """One file that can not be read would keep all others from being told, and a worker from beginning."""
+    for file in files:
+        try:
+            _read(file)
+        except FileNotFoundError:
+            pass
+        except _TORN:
+            _tell()
+            file.unlink(missing_ok=True)
+
+
+def _tell() -> None:
+    log.warning("Metrics: what an ended worker counted can not be read")

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from harness import http, replies
@@ -58,6 +58,42 @@ def test_sigterm_closes_idle_connections_at_once(start_gateway, bearer: dict[str
     finally:
         for idler in idlers:
             idler.close()
+
+
+@pytest.mark.conformance("S1")
+@pytest.mark.parametrize("answered", [False, True], ids=["first requests", "later ones"])
+def test_sigterm_is_not_held_by_heads_that_do_not_end(start_gateway, answered: bool) -> None:
+    gateway = start_gateway(ROOMY)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(http.Connection(gateway.port)) for _ in range(20)]
+        for client in clients:
+            if answered:
+                client.request("GET", "/health/live")
+                assert client.receive().status == 200
+            client.send(b"GET /users/me HTTP/1.1\r\nHost:")
+        time.sleep(0.3)
+        start = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait(STOP) == 0
+        assert time.monotonic() - start < STOP
+
+
+@pytest.mark.conformance("S1")
+def test_sigterm_lets_a_head_that_has_begun_end(start_gateway, bearer: dict[str, str]) -> None:
+    """Also on a connection that has waited long for it."""
+    gateway = start_gateway(ROOMY)
+    with http.Connection(gateway.port) as connection:
+        connection.request("GET", "/health/live")
+        assert connection.receive().status == 200
+        time.sleep(3.5)
+        head = http.head("GET", "/users/me", bearer)
+        connection.send(head[:20])
+        time.sleep(0.2)
+        gateway.signal(signal.SIGTERM)
+        time.sleep(1)
+        connection.send(head[20:])
+        assert connection.receive().status == 200
+    assert gateway.wait(STOP) == 0
 
 
 @pytest.mark.conformance("S1")

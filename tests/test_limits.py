@@ -24,9 +24,10 @@ from harness.errors import check_error, check_refused
 from harness.gateway import FRONTEND, Gateway, StartGateway
 from harness.http import Answer, Connection, request
 from harness.issuer import CLIENT, Issuer
-from harness.provider import Scripted, lapsed
+from harness.provider import Gate, Scripted, lapsed, refusal
 from harness.service import Service
 from harness.visitor import NAVIGATION, Visitor, target
+from harness.waiting import until
 from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 
@@ -666,6 +667,27 @@ class TestRefresh:
     def test_again_with_a_superseded_token_is_not_counted(self, client: Client) -> None:
         token = f"refresh_sid-{new_user()}_1"
         assert [told(refresh_by_body(client, token)).left for _ in range(6)] == [3] * 6
+
+    @pytest.mark.conformance("R1")
+    @pytest.mark.parametrize(
+        ("error", "status"), [("invalid_grant", 401), ("server_error", 502)], ids=["no good", "a failure"]
+    )
+    def test_at_once_with_one_junk_token_are_all_counted(
+        self, wide: Gateway, realm: Scripted, error: str, status: int
+    ) -> None:
+        client, token, gate = Client(wide, new_address()), f"junk-{new_user()}", Gate()
+
+        def refuse(call: Any) -> Any:
+            gate(call)
+            return refusal(error, 400 if status == 401 else 500)(call)
+
+        realm.instead = refuse
+        with ThreadPoolExecutor(40) as pool:
+            asked = [pool.submit(refresh_by_body, client, token) for _ in range(40)]
+            until(lambda: gate.waiting, 5, "the token request")
+            gate.opened.set()
+            assert [answer.result().status for answer in asked] == [status] * 40
+        assert told(post(client, "/auth/refresh")).left == 300_000 - 41
 
     @pytest.mark.conformance("R1", "O7")
     def test_at_once_by_the_limits_that_nobody_has_set(self, default: Gateway, realm: Scripted) -> None:

@@ -1,6 +1,8 @@
 """Signing out (SPEC 1; CONFORMANCE O8): here at once and on every worker, at Keycloak when it can be reached."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -8,7 +10,7 @@ from harness import jose
 from harness.each_worker import each_worker
 from harness.errors import check_error, check_refused
 from harness.gateway import FRONTEND, ROOMY, Gateway
-from harness.http import Answer
+from harness.http import Answer, Connection
 from harness.issuer import CLIENT
 from harness.provider import Scripted, as_user, credentials, gateway_of, lapsed
 from harness.service import Service
@@ -318,3 +320,27 @@ def test_with_keycloak(
     check_error(answer, 401)
     assert not stolen.jar
     assert "/elsewhere" not in running_realm.calls
+
+
+@pytest.mark.conformance("O8", "O10")
+def test_junk_of_nobody_takes_no_place_of_an_ended_session(single: Gateway, realm: Scripted) -> None:
+    """Whoever has no session may send what he likes to be taken back, and none of it is kept for long."""
+    visitor = Visitor(single)
+    tokens = visitor.signed_in(realm.authorize)
+    stolen = visitor.copy()
+    check_left(visitor.post("/auth/logout"))
+    before = ended_in(single)
+    program = Visitor(single, origin=None)
+    with Connection(single.port) as line:
+        for number in range(300):
+            check_left(program.post("/auth/logout", {"refreshToken": f"junk-{number}"}, over=line))
+    assert before > 0 and ended_in(single) == before
+    check_refused(stolen.get("/users/me"))
+    check_refused(single.get("/users/me", tokens["accessToken"]))
+
+
+def ended_in(gateway: Gateway) -> int:
+    """How many ends the file of its workers holds."""
+    (file,) = gateway.own.glob("tmp/api-gateway-*/store.db")
+    with closing(sqlite3.connect(file)) as reader:
+        return int(reader.execute("SELECT count(*) FROM ended").fetchone()[0])

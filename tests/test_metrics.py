@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import signal
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -455,6 +457,27 @@ def test_routes_are_rules(any_gateway: Gateway, token: str) -> None:
     assert "a-person" not in metrics.text
 
 
+def entry(key: bytes) -> bytes:
+    """One counter in a file of prometheus_client's."""
+    padded = key.ljust(len(key) + (8 - (len(key) + 4) % 8))
+    return struct.pack("<ii", 8 + 4 + len(padded) + 16, 0) + struct.pack("<i", len(padded)) + padded + bytes(16)
+
+
+TORN = {
+    "empty": b"",
+    "a few bytes": b"\x30\0\0",
+    "zeros": bytes(100),
+    "longer than it is": struct.pack("<ii", 1 << 20, 0) + bytes(100),
+    "a key beyond its end": struct.pack("<iii", 48, 0, 0xFFFF) + b"garbage" + bytes(100),
+    "a negative length": struct.pack("<ii", -8, 0) + bytes(100),
+    "no text": entry(b"\xff\xfe\xff\xfe"),
+    "no JSON": entry(b"garbage"),
+    "another's JSON": entry(b"[1, 2]"),
+    "noise": bytes(range(256)) * 32,
+}
+"""Files that a worker, killed or out of space, could leave."""
+
+
 class TestWorkers:
     def test_any_of_them_tells_of_all(self, three: Gateway, token: str) -> None:
         before = scrape(three)
@@ -528,6 +551,58 @@ class TestWorkers:
             assert len([name for name in names if name.startswith("ended-")]) <= 4, names
             assert len(names) <= 20, names
 
+    @pytest.mark.conformance("S3")
+    @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=["a reload", "killed"])
+    def test_whose_folder_was_tidied_away_are_followed_by_others(
+        self, start_gateway: StartGateway, token: str, number: signal.Signals
+    ) -> None:
+        """Counters begin anew."""
+        gateway = start_gateway(ROOMY, workers=2)
+        assert gateway.get("/users/me", token).status == 200
+        shutil.rmtree(folder(gateway))
+        assert [gateway.get(path, token).status for path in ("/metrics", "/users/me", "/metrics")] == [200] * 3
+        for victim in gateway.workers():
+            if number == signal.SIGKILL:
+                os.kill(victim, number)
+            elif victim in gateway.workers():
+                gateway.signal(number)
+            until(lambda v=victim: v not in gateway.workers() and len(gateway.workers()) == 2, 20, "a new worker")
+            assert gateway.get("/health/live", timeout=20).status == 200
+        assert gateway.process.poll() is None
+        for _ in range(5):
+            assert gateway.get("/users/me", token).status == 200
+        counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == 5)
+
+    @pytest.mark.conformance("S3")
+    @pytest.mark.parametrize(
+        "name", ["ended-counter-1-1", "ended-histogram-1-1", "counter_99999.db", "histogram_99999.db"]
+    )
+    @pytest.mark.parametrize("content", TORN.values(), ids=TORN.keys())
+    def test_leave_what_can_not_be_read(self, torn: Gateway, name: str, content: bytes) -> None:
+        (folder(torn) / name).write_bytes(content)
+        before = scrape(torn)
+        torn.get("/nope")
+        wait_for(torn, before, 1, "http_requests_total", route="other", status=404)
+
+    @pytest.mark.conformance("S3")
+    @pytest.mark.parametrize("content", TORN.values(), ids=TORN.keys())
+    def test_begin_where_the_sum_of_the_ended_can_not_be_read(
+        self, start_gateway: StartGateway, token: str, content: bytes
+    ) -> None:
+        gateway = start_gateway(ROOMY)
+        (folder(gateway) / "counter_ended.db").write_bytes(content)
+        (victim,) = gateway.workers()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: gateway.workers() and victim not in gateway.workers(), 15, "a new worker")
+        assert gateway.get("/users/me", token, timeout=20).status == 200
+        counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == 1)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def torn(cls, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+        with Gateway(ROOMY, issuer=issuer, cwd=tmp_path_factory.mktemp("torn")) as running:
+            yield running
+
     def test_leave_nothing_when_the_master_ends(self, start_gateway: StartGateway, token: str) -> None:
         gateway = start_gateway(ROOMY, workers=2)
         gateway.get("/users/me", token)
@@ -569,7 +644,14 @@ BEHIND = {"TRUSTED_PROXIES": "127.0.0.1"}
 
 
 class TestReaders:
-    @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host", "Via"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server"),
+            *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For"),
+            *("X-Envoy-External-Address", "CF-Connecting-IP", "True-Client-IP"),
+        ],
+    )
     def test_through_a_proxy_that_is_not_trusted_are_none(self, gateway: Gateway, name: str) -> None:
         for value in (PRIVATE, "127.0.0.1", PUBLIC, f"for={PRIVATE}", "1.1 proxy", ""):
             answer = gateway.get("/metrics", headers={name: value})
@@ -594,6 +676,9 @@ class TestReaders:
         [
             {"X-Real-IP": PUBLIC}, {"Forwarded": f"for={PUBLIC}"}, {"Via": "1.1 proxy"}, {"X-Forwarded-For": ""},
             {"X-Forwarded-For": "unknown"}, {"X-Forwarded-For": f"{PRIVATE}, unknown"}, {"X-Forwarded-Host": "x"},
+            {"X-Forwarded-For": "_hidden"}, {"X-Forwarded-For": "0x7f.1"},
+            {"X-Forwarded-For": f"{PRIVATE}, unix:"}, {"X-Forwarded-Proto": "https"}, {"X-Client-IP": PRIVATE},
+            {"True-Client-IP": PRIVATE}, {"X-Envoy-External-Address": PRIVATE},
         ],
         ids=str,
     )  # fmt: skip

@@ -87,6 +87,18 @@ def test_no_client_makes_a_name_up(traced: Gateway, watchers: Watchers, method: 
     assert server_span(watchers, path)[0] == name
 
 
+@pytest.mark.parametrize(
+    "path", ["/%61uth/session", "/auth%2Dsession", "/interviews/%61", "/%64ocs", "/auth/%73ession?a=b"]
+)
+def test_an_encoded_path_has_one_span(traced: Gateway, watchers: Watchers, issuer: Issuer, path: str) -> None:
+    agent, later = f"agent of {path}", f"/later{path.partition('?')[0]}"
+    assert traced.get(path, issuer.mint(), {"User-Agent": agent}).status in (200, 404)
+    traced.get(later)
+    server_span(watchers, later)
+    tags = [tags for _, tags in watchers.spans() if tags.get("user_agent.original") == agent]
+    assert [tag["span.kind"] for tag in tags] == ["server"], tags
+
+
 @pytest.mark.parametrize("path", ["/auth/a%2fb", "/docs/%00", "/auth/x/../y"])
 def test_a_request_that_is_refused_at_once_is_one_line(traced: Gateway, path: str) -> None:
     """Nothing besides from the instrumentation, which has no span of it."""

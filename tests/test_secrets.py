@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from harness import jose, replies
 from harness.gateway import FRONTEND, ROOMY, Gateway, StartError, StartGateway
+from harness.http import Connection
 from harness.issuer import Issuer, as_json
 from harness.service import Service
 from harness.signin import Browser, Realm, visit
@@ -167,6 +168,30 @@ def test_of_malformed_requests(planted: Gateway, data: bytes) -> None:
 
 
 @pytest.mark.conformance("G1")
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("GET /users/me#access_token=marked", "GET /users/me?a=b#marked", "GET /auth/callback#code=marked&state=1"),
+        *("GET //user:marked@h/", "GET //user:marked@h/users/me", "GET ///user:marked@h/auth/session"),
+        *("GET ws://user:marked@h/", "GET https:user:marked@h/users/me", "GET user:marked@h", "GET token=marked"),
+        *("GET http://user:marked@h/users/me", "GET http://user:marked@h?x=marked", "GET http://user:marked@h#marked"),
+        *("CONNECT user:marked@h:443", "OPTIONS *?marked", "OPTIONS *#marked"),
+        *("MARKED /users/me", "marked /users/me", "markedGET /auth/session", "marked.e30.x /nope", "marked /docs"),
+    ],
+)
+def test_of_request_lines(planted: Gateway, issuer: Issuer, line: str) -> None:
+    """A pipelined request that follows a body which was longer than it said has any method."""
+    sent = f"{line} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {issuer.mint()}\r\nConnection: close\r\n\r\n"
+    empty = f"POST /auth/logout HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n{sent}"
+    for data in (sent, empty):
+        with Connection(planted.port) as connection:
+            connection.send(data.encode())
+            answer = connection.rest()
+        assert answer.startswith(b"HTTP/1.1 ") and b"marked" not in answer.lower()
+    check(planted, "MARKED")
+
+
+@pytest.mark.conformance("G1")
 def test_of_services(planted: Gateway, issuer: Issuer, users: Service) -> None:
     headers = [("Set-Cookie", "a=marked"), ("Location", "http://x/?token=marked"), ("X-Secret", "marked")]
     for reply in (
@@ -238,5 +263,5 @@ def test_of_all_that_leaves_for_loki_and_the_collectors(planted: Gateway, watche
     until(lambda: all(there <= paths for paths in watchers.paths()), 20, "all to leave")
     left = watchers.raw()
     assert b"a-browser" in left and b"/interviews/left" in left
-    for part in (b"marked", *(part.encode() for part in token.split(".")[1:])):
+    for part in (b"marked", b"MARKED", *(part.encode() for part in token.split(".")[1:])):
         assert part not in left, left[max(0, left.index(part) - 300) :][:600]

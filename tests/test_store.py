@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import gevent
@@ -14,7 +15,10 @@ import pytest
 from harness.store import ROOT, SECRET, StoreProcess
 from harness.waiting import until
 
+from gateway.scope import Principal
+from gateway.sessions.ended import Ended
 from gateway.store import Store, StoreFault
+from gateway.store.machine import MOST_ENDED, Machine
 
 Pair = tuple[StoreProcess, StoreProcess]
 
@@ -394,3 +398,59 @@ def test_what_has_lapsed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     reader.close()
     store.close(time.monotonic() + 1)
     assert counts == [1, 1]
+
+
+# --- what nobody can push out
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    opened = Machine("tests", tmp_path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def rows_of(directory: Path) -> int:
+    """How many ends the file holds."""
+    with closing(sqlite3.connect(database_of(directory))) as reader:
+        return int(reader.execute("SELECT count(*) FROM ended").fetchone()[0])
+
+
+@pytest.mark.conformance("O8", "O10")
+def test_junk_that_is_taken_back_is_not_among_the_ended_sessions(store: Store, tmp_path: Path) -> None:
+    ended = Ended(store)
+    principal = Principal("user", None, frozenset(), "", time.time() + 60, time.time(), "abc")
+    ended.sign_out(principal)
+    junk = [f"junk-{number}" for number in range(1000)]
+    for token in junk:
+        ended.take_back(token)
+    assert all(map(ended.took_back, junk)) and not ended.took_back("another")
+    assert rows_of(tmp_path) == 1
+    assert ended.includes(principal)
+
+
+@pytest.mark.conformance("O8", "O10")
+def test_a_session_that_ends_again_and_again_pushes_no_other_out(machine: Machine, tmp_path: Path) -> None:
+    """Each end has a number of its own, also where it replaces another; what is kept goes by count."""
+    until_then = time.time() + 60
+    machine.end(b"first", b"", 1.0, until_then, shared=True)
+    machine.end(b"again", b"", 1.0, until_then, shared=True)
+    with closing(sqlite3.connect(database_of(tmp_path))) as with_hands, with_hands:
+        with_hands.execute("UPDATE sqlite_sequence SET seq = seq + ?", (2 * MOST_ENDED,))
+    machine.end(b"again", b"", 2.0, until_then, shared=True)
+    assert machine.sweep() is False
+    assert [name for _, name, _ in machine.ended_after(0)] == [b"first", b"again"]
+
+
+@pytest.mark.conformance("O10")
+def test_of_more_than_are_kept_the_first_go(machine: Machine, tmp_path: Path) -> None:
+    until_then = time.time() + 60
+    machine.end(b"first", b"", 1.0, until_then, shared=True)
+    rows = ((b"%d" % number, b"", 1.0, until_then, 1) for number in range(MOST_ENDED + 2))
+    with closing(sqlite3.connect(database_of(tmp_path))) as with_hands, with_hands:
+        with_hands.executemany("INSERT INTO ended (name, value, at, until, shared) VALUES (?, ?, ?, ?, ?)", rows)
+    while machine.sweep():
+        pass
+    names = [name for _, name, _ in machine.ended_after(0)]
+    assert (len(names), names[0]) == (MOST_ENDED, b"2")

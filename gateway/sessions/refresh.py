@@ -108,6 +108,8 @@ class Refresher:
                     # The holder before may have finished between the look and the lease.
                     stored = self._stored(key)
                     if stored is not None:
+                        if stored["status"] != 200:
+                            admit()
                         return stored, False
                     admit()
                     return self._ask(key, refresh_token), True

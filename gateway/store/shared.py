@@ -45,6 +45,10 @@ class _TooSlow(Exception):
     """A call took longer than CALL_SECONDS."""
 
 
+class _NoRedis(Exception):
+    """An answer that Redis does not give."""
+
+
 class Shared:
     """Names and sealed values in Redis. After a fault `up` is False and nothing is asked until `look` finds it well;
     every method then answers None or nothing, at once."""
@@ -77,7 +81,9 @@ class Shared:
         """Find out whether it can be written to; a change is one line in the log."""
 
         def write() -> bool:
-            return bool(self._client.set(self._prefix + "look", b"", px=1000))
+            if not self._client.set(self._prefix + "look", b"", px=1000):
+                raise _NoRedis
+            return True
 
         self.up = bool(self._try("SET", write))  # only now: meanwhile nobody else should wait for it
         self._away(not self.up)
@@ -95,7 +101,14 @@ class Shared:
 
     def get(self, name: bytes) -> bytes | None:
         """The value; None also where Redis did not say."""
-        return self._ask("GET", lambda: cast("bytes | None", self._client.get(self._key(name))))
+
+        def value() -> bytes | None:
+            told = self._client.get(self._key(name))
+            if told is None or isinstance(told, bytes):
+                return told
+            raise _NoRedis
+
+        return self._ask("GET", value)
 
     def remove(self, name: bytes, value: bytes) -> None:
         """Remove it where this is its value."""
@@ -106,8 +119,10 @@ class Shared:
         count. None where Redis did not say."""
 
         def counted() -> tuple[int, float]:
-            count, left = self._count(keys=[self._key(name)], args=[amount, _milliseconds(window)])
-            return int(count), int(left) / 1000
+            match self._count(keys=[self._key(name)], args=[amount, _milliseconds(window)]):
+                case [int(count), int(left)] if count >= amount and left >= 0:
+                    return count, left / 1000
+            raise _NoRedis
 
         return self._ask("EVALSHA", counted)
 
@@ -124,7 +139,10 @@ class Shared:
 
         def read() -> list[tuple[bytes, bytes, bytes]]:
             rows = cast("list[Any]", self._client.xrange(self._ended, min=_next(last), count=PAGE))
-            return [(ident, fields[b"name"], fields[b"value"]) for ident, fields in rows]
+            found = [(ident, fields[b"name"], fields[b"value"]) for ident, fields in rows]
+            if all(isinstance(part, bytes) for row in found for part in row):
+                return found
+            raise _NoRedis
 
         return self._ask("XRANGE", read) or []
 

@@ -152,8 +152,9 @@ class GatewayWorker(GeventWorker):
             if not data:
                 return False
             try:
-                reader.expect_head((monotonic() if answered else since) + HEAD_SECONDS, data)
-                self._heads[client] = since
+                begun = monotonic() if answered else since
+                reader.expect_head(begun + HEAD_SECONDS, data)
+                self._heads[client] = begun
                 request = next(parser)
             except StopIteration:
                 return True

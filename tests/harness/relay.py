@@ -52,7 +52,7 @@ class Relay:
         end(connection)
 
     def _run(self, target: Callable[..., Any], *args: Any) -> None:
-        self._threads.append(threading.Thread(target=target, args=args))
+        self._threads.append(threading.Thread(target=target, args=args, name="harness relay"))
         self._threads[-1].start()
 
 
