@@ -27,8 +27,9 @@ help:
 demo: .venv/installed
 	@$(BIN)/python -m demo --shift $(SHIFT)
 
+# Two processes: most tests wait most of their time.
 test: .venv/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check lint: .venv/installed-dev
 	$(BIN)/ruff check

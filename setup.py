@@ -46,6 +46,7 @@ FAST = ["gunicorn_h1c >=0.6.9,<0.7"]
 TEST = [
     "pytest >=9.2,<10",
     "pytest-timeout >=2.4,<3",
+    "pytest-xdist >=3.8,<4",
     "requests-mock >=1.12,<2",
     "openapi-spec-validator >=0.9,<1",
     "jsonschema >=4.26,<5",

@@ -16,6 +16,8 @@ from harness.service import Service
 from harness.waiting import until
 
 HARNESS_THREADS = ("harness", "service")
+RUNNERS_THREADS = frozenset(threading.enumerate())
+"""The main one, and those of pytest-xdist in a process that it has begun."""
 LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3}|")
 
 
@@ -38,7 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """After the last fixture: what a test, a fixture or the harness left running makes the run fail."""
-    leaked = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
+        return  # it only hands the tests out
+    leaked = [thread for thread in threading.enumerate() if thread not in RUNNERS_THREADS]
     for thread in leaked:
         thread.join(2)
     left = [f"thread {thread.name!r}" for thread in leaked if thread.is_alive()]

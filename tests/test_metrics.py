@@ -499,10 +499,11 @@ class TestWorkers:
     ) -> None:
         """What it counted stays, and what it had under way is forgotten; the others serve on."""
         gateway = start_gateway(ROOMY, workers=3)
-        for _ in range(2):
+        for turn in (1, 2):
             for _ in range(30):
                 assert gateway.get("/users/me", token).status == 200
             victim = gateway.workers()[0]
+            counted(gateway, lambda now, n=30 * turn: now.total("http_requests_total", route="/users/me") == n)
             before = counted(gateway, lambda now: now.value("active_connections") == 1)
             with held(users), connected(gateway, victim) as connection:
                 connection.request("GET", "/users/me", {"Authorization": f"Bearer {token}"})

@@ -88,7 +88,7 @@ def test_a_peer_that_is_not_there(kind: Kind, peer: Service, shipping: ShippingP
     until(lambda: len(shipping.told()) == 2)
     (down, warned), (up, back) = shipping.told()
     assert (down, up) == ("warn", "info")
-    assert warned.startswith(f"{kind.name} (") and f":{peer.port}" in warned and "NotSent" in warned
+    assert warned.startswith(f"{kind.name} (") and f":{peer.port}" in warned and "(refused)" in warned
     assert back.endswith("delivered to again, 0 were dropped")
     assert shipping.dropped == 0
 
@@ -130,7 +130,7 @@ def test_a_peer_that_hangs(kind: Kind, peer: Service, shipping: ShippingProcess)
     shipping.put(10, 20)
     assert shipping.took < 1
     until(shipping.told)
-    assert "(CallTimeout)" in shipping.told()[0][1]
+    assert "(no byte in time)" in shipping.told()[0][1]
     peer.answer = TAKEN
     before = len(peer.requests)
     until(lambda: len(arrived(kind, peer, before)) == 20, 10)
@@ -142,7 +142,7 @@ def test_a_peer_that_drips(kind: Kind, peer: Service, shipping: ShippingProcess)
     peer.answer = replies.drip(b"x" * 1000, replies.head(200, [("Content-Length", "1000")]), every=0.2)
     shipping.put(0, 10)
     until(shipping.told, 10)
-    assert "(CallTimeout)" in shipping.told()[0][1]
+    assert "(no byte in time)" in shipping.told()[0][1]
 
 
 @pytest.mark.parametrize(
