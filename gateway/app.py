@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Flask, Request
+from flask import Blueprint, Flask
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
@@ -28,20 +28,10 @@ class _NoSessions(SessionInterface):
         return True
 
 
-class _Request(Request):
-    """A request that builds nothing from Host."""
-
-    @property
-    def url(self) -> str:
-        """The path. What wants a URL here (the tracing of Flask) needs no more of it."""
-        return str(self.environ["PATH_INFO"])
-
-
 class Gateway(Flask):
     """Flask with what a gateway does not need left out, by its own extension points."""
 
     session_interface = _NoSessions()
-    request_class = _Request
 
     def ensure_sync(self, func: Any) -> Any:
         """No view or hook is async; looking at each for every request costs 30 us."""
@@ -69,7 +59,7 @@ def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tu
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gateway"] = built
     Access(built.lines, built.trusted_proxies, built.instruments, built.tracing).init_app(app)
-    instrument(app, built.tracing.provider)
+    instrument(app, built.tracing)
     answers.init_app(app)
     cors.init_app(app, settings.frontend, settings.cors_allow_headers)
     built.identity.load_in(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, request
@@ -12,15 +12,11 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.scope import current
-from gateway.traces.tracing import INSTRUMENTED, is_instrumented, name_of, parent_of
-
-# The others, by what `Gateway.request_class` calls their URL: the path.
-_EXCLUDED = f"^(?!{'|'.join(INSTRUMENTED)})"
+from gateway.traces.tracing import Tracing, is_instrumented, name_of, parent_of
 
 
 class _ScopesParent(TraceContextTextMapPropagator):
@@ -42,28 +38,53 @@ def _as_the_scope_has_it(span: Span | None, status: str, response_headers: Any) 
         span.update_name(name_of(request.method))
 
 
-def instrument(app: Flask, provider: TracerProvider | None) -> None:
-    """Where there is tracing, make a span of each request to the INSTRUMENTED paths. All others go past the
-    instrumentation's WSGI app, which would cost them more than all hooks of ours."""
-    if provider is None:
+class _Hooks:
+    """What the instrumentation takes for the app. It gets hooks of every request, and looks at each one's URL twice: we
+    call them for the sampled ones that are its own (45 us less for all others)."""
+
+    def __init__(self, app: Flask) -> None:
+        self.wsgi_app = app.wsgi_app
+
+    def before_request(self, hook: Callable[[], None]) -> None:
+        self.begin = hook
+
+    def teardown_request(self, hook: Callable[[BaseException | None], None]) -> None:
+        self.end = hook
+
+
+def instrument(app: Flask, tracing: Tracing) -> None:
+    """Where there is tracing, make a span of each sampled request to the INSTRUMENTED paths."""
+    if tracing.provider is None:
         return
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
-    # It tells of each request that was refused before it could begin a span.
+    # It tells of each request whose span it did not begin.
     logging.getLogger(FlaskInstrumentor.__module__).setLevel(logging.ERROR)
     set_global_textmap(_ScopesParent())
-    plain = app.wsgi_app
+    hooks = _Hooks(app)
     FlaskInstrumentor.instrument_app(
-        app,
-        tracer_provider=provider,
+        hooks,
+        tracer_provider=tracing.provider,
         meter_provider=NoOpMeterProvider(),
         response_hook=_as_the_scope_has_it,
-        excluded_urls=_EXCLUDED,
+        excluded_urls="",
         enable_commenter=False,
     )
-    traced = app.wsgi_app
+    plain, traced = app.wsgi_app, hooks.wsgi_app
 
     def either(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         chosen = traced if is_instrumented(environ) else plain
         return chosen(environ, start_response)
 
     app.wsgi_app = either  # type: ignore[method-assign]
+
+    @app.before_request
+    def begin() -> None:
+        scope = current()
+        if scope.sampled and scope.span is None:
+            hooks.begin()
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        scope = current()
+        if scope.sampled and scope.span is None:
+            hooks.end(error)
