@@ -48,6 +48,19 @@ CLOSE_SECONDS = 5.0
 _RESET = struct.pack("ii", 1, 0)
 
 
+class Settled:
+    """gunicorn's configuration, which looks a setting up anew each time, with what was asked for kept: 10 us a request.
+    A reload begins new workers."""
+
+    def __init__(self, cfg: Any) -> None:
+        self._cfg = cfg
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._cfg, name)
+        setattr(self, name, value)
+        return value
+
+
 class GatewayWorker(GeventWorker):
     """A gevent worker that serves one app whose `extensions["gateway"]` has `start`, `drain` and `close`."""
 
@@ -61,7 +74,7 @@ class GatewayWorker(GeventWorker):
     def init_process(self) -> None:
         self._stopping = Event()
         self._connections = Pool(self.worker_connections)
-        self._keepalive = self.cfg.keepalive  # gunicorn looks a setting up anew each time
+        self._settled = Settled(self.cfg)
         super().init_process()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
@@ -141,8 +154,8 @@ class GatewayWorker(GeventWorker):
 
     def _converse(self, listener: Any, client: socket.socket, addr: Any) -> bool:
         """Serve the requests of a connection; whether there may be something of the client's still to read."""
-        parser = Parser(self.cfg, client, addr)
-        reader = parser.unreader = Reader(client, self.cfg.limit_request_fields)
+        parser = Parser(self._settled, client, addr)
+        reader = parser.unreader = Reader(client, self._settled.limit_request_fields)
         answered = False
         while True:
             since = monotonic()
@@ -173,7 +186,7 @@ class GatewayWorker(GeventWorker):
 
     def _await_request(self, client: socket.socket, since: float, *, answered: bool) -> bytes:
         """The first bytes of a request; none where the client closed, or sent nothing in time."""
-        client.settimeout(self._keepalive if answered else HEAD_SECONDS)
+        client.settimeout(self._settled.keepalive if answered else HEAD_SECONDS)
         self._waiting[client] = since, answered
         try:
             return client.recv(8192)
@@ -193,7 +206,7 @@ class GatewayWorker(GeventWorker):
 
     def _serve(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         response, environ = wsgi.create(
-            request, client, addr, listener, self.cfg, response_class=CoalescedResponse, response_args=(self,)
+            request, client, addr, listener, self._settled, response_class=CoalescedResponse, response_args=(self,)
         )
         if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
             environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
