@@ -169,6 +169,7 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        del self._parser  # it refers to this answer: both would wait for the garbage collector
         if self._complete and not self._dirty and not self._arrived and self._keep:
             self._origin.keep(connection)
         else:
