@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from gateway.engines import engines
-from gateway.scope import current
 
 blueprint = Blueprint("interviews", __name__)
 
@@ -15,4 +14,4 @@ blueprint = Blueprint("interviews", __name__)
 @blueprint.route("/interviews/<id>/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def interviews(id: str = "", rest: str = "") -> Response:
     """List, create, read, change, delete, and whatever the service has under one interview."""
-    return engines().interviews.forward(request.environ, current())
+    return engines().interviews.forward()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from gateway import errors
 from gateway.engines import engines
 from gateway.limits import limited
-from gateway.scope import current
 
 blueprint = Blueprint("media", __name__)
 
@@ -19,4 +18,4 @@ def media(rest: str) -> Response:
     service = engines().media
     if service is None:
         raise errors.NotFound()
-    return service.forward(request.environ, current())
+    return service.forward()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from gateway.engines import engines
-from gateway.scope import current
 
 blueprint = Blueprint("users", __name__)
 
@@ -13,4 +12,4 @@ blueprint = Blueprint("users", __name__)
 @blueprint.route("/users/me", methods=["GET", "PUT"])
 def me() -> Response:
     """Read or change the caller's profile."""
-    return engines().users.forward(request.environ, current())
+    return engines().users.forward()

@@ -17,7 +17,7 @@ from gateway.traces import Tracing
 log = logging.getLogger("gateway.access")
 
 # Asked for every few seconds by machines: their lines are for debugging.
-_QUIET_BLUEPRINTS = frozenset({"health", "metrics"})
+_QUIET = ("health.", "metrics.")
 
 
 class Access:
@@ -35,36 +35,29 @@ class Access:
 
         @app.before_request
         def begin() -> None:
-            environ = request.environ
-            scope = open_scope(environ, self._trusted)
-            self._tracing.begin(scope, environ)
+            scope = open_scope(request.environ, self._trusted)
+            rule = request.url_rule
+            if rule is not None:
+                scope.endpoint, scope.route = rule.endpoint, rule.rule
+            self._tracing.begin(scope)
             if scope.forwarding_distrusted:
                 self._warn_of_proxy(scope)
-            require_sound(scope, environ)
+            require_sound(scope)
 
         @app.after_request
         def finish(response: Response) -> Response:
             scope = current()
             response.headers.add("X-Request-Id", scope.request_id)
             self._tracing.served(scope)
-            route = request.url_rule.rule if request.url_rule is not None else None
-            level = "debug" if request.blueprint in _QUIET_BLUEPRINTS else "info"
-            response.call_on_close(
-                partial(
-                    self._over,
-                    level,
-                    _method(request.method),
-                    route,
-                    response.status_code,
-                    scope,
-                )
-            )
+            response.call_on_close(partial(self._over, scope, response.status_code))
             return response
 
-    def _over(self, level: str, method: str, route: str | None, status: int, scope: Scope) -> None:
+    def _over(self, scope: Scope, status: int) -> None:
         seconds = perf_counter() - scope.started
-        self._instruments.answered(method, route, status, seconds)
-        self._tracing.end(scope, method, route, status)
+        method = _told(scope.environ["REQUEST_METHOD"])
+        level = "debug" if scope.endpoint is not None and scope.endpoint.startswith(_QUIET) else "info"
+        self._instruments.answered(method, scope.route, status, seconds)
+        self._tracing.end(scope, method, status)
         if self._lines.wants(level):
             self._write(level, method, status, scope, seconds)
 
@@ -91,6 +84,6 @@ class Access:
             )  # fmt: skip
 
 
-def _method(method: str) -> str:
+def _told(method: str) -> str:
     """A method as it is told: one that nobody knows may be anything, the rest of a body too."""
     return method if method in KNOWN_METHODS else OTHER

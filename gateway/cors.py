@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 from flask_cors import cross_origin
 
 from gateway import headers
+from gateway.scope import current
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 ALLOWED_HEADERS = ("Content-Type", "Authorization")
@@ -57,14 +58,14 @@ def init_app(app: Flask, origins: tuple[str, ...], extra_headers: tuple[str, ...
     def mark(response: Response) -> Response:
         if "origin" not in headers.tokens(",".join(response.headers.getlist("Vary"))):
             response.headers.add("Vary", "Origin")
-        if "HTTP_ORIGIN" in request.environ:
+        if "HTTP_ORIGIN" in current().environ:
             allowed(response)
         return response
 
     @app.before_request
     def preflight() -> Response | None:
         """OPTIONS asks what is allowed: it needs no token, is not limited and never forwarded."""
-        if request.method != "OPTIONS" or request.url_rule is None:
+        if current().environ["REQUEST_METHOD"] != "OPTIONS" or request.url_rule is None:
             return None
         response = Response(status=204)
         response.headers["Allow"] = ", ".join(sorted(request.url_rule.methods or ()))

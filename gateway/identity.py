@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any, TypeVar
 
-from flask import Flask, request
+from flask import Flask
 
 from gateway import errors
 from gateway.instruments import TokenMetrics
@@ -88,11 +88,10 @@ class Identity:
 
         @app.before_request
         def identify() -> None:
-            endpoint = request.endpoint
-            if endpoint is not None and _asks_who(app.view_functions[endpoint]):
-                scope = current()
+            scope = current()
+            if scope.endpoint is not None and _asks_who(app.view_functions[scope.endpoint]):
                 try:
-                    scope.principal = self.principal_of(request.environ)
+                    scope.principal = self.principal_of(scope.environ)
                 except errors.GatewayError as refusal:
                     scope.refusal = refusal
 
@@ -101,11 +100,11 @@ class Identity:
 
         @app.before_request
         def let_in() -> None:
-            endpoint = request.endpoint
-            if endpoint is None:
+            scope = current()
+            if scope.endpoint is None:
                 return  # no such route or method: that is the answer, for everybody
-            if not getattr(app.view_functions[endpoint], "is_public", False):
-                current().require_principal()
+            if not getattr(app.view_functions[scope.endpoint], "is_public", False):
+                scope.require_principal()
 
     def principal_of(self, environ: Mapping[str, Any]) -> Principal:
         """The Principal of the request's credentials.

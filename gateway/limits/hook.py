@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 from time import time
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from limits import RateLimitItem
 
 from gateway import errors
@@ -39,7 +39,8 @@ class RateLimits:
 
         @app.before_request
         def count() -> None:
-            endpoint = request.endpoint
+            scope = current()
+            endpoint = scope.endpoint
             if endpoint is None:  # no such route or method, for whoever asks
                 self._spend(self._rules.default, by_address())
                 return
@@ -47,7 +48,7 @@ class RateLimits:
                 rule, key = self._known[endpoint]
             except KeyError:
                 rule, key = self._known[endpoint] = self._rules.of(endpoint, app.view_functions[endpoint])
-            refusal = current().refusal
+            refusal = scope.refusal
             if isinstance(refusal, InvalidToken) and not isinstance(refusal, Lapsed):
                 self._spend(self._rules.token, by_address())
             elif rule is not None and key is not None:
@@ -62,13 +63,13 @@ class RateLimits:
 
     def count(self, key: str) -> None:
         """Count one call of `key` by the rule of the view that is being served. TooManyRequests where none is left."""
-        rule, _ = self._known[request.endpoint or ""]
+        rule, _ = self._known[current().endpoint or ""]
         if rule is not None:
             self._spend(rule, key)
 
     def show(self, key: str) -> None:
         """Tell what `key` has left for the view that is being served; nothing is counted."""
-        rule, _ = self._known[request.endpoint or ""]
+        rule, _ = self._known[current().endpoint or ""]
         if rule is not None:
             for policy, item in rule.items:
                 name = item.key_for(rule.name, key)

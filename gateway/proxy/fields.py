@@ -29,9 +29,10 @@ def _forwardable(key: str) -> str | None:
     return None if dropped else name.title()
 
 
-def to_service(environ: Mapping[str, Any], scope: Scope, body: Body) -> dict[str, str]:
+def to_service(scope: Scope, body: Body) -> dict[str, str]:
     """What a service receives: the client's fields less hop-by-hop ones and those that speak for the gateway, then
     the gateway's own (so that `Connection: X-User-Id` strips nothing), then the framing of `body`."""
+    environ = scope.environ
     out = _of_client(environ)
     out.update(scope.require_principal().forwarded)
     out["X-Request-Id"] = scope.request_id

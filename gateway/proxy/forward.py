@@ -17,7 +17,7 @@ from gateway.proxy.body import Body
 from gateway.proxy.departures import Call, Departures
 from gateway.proxy.response import ForwardedResponse
 from gateway.proxy.upstream import Upstream
-from gateway.scope import Scope
+from gateway.scope import Scope, current
 from gateway.transport import Adapter, Answer, BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent
 
 log = logging.getLogger("gateway.proxy")
@@ -62,8 +62,8 @@ class ServiceProxy:
         self._departures = departures
         self._defaults = {"cache-control": "private, no-cache", **defaults}
 
-    def forward(self, environ: Mapping[str, Any], scope: Scope) -> ForwardedResponse:
-        """The service's answer to the request, whatever it is.
+    def forward(self) -> ForwardedResponse:
+        """The service's answer to the request that is being served, whatever it is.
 
         1. The body is read as far as it is small (`Body`).
         2. A place among the calls under way is taken; too many, or an open breaker, is ServiceUnavailable.
@@ -71,13 +71,14 @@ class ServiceProxy:
         4. The answer gets the time-outs of its kind, and where it has a length the first of its body is awaited.
         5. The answer goes back; its end, or the client's leaving, gives place and connection back.
         """
+        scope = current()
         limits = self._upstream.limits
-        body = Body(environ, limits.body_bytes, limits.body_timeout)  # 1
+        body = Body(scope.environ, limits.body_bytes, limits.body_timeout)  # 1
         self._upstream.enter()  # 2
         began = monotonic()
-        call = self._departures.watch(environ["gunicorn.socket"])
+        call = self._departures.watch(scope.environ["gunicorn.socket"])
         try:
-            answer = self._call(environ, scope, body, call)  # 3
+            answer = self._call(scope, body, call)  # 3
             self._upstream.metrics.answered(monotonic() - began)
             self._await_body(answer, call)  # 4
         except BaseException:
@@ -89,18 +90,17 @@ class ServiceProxy:
             self.over(call)
         else:
             pieces = _Pieces(self, answer, call)
-        response = ForwardedResponse(pieces, answer.status)
-        response.status = f"{answer.status} {answer.reason}"
+        response = ForwardedResponse(pieces, f"{answer.status} {answer.reason}")
         response.headers[:] = fields.to_client(answer.headers, self._defaults)  # `extend` costs three times as much
         return response
 
-    def _call(self, environ: Mapping[str, Any], scope: Scope, body: Body, call: Call) -> Answer:
+    def _call(self, scope: Scope, body: Body, call: Call) -> Answer:
         """Send, and send again once where nothing can happen twice: on another instance where the first could not be
         reached, on a new connection where the method is idempotent, the body still here and no byte was answered."""
         upstream = self._upstream
         request = PreparedRequest()
-        request.method = environ["REQUEST_METHOD"]
-        request.headers = fields.to_service(environ, scope, body)  # type: ignore[assignment]
+        request.method = scope.environ["REQUEST_METHOD"]
+        request.headers = fields.to_service(scope, body)  # type: ignore[assignment]
         request.body = body.first if body.is_whole else body  # type: ignore[assignment]
         again = False
         while True:

@@ -29,11 +29,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 @dataclass(slots=True)
 class Scope:
-    """One request. `client` is the address found through the trusted proxies, `forwarded_for` the chain to hand on;
-    `path` and `query` (with its `?`) are the target byte for byte; `started` is a `perf_counter` time in seconds. Of
-    who asks there is a `principal` or a `refusal`, or neither for views that are open to everybody. `parent_sampled` is
-    a trusted peer's decision, None where there is none; `span` is what a traced request's calls are children of."""
+    """One request, `environ` as WSGI has it. `client` is the address found through the trusted proxies, `forwarded_for`
+    the chain to hand on; `path` and `query` (with its `?`) are the target byte for byte; `endpoint` and `route` are
+    Flask's and None where none fits; `started` is a `perf_counter` time in seconds. Of who asks there is a `principal`
+    or a `refusal`, or neither for views that are open to everybody. `parent_sampled` is a trusted peer's decision, None
+    where there is none; `span` is what a traced request's calls are children of."""
 
+    environ: Mapping[str, Any]
     request_id: str
     trace_id: str
     span_id: str
@@ -46,6 +48,8 @@ class Scope:
     host: str
     path: str
     query: str
+    endpoint: str | None = None
+    route: str | None = None
     parent_sampled: bool | None = None
     span: Context | None = None
     span_token: Token[Context] | None = None
@@ -102,6 +106,7 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
     parent = headers.parse_traceparent(environ.get("HTTP_TRACEPARENT"))
     path, query = target.split(environ["RAW_URI"])
     scope = Scope(
+        environ=environ,
         request_id=f"{_ids.getrandbits(128):032x}",
         trace_id=parent[0] if parent else new_trace_id(),
         span_id=f"{_ids.getrandbits(64) or 1:016x}",
@@ -139,13 +144,14 @@ def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) 
         scope.request_id = request_id
 
 
-def require_sound(scope: Scope, environ: Mapping[str, Any]) -> None:
+def require_sound(scope: Scope) -> None:
     """Refuse what could be understood in two ways or would go round for ever.
 
     Raises NotImplementedHere for a method nobody knows, BadRequest for an ambiguous target or an HTTP/1.1 request
     without Host (RFC 9112 section 3.2), LoopDetected for one that came through this gateway before (RFC 9110
     section 7.6.3).
     """
+    environ = scope.environ
     # Methods are case-sensitive (RFC 9110 section 9.1); werkzeug would make a GET of a get.
     if environ["REQUEST_METHOD"] not in KNOWN_METHODS:
         raise errors.NotImplementedHere()

@@ -35,8 +35,9 @@ class Tracing:
         self.tracer = NO_TRACER if provider is None else provider.get_tracer("gateway")
         self._sampler = sampler
 
-    def begin(self, scope: Scope, environ: Mapping[str, Any]) -> None:
+    def begin(self, scope: Scope) -> None:
         """Decide, and begin the server span where the request is sampled."""
+        environ = scope.environ
         if self.provider is None:
             return
         scope.sampled = self._decides(scope)
@@ -63,14 +64,14 @@ class Tracing:
             scope.span_token = None
 
     @staticmethod
-    def end(scope: Scope, method: str, route: str | None, status: int) -> None:
+    def end(scope: Scope, method: str, status: int) -> None:
         """The answer was sent."""
         if scope.span is None:
             return
         span = trace.get_current_span(scope.span)
-        if route is not None:
-            span.update_name(f"{method} {route}")
-            span.set_attribute("http.route", route)
+        if scope.route is not None:
+            span.update_name(f"{method} {scope.route}")
+            span.set_attribute("http.route", scope.route)
         span.set_attribute("http.response.status_code", status)
         if scope.principal is not None:
             span.set_attribute("user.id", scope.principal.user_id)

@@ -1,6 +1,7 @@
 """Rate limits with a real Redis: exact over workers and machines, and what goes on while it is away."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -179,6 +180,25 @@ def test_away_under_load(site: Site, down: Callable[[RedisServer], None], up: Ca
     for gateway, first, workers in zip(site.gateways, since, WORKERS, strict=True):
         until(lambda g=gateway, s=first, w=workers: len(of_redis(g, s)) == 2 * w, 5, "the lines")
         assert sorted(of_redis(gateway, first)) == ["info"] * workers + ["warn"] * workers
+
+
+@pytest.mark.conformance("F3")
+def test_memory_is_flat_for_a_minute_without_it(site: Site) -> None:
+    site.redis.hang()
+    try:
+        until(lambda: site.in_fallback() == sum(WORKERS), NOTICED, "all workers to notice")
+        one, other = (Load(gateway, bearer(site.new_user())) for gateway in site.gateways)
+        with one, other:
+            time.sleep(5)
+            before = [gateway.rss() for gateway in site.gateways]
+            time.sleep(60)
+            grown = [gateway.rss() - then for gateway, then in zip(site.gateways, before, strict=True)]
+    finally:
+        site.redis.go_on()
+    for load, more in zip((one, other), grown, strict=True):
+        assert load.failures == []
+        assert load.good > 100
+        assert more < 16 << 20, f"{more / (1 << 20):.1f} MiB more after {load.good} requests"
 
 
 @pytest.mark.conformance("F3")
