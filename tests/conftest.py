@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from harness.gateway import ROOMY, Gateway, StartGateway, processes
 from harness.issuer import Issuer
+from harness.provider import Scripted
 from harness.service import Service
 from harness.waiting import until
+
+from demo.identity import Provider, running_provider
 
 HARNESS_THREADS = ("harness", "service")
 RUNNERS_THREADS = frozenset(threading.enumerate())
@@ -98,6 +101,26 @@ def interviews(services: Mapping[str, Service]) -> Service:
 @pytest.fixture
 def media(services: Mapping[str, Service]) -> Service:
     return services["media"]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """The demo's identity provider."""
+    with running_provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_realm() -> Iterator[Scripted]:
+    with Scripted() as realm:
+        yield realm
+
+
+@pytest.fixture
+def realm(running_realm: Scripted) -> Iterator[Scripted]:
+    """A provider whose answers a test can bend; they are straight again after it."""
+    yield running_realm
+    running_realm.restore()
 
 
 @pytest.fixture(scope="module")

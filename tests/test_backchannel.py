@@ -18,19 +18,13 @@ from harness.service import Service
 from harness.visitor import Visitor, set_by
 from harness.waiting import until
 
-from demo.identity import Client, Provider, ProviderSettings, create_provider, provider_of, running_provider
+from demo.identity import Client, Provider, ProviderSettings, create_provider, provider_of
 from demo.serve import listen, serving
 
 PATH = "/auth/backchannel-logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 FORM = "application/x-www-form-urlencoded"
 STRANGER = jose.generate("RS256")
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from harness.service import Service
 from harness.visitor import Visitor
 from test_settings import GOOD
 
-from demo.identity import Provider, running_provider
+from demo.identity import Provider
 from gateway.config import load
 from gateway.events import Silent, Who, announcer_of, publisher_of
 from gateway.events.event import authenticated, logged_out
@@ -43,12 +43,6 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[MockKafka]:
     with MockKafka() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
         yield running
 
 

@@ -59,18 +59,6 @@ def new_user() -> str:
     return f"user-{next(numbers)}"
 
 
-@pytest.fixture(scope="module")
-def running_realm() -> Iterator[Scripted]:
-    with Scripted() as realm:
-        yield realm
-
-
-@pytest.fixture
-def realm(running_realm: Scripted) -> Iterator[Scripted]:
-    yield running_realm
-    running_realm.restore()
-
-
 Starts = Callable[..., Gateway]
 
 

@@ -18,17 +18,11 @@ from harness.visitor import Visitor, set_by
 from harness.waiting import until
 
 from demo.browser import Browser
-from demo.identity import Provider, running_provider
+from demo.identity import Provider
 
 SECOND = "https://app.example.com"
 FRONTENDS = {"FRONTEND_URL": f"{FRONTEND},{SECOND}"}
 MESSAGE = "Logged out successfully"
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +32,6 @@ def cluster(
     cwd = tmp_path_factory.mktemp("cluster")
     with gateway_of(provider, services, cwd, workers=4, **FRONTENDS) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def running_realm() -> Iterator[Scripted]:
-    with Scripted() as realm:
-        yield realm
-
-
-@pytest.fixture
-def realm(running_realm: Scripted) -> Iterator[Scripted]:
-    yield running_realm
-    running_realm.restore()
 
 
 @pytest.fixture(scope="module")

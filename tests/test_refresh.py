@@ -21,16 +21,10 @@ from harness.service import Service
 from harness.visitor import Visitor, set_by
 from harness.waiting import until
 
-from demo.identity import Provider, running_provider
+from demo.identity import Provider
 
 WORKERS = 4
 PER_WORKER = 13
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +34,6 @@ def cluster(
     """Four workers before the demo's provider, which ends a session whose refresh token comes twice."""
     with gateway_of(provider, services, tmp_path_factory.mktemp("cluster"), workers=WORKERS) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def running_realm() -> Iterator[Scripted]:
-    with Scripted() as realm:
-        yield realm
-
-
-@pytest.fixture
-def realm(running_realm: Scripted) -> Iterator[Scripted]:
-    yield running_realm
-    running_realm.restore()
 
 
 @pytest.fixture(scope="module")

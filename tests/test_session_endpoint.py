@@ -22,18 +22,6 @@ CORA = {
 
 
 @pytest.fixture(scope="module")
-def running_realm() -> Iterator[Scripted]:
-    with Scripted() as realm:
-        yield realm
-
-
-@pytest.fixture
-def realm(running_realm: Scripted) -> Iterator[Scripted]:
-    yield running_realm
-    running_realm.restore()
-
-
-@pytest.fixture(scope="module")
 def gateway(
     running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:

@@ -16,7 +16,7 @@ from harness.provider import Scripted, as_user, credentials, gateway_of, refusal
 from harness.service import Service
 from harness.visitor import NAVIGATION, Visitor, set_by, target
 
-from demo.identity import Provider, running_provider
+from demo.identity import Provider
 
 SECOND = "https://app.example.com"
 LISTED = "https://native.example.com/callback"
@@ -25,29 +25,11 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def gateway(
     provider: Provider, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     with gateway_of(provider, services, tmp_path_factory.mktemp("sign-in"), **FRONTENDS) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def running_realm() -> Iterator[Scripted]:
-    with Scripted() as realm:
-        yield realm
-
-
-@pytest.fixture
-def realm(running_realm: Scripted) -> Iterator[Scripted]:
-    yield running_realm
-    running_realm.restore()
 
 
 @pytest.fixture(scope="module")

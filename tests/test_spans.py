@@ -35,18 +35,6 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def running_realm() -> Iterator[Scripted]:
-    with Scripted() as realm:
-        yield realm
-
-
-@pytest.fixture
-def realm(running_realm: Scripted) -> Iterator[Scripted]:
-    yield running_realm
-    running_realm.restore()
-
-
-@pytest.fixture(scope="module")
 def traced(
     running_realm: Scripted,
     collector: Collector,
