@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from gateway import errors
+from gateway import errors, headers
 from gateway.engines import engines
 from gateway.identity import public
 from gateway.limits import free
@@ -15,20 +15,7 @@ from gateway.scope import current
 
 blueprint = Blueprint("metrics", __name__)
 
-_FORWARDED = frozenset(
-    {
-        "HTTP_FORWARDED",
-        "HTTP_VIA",
-        "HTTP_X_REAL_IP",
-        "HTTP_X_CLIENT_IP",
-        "HTTP_X_CLUSTER_CLIENT_IP",
-        "HTTP_X_ORIGINAL_FORWARDED_FOR",
-        "HTTP_X_ENVOY_EXTERNAL_ADDRESS",
-        "HTTP_CF_CONNECTING_IP",
-        "HTTP_TRUE_CLIENT_IP",
-    }
-)
-"""What proxies say of clients, beside X-Forwarded-*."""
+_FORWARDED = {"HTTP_VIA", *(f"HTTP_{name.upper().replace('-', '_')}" for name in headers.CLIENT_ADDRESS)}
 
 
 @blueprint.get("/metrics")

@@ -41,16 +41,15 @@ class _Routes(MapAdapter):
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
         """As werkzeug's; raises its exceptions where nothing fits."""
-        path = self.path_info
-        if args or kwargs != {"return_rule": True} or len(path) > PATH_CHARACTERS:
-            return super().match(*args, **kwargs)
-        rule, arguments = _matched(self.map, path, self.default_method)
+        if args or kwargs != {"return_rule": True} or len(self.path_info) > PATH_CHARACTERS:
+            return super().match(*args, **kwargs)  # not what Flask asks for a request, or not to be remembered
+        rule, arguments = _matched(self.map, self.path_info, self.default_method)
         return rule, dict(arguments)
 
 
 @lru_cache(maxsize=1024)
 def _matched(url_map: Map, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
-    return MapAdapter(url_map, "", "/", "", "http", path, method).match(return_rule=True)
+    return MapAdapter.match(_Routes(url_map, path, method), return_rule=True)
 
 
 class Gateway(Flask):

@@ -22,30 +22,37 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-# What the gateway says itself of a request; a client's own version of these never arrives at a service.
-GATEWAY_SET = frozenset(
+# What proxies say of whom they speak for, beside X-Forwarded-*.
+CLIENT_ADDRESS = frozenset(
     {
-        "authorization",
-        "content-length",
-        "expect",
+        "cf-connecting-ip",
         "forwarded",
-        "host",
-        "traceparent",
-        "tracestate",
-        "via",
-        "x-client-ip",
-        "x-forwarded",
-        "x-http-method",
-        "x-http-method-override",
-        "x-method-override",
-        "x-original-url",
-        "x-real-ip",
-        "x-request-id",
-        "x-rewrite-url",
-        "x-cluster-client-ip",
         "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-real-ip",
     }
 )
+
+# What the gateway says itself of a request; a client's own version of these never arrives at a service.
+GATEWAY_SET = CLIENT_ADDRESS | {
+    "authorization",
+    "content-length",
+    "expect",
+    "host",
+    "traceparent",
+    "tracestate",
+    "via",
+    "x-forwarded",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-request-id",
+    "x-rewrite-url",
+}
 GATEWAY_SET_PREFIXES = ("x-user-", "x-forwarded-", "proxy-")
 
 # A service's word on these is not passed on: the gateway owns CORS, the connection, the request's id and its rate

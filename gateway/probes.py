@@ -22,7 +22,11 @@ def service(session: Session, base_urls: tuple[str, ...]) -> Probe:
     """Healthy while an instance answers `GET <base>/health` with any status below 500."""
 
     def probe() -> bool:
-        return any(_status(session, base_url + "/health") < 500 for base_url in base_urls)
+        asked = [gevent.spawn(_status, session, base_url + "/health") for base_url in base_urls]
+        try:
+            return any((greenlet.value or 599) < 500 for greenlet in gevent.iwait(asked))
+        finally:
+            gevent.killall(asked, block=False)
 
     return probe
 

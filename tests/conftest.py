@@ -74,6 +74,17 @@ def issuer() -> Iterator[Issuer]:
         yield running
 
 
+@pytest.fixture
+def token(issuer: Issuer) -> str:
+    """A good one."""
+    return issuer.mint()
+
+
+@pytest.fixture
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[Mapping[str, Service]]:
     with ExitStack() as stack:

@@ -5,15 +5,9 @@ import gzip
 import pytest
 from harness import http, replies
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Service
 
 FRONTEND = "http://localhost:3000"
-
-
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
 
 
 @pytest.mark.conformance("P8")

@@ -16,11 +16,6 @@ from harness.service import Answerer, Service
 TOTAL = 2.0
 
 
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
-
-
 @pytest.fixture(scope="module")
 def hasty(issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with short time-outs."""

@@ -8,18 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness import http, replies
 from harness.gateway import ROOMY, Gateway
-from harness.issuer import Issuer
 from harness.ports import free_port
 from harness.service import Received, Service
 from harness.waiting import until
 
 BREAKS_AFTER = 5
 TRIES_AGAIN = 5
-
-
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
 
 
 @pytest.fixture

@@ -6,15 +6,9 @@ import json
 import pytest
 from harness import http, replies
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Answerer, Received, Service
 
 SMUGGLED = b"GET /interviews/smuggled HTTP/1.1\r\nHost: gateway.test\r\n\r\n"
-
-
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
 
 
 def framing(received: Received) -> list[str]:

@@ -11,11 +11,6 @@ from harness.service import Service
 FORGED = "forged-marker"
 
 
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
-
-
 @pytest.fixture(scope="module")
 def behind_proxy(
     issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory

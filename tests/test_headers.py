@@ -9,11 +9,6 @@ from harness.issuer import Issuer
 from harness.service import Received, Service
 
 
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
-
-
 @pytest.mark.conformance("P9")
 def test_nothing_is_invented(gateway: Gateway, users: Service, token: str) -> None:
     assert gateway.get("/users/me", token).status == 200

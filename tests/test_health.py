@@ -165,6 +165,17 @@ class TestProbes:
         assert services.pop("interviewService") == "unhealthy"
         assert set(services.values()) == {"healthy"}
 
+    def test_of_a_service_go_to_all_its_instances_at_once(
+        self, start_gateway: StartGateway, probed: dict[str, Service]
+    ) -> None:
+        """It is healthy while one answers, wherever that stands: those that hang take nobody's time."""
+        for name in ("users", "media"):
+            probed[name].answer = replies.hang()
+        urls = ",".join(below(probed)[name] for name in ("users", "media", "interviews"))
+        gateway = start_gateway(ROOMY, services={"users": urls, "interviews": below(probed)["interviews"]})
+        answer = gateway.get("/health", timeout=PATIENCE)
+        assert answer.json()["services"]["userService"] == "healthy"
+
     def test_of_a_service_that_drips_end(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """A byte now and then is no sign of health either."""
         probed["media"].answer = replies.drip(b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 100, every=0.3)

@@ -3,14 +3,8 @@
 import pytest
 from harness import replies
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Received, Service, reset
 from harness.waiting import until
-
-
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
 
 
 class DiesOnReuse:

@@ -5,18 +5,12 @@ import threading
 import pytest
 from harness import http, replies
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Answerer, Received, Service
 from harness.waiting import until
 
 GONE = 2.5
 EVENTS = ("Content-Type", "text/event-stream")
 CHUNKED = ("Transfer-Encoding", "chunked")
-
-
-@pytest.fixture
-def bearer(issuer: Issuer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.mint()}"}
 
 
 LEAVING: dict[str, tuple[str, Answerer]] = {

@@ -11,18 +11,12 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from harness import http, replies
 from harness.gateway import ROOMY, Gateway, StartGateway
-from harness.issuer import Issuer
 from harness.load import Load
 from harness.service import Received, Service
 from harness.waiting import until
 
 STOP = 15
 MIB = 1 << 20
-
-
-@pytest.fixture
-def bearer(issuer: Issuer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.mint()}"}
 
 
 @contextmanager

@@ -12,11 +12,6 @@ from harness.service import Service
 from harness.waiting import until
 
 
-@pytest.fixture
-def bearer(issuer: Issuer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.mint()}"}
-
-
 @pytest.fixture(scope="module")
 def tight(issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     env = {**ROOMY, "BODY_TIMEOUT": "1", "MAX_BODY_BYTES": "1000", "MAX_UPLOAD_BYTES": "100000"}

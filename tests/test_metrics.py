@@ -53,11 +53,6 @@ SECRET = "a-shared-secret-of-the-tests-0123456789"
 HS256 = {"JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}
 
 
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
-
-
 @pytest.fixture(scope="module")
 def gateway(
     issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory

@@ -58,11 +58,6 @@ def watchers() -> Iterator[Watchers]:
         yield running
 
 
-@pytest.fixture
-def bearer(issuer: Issuer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.mint()}"}
-
-
 def told(gateway: Gateway) -> list[str]:
     """What it said of the three."""
     return [line["message"] for line in gateway.lines() if line.get("logger") in ("gateway.loki", "gateway.traces")]

@@ -2,14 +2,8 @@
 
 import pytest
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Service
 from harness.waiting import until
-
-
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
 
 
 @pytest.mark.parametrize(

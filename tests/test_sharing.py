@@ -12,11 +12,6 @@ from harness.waiting import until
 
 
 @pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
-
-
-@pytest.fixture
 def proxy() -> Iterator[Service]:
     with Service() as service:
         yield service

@@ -11,11 +11,6 @@ from harness.service import Service
 from harness.waiting import until
 
 
-@pytest.fixture
-def bearer(issuer: Issuer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.mint()}"}
-
-
 @pytest.fixture(scope="module")
 def impatient(
     issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory

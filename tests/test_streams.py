@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from harness import http, replies
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Received, Service
 from harness.waiting import until
 
@@ -16,11 +15,6 @@ LARGE = 400 * MIB
 GROWTH = 40 * MIB
 GONE = 2.5
 EVENTS = ("Content-Type", "text/event-stream")
-
-
-@pytest.fixture
-def bearer(issuer: Issuer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.mint()}"}
 
 
 class Peak:

@@ -5,13 +5,7 @@ from collections.abc import Iterator
 import pytest
 from harness import http
 from harness.gateway import Gateway
-from harness.issuer import Issuer
 from harness.service import Service
-
-
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
 
 
 @pytest.fixture

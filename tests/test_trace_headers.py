@@ -9,11 +9,6 @@ from harness.issuer import Issuer
 from harness.service import Received, Service
 
 
-@pytest.fixture
-def token(issuer: Issuer) -> str:
-    return issuer.mint()
-
-
 @pytest.fixture(scope="module")
 def behind_proxy(
     issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory

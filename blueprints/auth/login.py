@@ -62,8 +62,8 @@ def callback() -> Response:
 
 
 def _complete(*, navigates: bool) -> Response:
-    """The answer to a callback, and in any case the used login's cookie removed. TooManyRequests where it is one too
-    many, which a browser learns as it does any other failure."""
+    """The answer to a callback, with the login's cookie removed. A program's failed login keeps it until it lapses: it
+    may not be used up. TooManyRequests where it is one too many, which a browser learns as any other failure."""
     engines().limits.count(_by_login())
     query = _query()
     cookies, sign_in, sent = engines().cookies, engines().sign_in, sent_cookies(request.environ)

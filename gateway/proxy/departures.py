@@ -10,9 +10,8 @@ import select
 import socket
 
 import gevent
-from gevent import monkey
 
-from gateway.transport import Connection
+from gateway.transport import Connection, looking_poll
 
 log = logging.getLogger("gateway.proxy")
 
@@ -83,8 +82,7 @@ class Departures:
     def _look(self) -> None:
         if not self._calls:
             return
-        # gevent's own poll would wait in the hub; this one only looks.
-        poll = monkey.get_original("select", "poll")()
+        poll = looking_poll()
         calls = {call.client.fileno(): call for call in self._calls}
         for number in calls.keys() - {-1}:
             poll.register(number, _GONE)

@@ -34,7 +34,9 @@ def to_service(scope: Scope, body: Body) -> dict[str, str]:
     the gateway's own (so that `Connection: X-User-Id` strips nothing), then the framing of `body`."""
     environ = scope.environ
     out = _of_client(environ)
-    out.update(scope.require_principal().forwarded)
+    principal = scope.require_principal()
+    out["Authorization"] = f"Bearer {principal.token}"
+    out.update(principal.forwarded)
     out["X-Request-Id"] = scope.request_id
     out["Traceparent"] = scope.traceparent
     if scope.tracestate:

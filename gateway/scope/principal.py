@@ -33,12 +33,11 @@ class Principal:
 
 
 def identity_headers(principal: Principal) -> tuple[tuple[str, str], ...]:
-    """The headers by which a service learns who asks: Authorization, X-User-Id, X-User-Email (where known) and
+    """The headers by which a service learns who asks, beside Authorization: X-User-Id, X-User-Email (where known) and
     X-User-Roles (sorted, comma-separated, no spaces)."""
     roles = ",".join(headers.identity_value(role) for role in sorted(principal.roles))
     email = (("X-User-Email", headers.identity_value(principal.email)),) if principal.email else ()
     return (
-        ("Authorization", f"Bearer {principal.token}"),
         ("X-User-Id", headers.identity_value(principal.user_id)),
         *email,
         ("X-User-Roles", roles),

@@ -91,4 +91,4 @@ def _session_of(principal: Principal) -> str:
 
 
 def _digest(refresh_token: str) -> str:
-    return sha256(refresh_token.encode()).hexdigest()
+    return sha256(refresh_token.encode("utf-8", "replace")).hexdigest()

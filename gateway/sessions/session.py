@@ -73,7 +73,7 @@ class Sessions:
         if content is None:
             return None
         known = content["id"], content["access"]
-        self._opened.put(digest, known, len(known[1]))
+        self._opened.put(digest, known, len(known[1]) + 500)  # with what is around it
         return known
 
     def find(self, sent: Mapping[str, str]) -> Session | None:

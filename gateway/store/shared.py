@@ -15,6 +15,7 @@ from redis.client import PubSub
 from redis.retry import Retry
 
 from gateway import spans
+from gateway.store.machine import MOST_ENDED
 
 log = logging.getLogger("gateway.store")
 
@@ -23,7 +24,6 @@ Answer = TypeVar("Answer")
 SOCKET_SECONDS = 0.25  # per connect and per read
 CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
 CONNECTIONS = 50
-MOST_ENDED = 100_000
 PAGE = 500
 _NO_SPAN = nullcontext()
 

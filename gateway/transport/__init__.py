@@ -2,7 +2,7 @@
 
 from gateway.transport.adapter import Adapter, Timeouts
 from gateway.transport.answer import Answer
-from gateway.transport.connections import Connection
+from gateway.transport.connections import Connection, looking_poll
 from gateway.transport.faults import BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent, told
 from gateway.transport.session import Session, seal, tls_context
 
@@ -18,6 +18,7 @@ __all__ = [
     "NotSent",
     "Session",
     "Timeouts",
+    "looking_poll",
     "seal",
     "tls_context",
     "told",

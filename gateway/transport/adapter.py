@@ -93,6 +93,7 @@ class Adapter(HTTPAdapter):
         origin = self._origins.get(f"{scheme}//{netloc}") or self._origin(scheme, netloc)
         method = request.method or "GET"
         connection = origin.connection(bounds.connect, fresh=fresh)
+        answer = None
         try:
             if opened is not None:
                 opened(connection)
@@ -103,6 +104,8 @@ class Adapter(HTTPAdapter):
             answer.read_head()
         except BaseException:
             connection.close()
+            if answer is not None:
+                answer.drop()
             raise
         if heard_early:
             answer.refuse_reuse()

@@ -175,6 +175,11 @@ class Answer:
         else:
             connection.close()
 
+    def drop(self) -> None:
+        """Close, with the connection."""
+        self.refuse_reuse()
+        self.close()
+
     def refuse_reuse(self) -> None:
         """Close the connection after this answer, whatever it says of itself."""
         self._dirty = True

@@ -33,6 +33,12 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
+def looking_poll() -> select.poll:
+    """A poll that only looks; gevent's own would wait in the hub."""
+    poll: select.poll = monkey.get_original("select", "poll")()
+    return poll
+
+
 @dataclass(slots=True)
 class Connection:
     """One open connection; `born` is a monotonic time."""
@@ -42,8 +48,7 @@ class Connection:
     _poll: select.poll = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # gevent's own poll would wait in the hub; this one only looks.
-        self._poll = monkey.get_original("select", "poll")()
+        self._poll = looking_poll()
         self._poll.register(self.sock.fileno(), select.POLLIN)
 
     def close(self) -> None:

@@ -45,6 +45,9 @@ RESERVED = 100
 CLOSE_SECONDS = 5.0
 """For the engines to flush and end."""
 
+MARGIN_SECONDS = 2.0
+"""Of the time to stop, before the arbiter kills: a second of it to end what is still under way."""
+
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -98,12 +101,12 @@ class GatewayWorker(GeventWorker):
         for server in servers:
             self._empty_queue(server)
             server.close()
-        due = monotonic() + self.cfg.graceful_timeout - CLOSE_SECONDS - 1.0  # then the arbiter kills
+        due = monotonic() + self.cfg.graceful_timeout - CLOSE_SECONDS - MARGIN_SECONDS
         while monotonic() < due and len(self._connections):
             self._close_waiting()
             self.notify()
             gevent.sleep(0.05)
-        self._connections.kill(timeout=1)
+        self._connections.kill(timeout=1.0)
         engines.close(monotonic() + CLOSE_SECONDS)
 
     def _server(self, sock: socket.socket) -> StreamServer:
@@ -149,7 +152,6 @@ class GatewayWorker(GeventWorker):
         except Exception:
             self.log.exception("a connection ended by an error")
         finally:
-            self._waiting.pop(client, None)
             util.close(client)
 
     def _converse(self, listener: Any, client: socket.socket, addr: Any) -> bool:
