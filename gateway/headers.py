@@ -123,4 +123,4 @@ def is_own_cookie(pair: str) -> bool:
 
 def without_own_cookies(cookie: str) -> str:
     """A Cookie field (RFC 6265 section 4.2.1) less the gateway's own; the others as they came."""
-    return "; ".join(pair.strip() for pair in cookie.split(";") if not is_own_cookie(pair))
+    return "; ".join(pair.strip(" \t") for pair in cookie.split(";") if not is_own_cookie(pair))

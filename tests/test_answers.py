@@ -119,6 +119,28 @@ def test_no_body_where_there_can_be_none(
 
 
 @pytest.mark.conformance("P8")
+@pytest.mark.parametrize(
+    ("status", "header", "kept"),
+    [
+        (204, ("X", "x"), True),
+        (204, ("Content-Length", "17"), False),
+        (204, ("Transfer-Encoding", "chunked"), False),
+        (304, ("Content-Length", "17"), True),
+        (304, ("Transfer-Encoding", "chunked"), False),
+    ],
+)
+def test_a_body_that_can_not_be_is_not_waited_for(
+    gateway: Gateway, users: Service, token: str, status: int, header: tuple[str, str], kept: bool
+) -> None:
+    """Who says that there is one may send it later: nothing else goes over that connection."""
+    users.answer = replies.by_turn(replies.raw(replies.head(status, [header])), replies.sized(200, body=b"good"))
+    assert gateway.get("/users/me", token).status == status
+    assert gateway.get("/users/me", token).body == b"good"
+    first, second = users.requests
+    assert (first.connection == second.connection) is kept
+
+
+@pytest.mark.conformance("P8")
 def test_a_body_behind_a_204_goes_nowhere(gateway: Gateway, users: Service, token: str) -> None:
     """And it is not taken for the answer to the next request either."""
     body = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"

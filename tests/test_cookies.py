@@ -314,6 +314,15 @@ class TestTampering:
             assert visitor.gateway.get("/users/me", headers={"Cookie": header}).status in (200, 401)
 
 
+@pytest.mark.conformance("C1")
+@pytest.mark.parametrize("space", ["\xa0", "\x85"], ids=ascii)
+def test_a_name_behind_a_strange_space_is_another(visitor: Visitor, space: str) -> None:
+    """Browsers see no `__Host-` in it: anybody may set it."""
+    value = visitor.jar["gateway_access"].value
+    for header, status in ((f"{space}gateway_access={value}", 401), (f"\tgateway_access={value} ", 200)):
+        assert visitor.gateway.get("/users/me", headers={"Cookie": header}).status == status
+
+
 @pytest.mark.parametrize(
     "strange", ["a=\xff", "\xff", "a\xff=1", "a=\x80b", "=", ";;=;", "a=%ff", 'a="', "\xc3\xa9=1"], ids=ascii
 )

@@ -249,6 +249,17 @@ class TestKinds:
     def test_take_what_they_are(self, tmp_path: Path, name: str, value: str, field: str, expected: object) -> None:
         assert getattr(loaded(tmp_path, {name: value})[0], field) == expected
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("OTEL_TRACES_SAMPLER", "always_onn"),
+            *(("OTEL_TRACES_SAMPLER_ARG", arg) for arg in ("1.1", "-1", "x", "nan")),
+        ],
+    )
+    def test_a_sampler_is_one_of_the_sdks(self, tmp_path: Path, name: str, value: str) -> None:
+        assert problems(tmp_path, {name: value}).keys() == {name}
+        assert loaded(tmp_path, {"OTEL_TRACES_SAMPLER": "ParentBased_TraceIdRatio", "OTEL_TRACES_SAMPLER_ARG": "0.5"})
+
     def test_the_public_url_is_that_of_the_callback(self, tmp_path: Path) -> None:
         assert loaded(tmp_path)[0].public_url == "https://api.example.com"
 

@@ -36,6 +36,8 @@ BAD_TARGETS = {
     "encoded-dot": b"/media/%2e/a",
     "encoded-dots-last": b"/media/a/%2e%2E",
     "dots-with-parameter": b"/media/..;/users",
+    "dots-with-encoded-parameter": b"/media/..%3b/users",
+    "dots-with-encoded-parameter-last": b"/media/a/%2e.%3Ba",
     "encoded-slash": b"/media/a%2fb",
     "encoded-slash-upper": b"/media/a%2Fb",
     "encoded-dots-and-slash": b"/media/..%2f..%2fusers",

@@ -1,12 +1,15 @@
 """W3C trace context: whose trace a request belongs to, and who may say that it is sampled."""
 
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
+from harness.each_worker import each_worker
 from harness.gateway import ROOMY, Gateway
 from harness.issuer import Issuer
 from harness.service import Received, Service
+from harness.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,22 @@ def test_two_traceparents_start_anew(gateway: Gateway, users: Service, token: st
     twice = [("traceparent", f"00-{TRACE}-{SPAN}-01"), ("traceparent", f"00-{'b' * 32}-{SPAN}-01")]
     assert gateway.get("/users/me", token, twice).status in (200, 400)
     assert all(trace_of(received)[0] not in (TRACE, "b" * 32) for received in users.requests)
+
+
+@pytest.mark.conformance("P14")
+def test_no_two_workers_make_the_same_ids(start_gateway, users: Service, token: str) -> None:
+    """Nor does one that a reload begins."""
+    gateway = start_gateway(ROOMY, workers=3)
+    until(lambda: len(gateway.workers()) == 3, 10)
+    for _ in range(2):
+        before = set(gateway.workers())
+        with each_worker(gateway) as lines:
+            for line in lines.values():
+                for _ in range(2):
+                    line.request("GET", "/users/me", {"Authorization": f"Bearer {token}"})
+                    assert line.receive().status == 200
+        gateway.signal(signal.SIGHUP)
+        until(lambda old=before: len(now := gateway.workers()) == 3 and not old & set(now), 20, "the reload")
+    ids = [identity for got in users.requests for identity in (*trace_of(got)[:2], got.header("x-request-id"))]
+    assert len(users.requests) == 12
+    assert len(set(ids)) == len(ids)

@@ -77,7 +77,8 @@ def _complete(*, navigates: bool) -> Response:
         response = _signed_in(signed_in, sent, navigates=navigates)
     except errors.GatewayError as failure:
         explain(failure)
-        tell("login_failed", None)
+        reason = getattr(failure, "reason", f"status {failure.status}")
+        tell("login_failed", None, reason=reason)
         if not navigates:
             raise
         path, hash_, fragment = found.return_to.partition("#")

@@ -21,9 +21,9 @@ def never_stored(response: Response) -> Response:
     return response
 
 
-def tell(action: str, user_id: str | None) -> None:
+def tell(action: str, user_id: str | None, **more: str) -> None:
     """One line for what happened to a session; never a token or a code."""
-    log.info("Auth: %s", action, extra={"action": action, "userId": user_id})
+    log.info("Auth: %s", action, extra={"action": action, "userId": user_id, **more})
 
 
 def revoke(refresh_token: str | None) -> None:

@@ -18,6 +18,15 @@ _MADE_BY = {
     "KAFKA_SASL_PASSWORD": "is a placeholder: take the password that Kafka knows",
     "KEYCLOAK_CLIENT_SECRET": "is a placeholder: copy Keycloak's (Clients > the client > Credentials)",
 }
+SAMPLERS = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
+"""The SDK's (OpenTelemetry's environment variables, "General SDK Configuration")."""
 _PLACEHOLDERS = ("changeme", "change-me", "placeholder")
 
 
@@ -57,9 +66,9 @@ def load(
     values = {name: raw[name] for name in NAMES if raw.get(name)}
     named = {problem.name.removesuffix("_FILE") for problem in problems}
     problems += [Problem(name, "is required") for name in REQUIRED if name not in values and name not in named]
+    otel = {name: value for name, value in raw.items() if name.startswith("OTEL_") and value}
     settings = None
     try:
-        otel = {name: value for name, value in raw.items() if name.startswith("OTEL_") and value}
         settings = Settings.model_validate({**values, "otel": otel})
     except ValidationError as error:
         problems += [
@@ -67,14 +76,33 @@ def load(
             for fault in error.errors(include_input=False, include_url=False, include_context=False)
             if fault["type"] != "missing"
         ]
+    problems += _unknown_sampler(otel)
     production = values.get("NODE_ENV") not in ("development", "dev", "test", "local")
     weak = list(_weak_secrets(values))
     problems += _contradictions(values, production=production)
     if production:
         problems += weak
     if problems or settings is None:
-        raise ProblemsFound(sorted(set(problems), key=lambda problem: NAMES.index(problem.name.removesuffix("_FILE"))))
+        raise ProblemsFound(sorted(set(problems), key=_place))
     return settings, (*weak, *_doubts(settings))
+
+
+def _place(problem: Problem) -> int:
+    """Where a problem stands in the list of all: as its setting in the documents."""
+    name = problem.name.removesuffix("_FILE")
+    return NAMES.index(name) if name in NAMES else len(NAMES)
+
+
+def _unknown_sampler(otel: Mapping[str, str]) -> Iterator[Problem]:
+    """The SDK would trace every request, and say so in words of its own."""
+    if otel.get("OTEL_TRACES_SAMPLER", SAMPLERS[0]).lower() not in SAMPLERS:
+        yield Problem("OTEL_TRACES_SAMPLER", f"expected one of {', '.join(SAMPLERS)}")
+    try:
+        sound = 0 <= float(otel.get("OTEL_TRACES_SAMPLER_ARG", 1)) <= 1
+    except ValueError:
+        sound = False
+    if not sound:
+        yield Problem("OTEL_TRACES_SAMPLER_ARG", "expected a ratio from 0 to 1")
 
 
 def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from random import Random, SystemRandom
+from random import Random
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +21,9 @@ from gateway.scope.peers import TrustedProxies
 from gateway.scope.principal import Principal
 
 # Ids must be unique, not secret: bits of one well-seeded generator cost 1.2 us, a uuid4 5.5.
-_ids = Random(SystemRandom().getrandbits(256))  # noqa: S311
+_ids = Random()  # noqa: S311
+# gunicorn's master imports this too: each worker has to begin with a seed of its own.
+os.register_at_fork(after_in_child=_ids.seed)
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 

@@ -10,7 +10,7 @@ _PATH = re.compile(r"/(?:[!\"$&'()*+,\-./0-9:;<=>@A-Z\[\]^_`a-z{|}~]|%[0-9A-Fa-f
 
 # A dot segment in any spelling, with or without path parameters (RFC 3986 section 5.2.4), which one server resolves
 # and the next does not; an encoded slash, backslash or control character.
-_AMBIGUOUS = re.compile(r"/(?:\.|%2e){1,2}(?:;[^/]*)?(?:/|$)|%2f|%5c|%[01][0-9a-f]|%7f", re.IGNORECASE)
+_AMBIGUOUS = re.compile(r"/(?:\.|%2e){1,2}(?:(?:;|%3b)[^/]*)?(?:/|$)|%2f|%5c|%[01][0-9a-f]|%7f", re.IGNORECASE)
 
 
 def split(raw: str) -> tuple[str, str]:

@@ -19,7 +19,8 @@ def sent_cookies(environ: Mapping[str, Any]) -> dict[str, str]:
     5.8.3): other people's quotes or bytes can not hide ours."""
     cookies: dict[str, str] = {}
     for pair in environ.get("HTTP_COOKIE", "").split(";"):
-        name, _, value = pair.strip().partition("=")
+        # Not Python's white space: a browser takes no-break space and `__Host-…` for a name without a prefix.
+        name, _, value = pair.strip(" \t").partition("=")
         cookies.setdefault(name, value)
     return cookies
 

@@ -28,17 +28,21 @@ class UsedStore(Protocol):
 class LoginExpired(errors.BadRequest):
     """There is no such login of this browser, any more or yet."""
 
+    reason = "expired"
     message = "This sign-in was not begun in this browser, has expired, or was used already"
 
 
 class LoginFailed(errors.BadRequest):
-    """Keycloak, or what came back of it, does not let the user in; `denied` by the user's or Keycloak's own word."""
+    """Keycloak, or what came back of it, does not let the user in. `reason`, for the log: `issuer` (the answer's `iss` is
+    another, or missing), `denied` (by the user's or Keycloak's own word), `refused` (another error of Keycloak's),
+    `token` (its ID token)."""
 
     message = "Sign-in failed"
 
-    def __init__(self, *, denied: bool = False) -> None:
-        super().__init__("Sign-in was denied" if denied else None)
-        self.denied = denied
+    def __init__(self, reason: str) -> None:
+        self.denied = reason == "denied"
+        super().__init__("Sign-in was denied" if self.denied else None)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +124,18 @@ class SignIn:
         """
         issuer = query.get("iss")
         if (issuer is not None or names_itself) and issuer != self._issuer:  # 1
-            raise LoginFailed()
+            raise LoginFailed("issuer")
         if not self._used.add(f"state:{login.state}", LOGIN_SECONDS):  # 2
             raise LoginExpired()
         if "error" in query:
-            raise LoginFailed(denied=query["error"] == "access_denied")
+            raise LoginFailed("denied" if query["error"] == "access_denied" else "refused")
         try:
             tokens = self._grants.exchange(query["code"], login.redirect_uri, login.verifier)  # 3
             claims = self._id_tokens.verify(tokens.id_token, tokens.access_token, login.nonce)  # 4
         except SessionOver:
             raise LoginExpired() from None
         except InvalidToken as refusal:
-            raise LoginFailed() from refusal
+            raise LoginFailed("token") from refusal
         return SignedIn(login, tokens, claims)
 
 

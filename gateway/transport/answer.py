@@ -85,6 +85,8 @@ class Answer:
             self.reason = ""
             return
         self._head_done = True
+        if self._parser.get_http_version() not in ("1.0", "1.1"):
+            self._fault = "another version of HTTP"
         self._read_framing()
         if self.status < 200:
             self._fault = "an interim answer"
@@ -194,6 +196,10 @@ class Answer:
                 self._framed = True
                 if value.lower() != "chunked":
                     self._fault = "an unknown transfer coding"
+                elif self.status == 304:
+                    self._dirty = True  # as below
+        if self.status == 204 and self._framed:
+            self._dirty = True  # a length of what can not be there (RFC 9112 section 6): who says so may send it yet
 
     def _receive_body(self) -> None:
         data = self._receive()

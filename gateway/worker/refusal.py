@@ -41,6 +41,7 @@ def write_error(client: socket.socket, status: int) -> str:
         "Content-Length": len(body),
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
+        "Vary": "Origin",
     }
     head = f"HTTP/1.1 {status} {errors.reason(status)}\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
     client.settimeout(2.0)

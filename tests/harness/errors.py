@@ -52,6 +52,7 @@ def check_error(answer: Answer, status: int | None = None, message: str | None =
     assert status in (None, answer.status), f"not {status}: {told}"
     assert (answer.header("Content-Type") or "").partition(";")[0] == "application/json", told
     assert answer.header("X-Content-Type-Options") == "nosniff", told
+    assert "origin" in ",".join(answer.all("Vary")).lower(), told
     assert not STRANGERS.search(answer.text), told
     body = answer.json()
     assert isinstance(body, dict) and set(body) == KEYS, told
