@@ -29,6 +29,8 @@ curl -i {gateway}/interviews -H 'Content-Type: application/json' -d '{{"title": 
 curl -i -X PUT {gateway}/media/hello.txt -H 'Content-Type: text/plain' --data-binary 'Hello from curl' \
 -H 'Authorization: Bearer {token}'
 
+An outage to look at: pkill -STOP -f 'demo.part users', and to end it: pkill -CONT -f 'demo.part users'
+
 Ctrl-C ends everything.
 """
 

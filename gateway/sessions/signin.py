@@ -33,8 +33,8 @@ class LoginExpired(errors.BadRequest):
 
 
 class LoginFailed(errors.BadRequest):
-    """Keycloak, or what came back of it, does not let the user in. `reason`, for the log: `issuer` (the answer's `iss` is
-    another, or missing), `denied` (by the user's or Keycloak's own word), `refused` (another error of Keycloak's),
+    """Keycloak, or what came back of it, does not let the user in. `reason`, for the log: `issuer` (the answer's `iss`
+    is another, or missing), `denied` (by the user's or Keycloak's own word), `refused` (another error of Keycloak's),
     `token` (its ID token)."""
 
     message = "Sign-in failed"
