@@ -35,10 +35,7 @@ class Access:
 
         @app.before_request
         def begin() -> None:
-            scope = open_scope(request.environ, self._trusted)
-            rule = request.url_rule
-            if rule is not None:
-                scope.endpoint, scope.route = rule.endpoint, rule.rule
+            scope = open_scope(request.environ, self._trusted, request.url_rule)
             self._tracing.begin(scope)
             if scope.forwarding_distrusted:
                 self._warn_of_proxy(scope)

@@ -26,13 +26,19 @@ HOP_BY_HOP = frozenset(
 CLIENT_ADDRESS = frozenset(
     {
         "cf-connecting-ip",
+        "client-ip",
+        "fastly-client-ip",
         "forwarded",
         "true-client-ip",
+        "x-azure-clientip",
         "x-client-ip",
         "x-cluster-client-ip",
         "x-envoy-external-address",
         "x-original-forwarded-for",
+        "x-originating-ip",
         "x-real-ip",
+        "x-remote-addr",
+        "x-remote-ip",
     }
 )
 

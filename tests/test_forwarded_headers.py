@@ -27,6 +27,7 @@ FORGEABLE = [
     "X-USER-ROLES", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
     "X-Forwarded-Prefix",
     "X-Forwarded-Server", "X-Forwarded-User", "Forwarded", "X-Real-IP", "X-Real-Ip", "X-Request-Id",
+    "CF-Connecting-IP", "True-Client-IP", "X-Client-IP", "X-Envoy-External-Address", "Client-IP",
     "X_User_Id",
     "X_User-Id", "X-User_Id", "X_User_Roles", "X_Forwarded_For", "X_Forwarded_Proto", "X_Real_IP",
     "X_Request_Id",

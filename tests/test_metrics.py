@@ -645,7 +645,7 @@ class TestReaders:
         [
             *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server"),
             *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For"),
-            *("X-Envoy-External-Address", "CF-Connecting-IP", "True-Client-IP"),
+            *("X-Envoy-External-Address", "CF-Connecting-IP", "True-Client-IP", "Client-IP", "Fastly-Client-IP"),
         ],
     )
     def test_through_a_proxy_that_is_not_trusted_are_none(self, gateway: Gateway, name: str) -> None:

@@ -72,8 +72,8 @@ class ServiceProxy:
         5. The answer goes back; its end, or the client's leaving, gives place and connection back.
         """
         scope = current()
-        limits = self._upstream.limits
-        body = Body(scope.environ, limits.body_bytes, limits.body_timeout)  # 1
+        bounds = self._upstream.bounds
+        body = Body(scope.environ, bounds.body_bytes, bounds.body_timeout)  # 1
         self._upstream.enter()  # 2
         began = monotonic()
         call = self._departures.watch(scope.environ["gunicorn.socket"])
@@ -125,7 +125,7 @@ class ServiceProxy:
             return answer
 
     def _send(self, request: PreparedRequest, scope: Scope, call: Call, *, again: bool) -> Answer:
-        timeouts = self._upstream.limits.timeouts
+        timeouts = self._upstream.bounds.timeouts
         if scope.span is None:
             return self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
         method, url = request.method or "", request.url or ""
@@ -142,7 +142,7 @@ class ServiceProxy:
 
     def _await_body(self, answer: Answer, call: Call) -> None:
         event_stream = _content_type(answer).startswith("text/event-stream")
-        if self._upstream.limits.total_to_head or event_stream:
+        if self._upstream.bounds.total_to_head or event_stream:
             answer.deadline = None
         if event_stream:
             answer.read_timeout = None

@@ -30,11 +30,11 @@ class CallBounds:
 class Upstream:
     """The instances of one service in turn, bounded in calls under way, behind one breaker."""
 
-    def __init__(self, name: str, base_urls: tuple[str, ...], limits: CallBounds, metrics: ServiceMetrics) -> None:
+    def __init__(self, name: str, base_urls: tuple[str, ...], bounds: CallBounds, metrics: ServiceMetrics) -> None:
         """`name` is the service's in logs; `base_urls` have no last slash."""
         self.name = name
         self.base_urls = base_urls
-        self.limits = limits
+        self.bounds = bounds
         self.metrics = metrics
         self._breaker = Breaker()
         self.in_flight = 0
@@ -44,7 +44,7 @@ class Upstream:
 
     def enter(self) -> None:
         """Count a call as under way; `leave` ends it. ServiceUnavailable where too many are, or the breaker is open."""
-        if self.in_flight >= self.limits.in_flight:
+        if self.in_flight >= self.bounds.in_flight:
             self.metrics.failed("overload")
             raise errors.ServiceUnavailable()
         if not self._breaker.admits():

@@ -13,6 +13,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
+from werkzeug.routing import Rule
 
 from gateway import errors, headers
 from gateway.scope import target
@@ -102,8 +103,8 @@ def serving() -> Scope | None:
     return _current.get(None)
 
 
-def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
-    """Load what a WSGI environ says of a request, which is `current` from now on. Refuses nothing (see
+def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies, rule: Rule | None = None) -> Scope:
+    """Load what a WSGI environ says of a request that fits `rule`; it is `current` from now on. Refuses nothing (see
     `require_sound`), so that an error, too, has an id and a path."""
     peer = environ.get("REMOTE_ADDR", "")
     parent = headers.parse_traceparent(environ.get("HTTP_TRACEPARENT"))
@@ -122,6 +123,8 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies) -> Scope:
         host=environ.get("HTTP_HOST", ""),
         path=path,
         query=query,
+        endpoint=rule.endpoint if rule is not None else None,
+        route=rule.rule if rule is not None else None,
     )
     if trusted.contains(peer):
         _believe(scope, environ, trusted)

@@ -103,7 +103,11 @@ class Database:
             self.close()
         if time.monotonic() - self._said >= SAY_SECONDS:
             self._said = time.monotonic()
-            log.error("%s can not be used (%s): used states and leases are not seen by others now", self._path, error)
+            log.error(
+                "%s can not be used (%s): used sign-ins and refreshes under way are not seen by others now",
+                self._path,
+                error,
+            )
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -12,6 +12,15 @@ from opentelemetry.trace import Tracer
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from gateway import spans
@@ -47,6 +56,20 @@ class _TooSlow(Exception):
 
 class _NoRedis(Exception):
     """An answer that Redis does not give."""
+
+
+# Why it can not be used, in words for a log: the first class that fits.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (AuthenticationError, "a wrong password"),
+    (NoPermissionError, "its user may not do this"),
+    (ReadOnlyError, "it is read-only"),
+    (OutOfMemoryError, "it is full"),
+    (BusyLoadingError, "it still loads what it keeps"),
+    (RedisTimeoutError, "too slow"),
+    (_TooSlow, "too slow"),
+    (RedisConnectionError, "no connection"),
+    (_NoRedis, "it answers as no Redis does"),
+)
 
 
 class Shared:
@@ -183,10 +206,10 @@ class Shared:
             self._told_down = True
             # The error's own text may hold what was sent, the password too.
             log.warning(
-                "Redis (REDIS_URL, %s): %s; rate limits are each worker's alone, used states, leases and ended sessions"
-                " this machine's, until it is back",
+                "Redis (REDIS_URL, %s): %s; rate limits are each worker's alone, used sign-ins, refreshes under way and"
+                " ended sessions this machine's, until it is back",
                 self._place,
-                type(error).__name__,
+                next((words for kind, words in _REASONS if isinstance(error, kind)), type(error).__name__),
             )
 
     @property

@@ -86,7 +86,7 @@ class GatewayWorker(GeventWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then take no more connections, finish what is under way, end the engines."""
-        engines = self.wsgi.extensions["gateway"]
+        self._engines = engines = self.wsgi.extensions["gateway"]
         try:
             engines.start()
         except StartFault as fault:
@@ -199,7 +199,7 @@ class GatewayWorker(GeventWorker):
 
     def _answer(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         """Let the app answer; whether the connection can serve another request."""
-        active = self.wsgi.extensions["gateway"].instruments.active
+        active = self._engines.instruments.active
         active.inc()
         try:
             return self._serve(request, listener, client, addr)
@@ -248,9 +248,8 @@ class GatewayWorker(GeventWorker):
         status = status_of(refusal)
         trace_id = write_error(client, status)
         address = addr[0] if isinstance(addr, tuple) else ""
-        engines = self.wsgi.extensions["gateway"]
-        engines.instruments.answered("", None, status, None)
-        engines.lines.write(
+        self._engines.instruments.answered("", None, status, None)
+        self._engines.lines.write(
             "info",
             f"HTTP: refused {status}",
             statusCode=status,

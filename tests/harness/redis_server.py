@@ -35,7 +35,11 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
         )
-        until(lambda: self.cli("PING") == "PONG", 10, "Redis to answer")
+        try:
+            until(lambda: self.cli("PING") == "PONG", 10, "Redis to answer")
+        except BaseException:
+            self.kill()
+            raise
 
     def cli(self, *command: str) -> str:
         asked = ["redis-cli", "-p", str(self.port), "-n", "2", "--no-auth-warning", "-a", PASSWORD, *command]
