@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from secrets import token_hex
 from typing import Any, Protocol
 
 import orjson
 
 from gateway.events.who import Who
+from gateway.oidc import digest_of
 
 DAY = 86_400.0
 """Longer than a refresh token lives: the refusal of a lapsed one is an end, too."""
@@ -57,7 +57,7 @@ class Register:
 
     def owner(self, refresh_token: str) -> Who | None:
         """Whose refresh token that is, None where it is not known."""
-        found = self._read(f"owner:{_digest(refresh_token)}")
+        found = self._read(f"owner:{digest_of(refresh_token)}")
         return Who(found["user"], found["session"]) if found is not None else None
 
     def user_of(self, session_id: str | None) -> str | None:
@@ -80,7 +80,7 @@ class Register:
 
     def _own(self, who: Who, refresh_token: str, life: float) -> None:
         record = {"user": who.user_id, "session": who.session_id}
-        self._store.put(f"owner:{_digest(refresh_token)}", orjson.dumps(record), life)
+        self._store.put(f"owner:{digest_of(refresh_token)}", orjson.dumps(record), life)
 
     def _stay(self, session_id: str | None) -> _Stay:
         found = self._read(f"session:{session_id}")
@@ -89,7 +89,3 @@ class Register:
     def _read(self, key: str) -> Any:
         value = self._store.get(key)
         return None if value is None else orjson.loads(value)
-
-
-def _digest(refresh_token: str) -> str:
-    return sha256(refresh_token.encode("utf-8", "replace")).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -185,3 +186,8 @@ def _is_token(value: Any) -> bool:
 
 def _seconds(value: Any, default: int) -> int:
     return int(value) if isinstance(value, (int, float)) and 0 < value < 10**9 else default
+
+
+def digest_of(refresh_token: str) -> str:
+    """The name that a refresh token has in the store; the token can not be found by it."""
+    return sha256(refresh_token.encode("utf-8", "replace")).hexdigest()

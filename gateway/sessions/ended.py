@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from time import time
 from typing import Protocol
 
+from gateway.oidc import digest_of
 from gateway.scope import Principal
 from gateway.tokens import Logout
 
@@ -64,11 +64,11 @@ class Ended:
 
     def take_back(self, refresh_token: str) -> None:
         """This refresh token is no good any more, whoever still has it in an answer."""
-        self._store.put(f"taken back:{_digest(refresh_token)}", b"", TAKEN_BACK_SECONDS)
+        self._store.put(f"taken back:{digest_of(refresh_token)}", b"", TAKEN_BACK_SECONDS)
 
     def took_back(self, refresh_token: str | None) -> bool:
         """Whether it was taken back."""
-        return refresh_token is not None and self._store.get(f"taken back:{_digest(refresh_token)}") is not None
+        return refresh_token is not None and self._store.get(f"taken back:{digest_of(refresh_token)}") is not None
 
     def sign_out_own(self, own_id: str) -> None:
         """The session of this id of our own is over for good, whatever refresh is under way for it."""
@@ -88,7 +88,3 @@ def _session_of(principal: Principal) -> str:
     if principal.session_id is not None:
         return f"sid:{principal.session_id}"
     return f"sub:{principal.user_id}" if principal.token_id is None else f"jti:{principal.token_id}"
-
-
-def _digest(refresh_token: str) -> str:
-    return sha256(refresh_token.encode("utf-8", "replace")).hexdigest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from hashlib import sha256
 from time import monotonic
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from gateway import errors
-from gateway.oidc import Grants, SessionOver, TokenAnswer
+from gateway.oidc import Grants, SessionOver, TokenAnswer, digest_of
 from gateway.oidc.keycloak import CALL
 from gateway.sessions.sealing import Seal
 
@@ -69,7 +68,7 @@ class Refresher:
 
         Raises SessionOver, or what the failure at Keycloak is (see Grants).
         """
-        key = sha256(refresh_token.encode("utf-8", "replace")).hexdigest()
+        key = digest_of(refresh_token)
         waiting = self._under_way.get(key)
         if waiting is not None:  # 1
             try:
