@@ -39,27 +39,19 @@ def _answer(status: int, message: str, headers: Mapping[str, str]) -> Response:
 
 def answer(error: errors.GatewayError) -> Response:
     """The answer that `error` is, for a view that has to add to it."""
-    _let_go(error)
+    errors.let_go(error)
     return _answer(error.status, error.message, error.headers)
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
     """What Flask refuses itself: no such route, no such method."""
-    _let_go(error)
+    errors.let_go(error)
     status = error.code or 500
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if status == 405 and allowed else {}
     if status < 400:  # a redirect of the router's: nothing is built from Host
         status = 404
     return _answer(status, errors.message(status), headers)
-
-
-def _let_go(error: BaseException) -> None:
-    """Its frames hold the request, and the request it: both would wait for the garbage collector."""
-    found: BaseException | None = error
-    while found is not None:
-        found.__traceback__ = None
-        found.__context__, found = None, found.__context__
 
 
 def _answer_bug(error: Exception) -> Response:

@@ -176,3 +176,12 @@ MESSAGES: Mapping[int, str] = MappingProxyType(
 def message(status: int) -> str:
     """The client's sentence for a status that carries none of its own."""
     return MESSAGES.get(status) or reason(status)
+
+
+def let_go(error: BaseException) -> None:
+    """Take an error's frames from it, and from those it came of: they hold the request, and the request the error, so
+    that both would wait for the garbage collector."""
+    found: BaseException | None = error
+    while found is not None:
+        found.__traceback__ = None
+        found.__context__, found = None, found.__context__

@@ -93,7 +93,8 @@ class Identity:
                 try:
                     scope.principal = self.principal_of(scope.environ)
                 except errors.GatewayError as refusal:
-                    scope.refusal = refusal.with_traceback(None)  # its frames hold the scope
+                    errors.let_go(refusal)
+                    scope.refusal = refusal
 
     def require_in(self, app: Flask) -> None:
         """Refuse who may not pass, after a request was counted."""
