@@ -25,7 +25,7 @@ class Serving(Protocol):
 
 
 @lru_cache(maxsize=2)
-def _now(second: int) -> str:
+def _http_date(second: int) -> str:
     return str(util.http_date(second))
 
 
@@ -65,7 +65,7 @@ class CoalescedResponse(wsgi.Response):
         return [
             f"HTTP/{version} {self.status}\r\n",
             f"Server: {wsgi.SERVER}\r\n",
-            f"Date: {self._date or _now(int(time()))}\r\n",
+            f"Date: {self._date or _http_date(int(time()))}\r\n",
             f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
             *framing,
         ]

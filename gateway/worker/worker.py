@@ -70,6 +70,7 @@ class GatewayWorker(GeventWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alive: bool
+        self.cfg: Any
         # Connections between two requests, or before the first, since when, and whether they were answered before.
         self._waiting: dict[socket.socket, tuple[float, bool]] = {}
         self._heads: dict[socket.socket, float] = {}
@@ -77,7 +78,7 @@ class GatewayWorker(GeventWorker):
     def init_process(self) -> None:
         self._stopping = Event()
         self._connections = Pool(self.worker_connections)
-        self._settled = Settled(self.cfg)
+        self.cfg = Settled(self.cfg)
         super().init_process()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
@@ -86,9 +87,9 @@ class GatewayWorker(GeventWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then take no more connections, finish what is under way, end the engines."""
-        self._engines = engines = self.wsgi.extensions["gateway"]
+        self._engines = self.wsgi.extensions["gateway"]
         try:
-            engines.start()
+            self._engines.start()
         except StartFault as fault:
             self.log.error("a worker can not start: %s", fault)
             gevent.sleep(1.0)  # gunicorn tries again at once
@@ -97,7 +98,7 @@ class GatewayWorker(GeventWorker):
         while self.alive:
             self.notify()
             self._stopping.wait(1.0)
-        engines.drain()
+        self._engines.drain()
         for server in servers:
             self._empty_queue(server)
             server.close()
@@ -107,7 +108,7 @@ class GatewayWorker(GeventWorker):
             self.notify()
             gevent.sleep(0.05)
         self._connections.kill(timeout=1.0)
-        engines.close(monotonic() + CLOSE_SECONDS)
+        self._engines.close(monotonic() + CLOSE_SECONDS)
 
     def _server(self, sock: socket.socket) -> StreamServer:
         tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
@@ -156,8 +157,8 @@ class GatewayWorker(GeventWorker):
 
     def _converse(self, listener: Any, client: socket.socket, addr: Any) -> bool:
         """Serve the requests of a connection; whether there may be something of the client's still to read."""
-        parser = Parser(self._settled, client, addr)
-        reader = parser.unreader = Reader(client, self._settled.limit_request_fields)
+        parser = Parser(self.cfg, client, addr)
+        reader = parser.unreader = Reader(client, self.cfg.limit_request_fields)
         answered = False
         while True:
             since = monotonic()
@@ -188,7 +189,7 @@ class GatewayWorker(GeventWorker):
 
     def _await_request(self, client: socket.socket, since: float, *, answered: bool) -> bytes:
         """The first bytes of a request; none where the client closed, or sent nothing in time."""
-        client.settimeout(self._settled.keepalive if answered else HEAD_SECONDS)
+        client.settimeout(self.cfg.keepalive if answered else HEAD_SECONDS)
         self._waiting[client] = since, answered
         try:
             return client.recv(8192)
@@ -208,7 +209,7 @@ class GatewayWorker(GeventWorker):
 
     def _serve(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         response, environ = wsgi.create(
-            request, client, addr, listener, self._settled, response_class=CoalescedResponse, response_args=(self,)
+            request, client, addr, listener, self.cfg, response_class=CoalescedResponse, response_args=(self,)
         )
         if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
             environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
