@@ -103,8 +103,9 @@ class Adapter(HTTPAdapter):
             answer = Answer(origin, connection, method, bounds.read, deadline)
             answer.read_head()
         except BaseException:
-            connection.close()
-            if answer is not None:
+            if answer is None:
+                connection.close()
+            else:
                 answer.drop()
             raise
         if heard_early:

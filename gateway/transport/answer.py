@@ -196,10 +196,10 @@ class Answer:
                 self._framed = True
                 if value.lower() != "chunked":
                     self._fault = "an unknown transfer coding"
-                elif self.status == 304:
-                    self._dirty = True  # as below
-        if self.status == 204 and self._framed:
-            self._dirty = True  # a length of what can not be there (RFC 9112 section 6): who says so may send it yet
+        # Who frames a body that can not be there may send it yet; a 304 has the length of what it does not send (RFC
+        # 9110 section 8.6).
+        if self._framed and (self.status == 204 or (self.status == 304 and self.length is None)):
+            self._dirty = True
 
     def _receive_body(self) -> None:
         data = self._receive()
