@@ -189,7 +189,7 @@ def all_are_away(watchers: Watchers) -> None:
 OUTAGES = {loki_hangs: (1, 0), jaeger_refuses: (0, 2), otlp_fails: (0, 2), all_are_away: (1, 4)}
 
 
-def both(counts: tuple[float, float], losses: tuple[int, int]) -> bool:
+def losing_all(counts: tuple[float, float], losses: tuple[int, int]) -> bool:
     """Whether all that is lost in an outage is being lost."""
     return all(count or not times for count, times in zip(counts, losses, strict=True))
 
@@ -203,7 +203,7 @@ def test_memory_is_flat_for_a_minute_of_each_outage(start_gateway: StartGateway,
             watchers = running.enter_context(Watchers())
             gateway = start_gateway({**ROOMY, **SOON, **watchers.env, "LOG_LEVEL": "info"})
             outage(watchers)
-            fill(gateway, lambda g=gateway, of=losses: both(lost(scrape(g)), of), 60)
+            fill(gateway, lambda g=gateway, of=losses: losing_all(lost(scrape(g)), of), 60)
             gateways.append(gateway)
         full = [lost(scrape(gateway)) for gateway in gateways]
         loads = [running.enter_context(Load(gateway, bearer, LONG)) for gateway in gateways]

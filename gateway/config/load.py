@@ -18,7 +18,7 @@ _MADE_BY = {
     "KAFKA_SASL_PASSWORD": "is a placeholder: take the password that Kafka knows",
     "KEYCLOAK_CLIENT_SECRET": "is a placeholder: copy Keycloak's (Clients > the client > Credentials)",
 }
-SAMPLERS = (
+_SAMPLERS = (
     "always_on",
     "always_off",
     "traceidratio",
@@ -95,8 +95,8 @@ def _place(problem: Problem) -> int:
 
 def _unknown_sampler(otel: Mapping[str, str]) -> Iterator[Problem]:
     """The SDK would trace every request, and say so in words of its own."""
-    if otel.get("OTEL_TRACES_SAMPLER", SAMPLERS[0]).lower() not in SAMPLERS:
-        yield Problem("OTEL_TRACES_SAMPLER", f"expected one of {', '.join(SAMPLERS)}")
+    if otel.get("OTEL_TRACES_SAMPLER", _SAMPLERS[0]).lower() not in _SAMPLERS:
+        yield Problem("OTEL_TRACES_SAMPLER", f"expected one of {', '.join(_SAMPLERS)}")
     try:
         sound = 0 <= float(otel.get("OTEL_TRACES_SAMPLER_ARG", 1)) <= 1
     except ValueError:

@@ -21,6 +21,9 @@ log = logging.getLogger("gateway.sessions")
 
 OPENED_BYTES = 8 << 20
 
+BESIDE_BYTES = 500
+"""What an opened cookie takes beside its token's length."""
+
 CHARACTERS = 28_000
 """Of a session's cookies together: all cookies have to fit in one header field of 32 KiB."""
 
@@ -73,7 +76,7 @@ class Sessions:
         if content is None:
             return None
         known = content["id"], content["access"]
-        self._opened.put(digest, known, len(known[1]) + 500)  # with what is around it
+        self._opened.put(digest, known, len(known[1]) + BESIDE_BYTES)
         return known
 
     def find(self, sent: Mapping[str, str]) -> Session | None:
