@@ -8,6 +8,7 @@ import pytest
 from harness import replies
 from harness.service import Answerer, Service
 from requests import PreparedRequest, RequestException
+from requests.structures import CaseInsensitiveDict
 
 from gateway.transport import Adapter, Answer, Connection, Timeouts, tls_context
 
@@ -39,7 +40,7 @@ def test_leaves_nothing_to_the_garbage_collector(
 ) -> None:
     users.answer = answer
     request = PreparedRequest()
-    request.method, request.url, request.headers = method, f"{users.url}/a", {}  # type: ignore[assignment]
+    request.method, request.url, request.headers = method, f"{users.url}/a", CaseInsensitiveDict()
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
