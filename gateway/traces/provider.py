@@ -23,8 +23,9 @@ PRODUCTION_RATIO = 0.1
 def tracing_to(pipeline: SpanProcessor | None, settings: Mapping[str, str], *, production: bool) -> Tracing:
     """Tracing whose spans go through `pipeline`; none without one. `settings`: the standard's variables, OTEL_*."""
     os.environ.update(settings)  # the SDK reads them there; some of them may come from `.env`
+    sampler = _sampler(production=production)
     if pipeline is None:
-        return Tracing(None, _sampler(production=production))
+        return Tracing(None, sampler, None)
     named = "OTEL_SERVICE_NAME" in settings or "service.name=" in settings.get("OTEL_RESOURCE_ATTRIBUTES", "")
     provider = TracerProvider(
         sampler=_AsDecided(),
@@ -33,7 +34,7 @@ def tracing_to(pipeline: SpanProcessor | None, settings: Mapping[str, str], *, p
         id_generator=_ScopesTrace(),
     )
     provider.add_span_processor(Listed(pipeline))
-    return Tracing(provider, _sampler(production=production))
+    return Tracing(provider, sampler, _ratio(production=production))
 
 
 def _sampler(*, production: bool) -> Sampler:
@@ -41,6 +42,23 @@ def _sampler(*, production: bool) -> Sampler:
     if os.environ.get("OTEL_TRACES_SAMPLER"):
         return TracerProvider(shutdown_on_exit=False).sampler  # the SDK's own reading of them
     return ParentBased(TraceIdRatioBased(PRODUCTION_RATIO if production else 1.0))
+
+
+# Of the standard's samplers, those that decide about a trace that begins here by its id alone.
+_RATIOS = {"always_on": 1.0, "always_off": 0.0, "traceidratio": None}
+
+
+def _ratio(*, production: bool) -> float | None:
+    """The share of the traces that begin here which the standard's variables want; None where they name a sampler that
+    has to be asked about each."""
+    name = os.environ.get("OTEL_TRACES_SAMPLER")
+    if not name:
+        return PRODUCTION_RATIO if production else 1.0
+    name = name.removeprefix("parentbased_")
+    if name not in _RATIOS:
+        return None
+    fixed = _RATIOS[name]
+    return float(os.environ.get("OTEL_TRACES_SAMPLER_ARG") or 1.0) if fixed is None else fixed
 
 
 class _AsDecided(Sampler):

@@ -15,7 +15,7 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
 from gateway.instruments import METHODS
@@ -29,9 +29,11 @@ INSTRUMENTED = ("/auth/", "/docs", "/openapi.json")
 class Tracing:
     """Decides for each request, and keeps its server span in the scope and current while it is served."""
 
-    def __init__(self, provider: TracerProvider | None, sampler: Sampler) -> None:
-        """Without a `provider` nothing is traced; a trusted proxy's decision is passed on all the same."""
+    def __init__(self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None) -> None:
+        """Without a `provider` nothing is traced; a trusted proxy's decision is passed on all the same. `ratio` is what
+        `sampler` does with a trace that begins here, where that can be said once: asking it costs 10 us."""
         self.provider = provider
+        self._bound = None if ratio is None else TraceIdRatioBased.get_bound_for_rate(ratio)
         self.tracer = NO_TRACER if provider is None else provider.get_tracer("gateway")
         self._sampler = sampler
 
@@ -86,6 +88,8 @@ class Tracing:
         else:
             # A client that nobody vouches for may choose its trace id, and with it what a ratio says of it.
             trace_id = int(scope.trace_id, 16) if scope.parent_id is None else getrandbits(128)
+            if self._bound is not None:
+                return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
             told = self._sampler.should_sample(None, trace_id, "")
         return told.decision is Decision.RECORD_AND_SAMPLE
 
