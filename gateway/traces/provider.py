@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, Sam
 from opentelemetry.trace import SpanKind
 
 from gateway.scope import current, serving
+from gateway.traces.light import LightTracer
 from gateway.traces.listed import Listed
 from gateway.traces.tracing import Tracing
 
@@ -34,7 +35,7 @@ def tracing_to(pipeline: SpanProcessor | None, settings: Mapping[str, str], *, p
         id_generator=_ScopesTrace(),
     )
     provider.add_span_processor(Listed(pipeline))
-    return Tracing(provider, sampler, _ratio(production=production))
+    return Tracing(provider, sampler, _ratio(production=production), LightTracer(provider.resource, pipeline))
 
 
 def _sampler(*, production: bool) -> Sampler:

@@ -29,12 +29,12 @@ INSTRUMENTED = ("/auth/", "/docs", "/openapi.json")
 class Tracing:
     """Decides for each request, and keeps its server span in the scope and current while it is served."""
 
-    def __init__(self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None) -> None:
+    def __init__(self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None, tracer: Any = None) -> None:
         """Without a `provider` nothing is traced; a trusted proxy's decision is passed on all the same. `ratio` is what
         `sampler` does with a trace that begins here, where that can be said once: asking it costs 10 us."""
         self.provider = provider
         self._bound = None if ratio is None else TraceIdRatioBased.get_bound_for_rate(ratio)
-        self.tracer = NO_TRACER if provider is None else provider.get_tracer("gateway")
+        self.tracer = tracer or NO_TRACER
         self._sampler = sampler
 
     def begin(self, scope: Scope) -> None:
