@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 
-import requests
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.util.re import parse_env_headers
 
-from gateway.batches import Hopeless, TryAgain, post
+from gateway.batches import post
+from gateway.traces import otlp_wire
 from gateway.transport import Session
 
 log = logging.getLogger("gateway.traces")
@@ -21,7 +20,7 @@ BASE, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
 # The exporter tells of each failure, in its words and the peer's; the reader of headers quotes what it can not read,
 # and that may be a password.
 _TALKATIVE = ("opentelemetry.exporter", "opentelemetry.util.re")
-_COMPRESSIONS = {kind.value: kind for kind in Compression}
+_PACKS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
 def endpoint(environ: Mapping[str, str]) -> str | None:
@@ -32,54 +31,23 @@ def endpoint(environ: Mapping[str, str]) -> str | None:
 
 
 class OtlpExporter:
-    """Sends spans to one collector.
-
-    The library's exporter encodes, packs (OTEL_EXPORTER_OTLP_COMPRESSION) and adds its headers
-    (OTEL_EXPORTER_OTLP_HEADERS). By itself it would also try again, sleeping, up to its time-out, and say neither what
-    went wrong nor whether that can mend: so its session makes one call, keeps what came of it, and tells the exporter
-    nothing that it would try again for. The queue does that.
-    """
+    """Sends spans to one collector, as protobuf over HTTP."""
 
     def __init__(self, endpoint: str, environ: Mapping[str, str], session: Session) -> None:
         """`endpoint` with its path; headers and compression by `environ`. Connects to nothing."""
         self.endpoint = endpoint
-        self._once = _Once(session)
+        self._session = session
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self._exporter = OTLPSpanExporter(
-            endpoint=endpoint,
-            headers=_headers(_either(environ, "HEADERS")),
-            compression=_COMPRESSIONS.get(_either(environ, "COMPRESSION").strip().lower(), Compression.NoCompression),
-            session=self._once,
-        )
+        self._headers = {"Content-Type": "application/x-protobuf", **_headers(_either(environ, "HEADERS"))}
+        self._pack = _PACKS.get(_either(environ, "COMPRESSION").strip().lower())
+        if self._pack is not None:
+            self._headers["Content-Encoding"] = _either(environ, "COMPRESSION").strip().lower()
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
         """Send them in one call, each try in a call of its own. Raises TryAgain, Hopeless."""
-        self._once.fault = Hopeless("could not be encoded")
-        self._exporter.export(spans)
-        if self._once.fault is not None:
-            raise self._once.fault
-
-
-class _Once(requests.Session):
-    """What the exporter takes for its session: one call on ours, whose answer it hears as 200 or 400."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self.fault: TryAgain | Hopeless | None = None
-
-    def request(self, method: Any, url: Any, *, headers: Any, data: Any, **ignored: Any) -> requests.Response:  # type: ignore[override]
-        answer = requests.Response()
-        try:
-            post(self._session, url, data, headers)
-        except (TryAgain, Hopeless) as fault:
-            self.fault = fault
-            answer.status_code = 400
-        else:
-            self.fault = None
-            answer.status_code = 200
-        return answer
+        body = otlp_wire.encode(spans)
+        post(self._session, self.endpoint, self._pack(body) if self._pack else body, self._headers)
 
 
 def _either(environ: Mapping[str, str], name: str) -> str:
