@@ -26,6 +26,7 @@ def metrics() -> Response:
     proxy's own address."""
     if not _names_its_client(request.environ) or not engines().metrics_readers.contains(current().client):
         raise errors.Forbidden()
+    engines().instruments.write()
     text, kind = engines().exposition.text(request.headers.get("Accept", ""))
     response = Response(text, content_type=kind)
     response.headers["Cache-Control"] = "no-store"

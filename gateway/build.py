@@ -132,7 +132,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         began=monotonic(),
         draining=Event(),
         living=(
-            (lines, exposition),
+            (lines, instruments, exposition),
             (outgoing,),
             tuple(part for part in (loki, spans, publisher) if part is not None),
             (adapter,),

@@ -51,13 +51,13 @@ class Upstream:
             self.metrics.failed("breaker_open")
             raise errors.ServiceUnavailable(self._breaker.retry_after())
         self.in_flight += 1
-        self.metrics.begun()
+        self.metrics.calls.value = self.in_flight
         self._retries = min(RETRIES_IN_HAND, self._retries + RETRY_SHARE)
 
     def leave(self) -> None:
         """A call that entered is over."""
         self.in_flight -= 1
-        self.metrics.over()
+        self.metrics.calls.value = self.in_flight
 
     def answered(self) -> None:
         """A call was answered, however badly."""

@@ -201,11 +201,11 @@ class GatewayWorker(GeventWorker):
     def _answer(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         """Let the app answer; whether the connection can serve another request."""
         active = self._engines.instruments.active
-        active.inc()
+        active.value += 1
         try:
             return self._serve(request, listener, client, addr)
         finally:
-            active.dec()
+            active.value -= 1
 
     def _serve(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         response, environ = wsgi.create(
