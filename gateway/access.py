@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 from flask import Flask, Response, request
 
+from gateway import errors
 from gateway.instruments import OTHER, Instruments
-from gateway.logs import Lines
+from gateway.logs import SERVICE, Lines
 from gateway.scope import KNOWN_METHODS, Scope, TrustedProxies, current, open_scope, require_sound
 from gateway.traces import Tracing
 
@@ -52,25 +52,28 @@ class Access:
     def _over(self, scope: Scope, status: int) -> None:
         seconds = perf_counter() - scope.started
         method = _told(scope.environ["REQUEST_METHOD"])
-        level = "debug" if scope.endpoint is not None and scope.endpoint.startswith(_QUIET) else "info"
         self._instruments.answered(method, scope.route, status, seconds)
         self._tracing.end(scope, method, status)
+        level = "debug" if scope.endpoint is not None and scope.endpoint.startswith(_QUIET) else "info"
         if self._lines.wants(level):
-            self._write(level, method, status, scope, seconds)
-
-    def _write(self, level: str, method: str, status: int, scope: Scope, seconds: float) -> None:
-        principal = scope.principal
-        fields: dict[str, Any] = {
-            "method": method,
-            "url": scope.path,
-            "statusCode": status,
-            "duration": round(seconds * 1000, 1),
-            "userId": principal.user_id if principal else None,
-            "traceId": scope.trace_id,
-            "requestId": scope.request_id,
-            "ip": scope.client,
-        }
-        self._lines.write(level, f"HTTP: {method} {scope.path} {status}", **fields)
+            principal = scope.principal
+            self._lines.put(
+                level,
+                {
+                    "timestamp": errors.timestamp(),
+                    "level": level,
+                    "service": SERVICE,
+                    "message": f"HTTP: {method} {scope.path} {status}",
+                    "method": method,
+                    "url": scope.path,
+                    "statusCode": status,
+                    "duration": round(seconds * 1000, 1),
+                    "userId": principal.user_id if principal else None,
+                    "traceId": scope.trace_id,
+                    "requestId": scope.request_id,
+                    "ip": scope.client,
+                },
+            )
 
     def _warn_of_proxy(self, scope: Scope) -> None:
         if not self._warned:

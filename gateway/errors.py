@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
+from time import time
 from types import MappingProxyType
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -31,7 +33,14 @@ def reason(status: int) -> str:
 
 def timestamp() -> str:
     """Now, as UTC ISO 8601 with milliseconds and `Z`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    now = time()
+    second = int(now)
+    return f"{_second(second)}.{int((now - second) * 1000):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:-6]
 
 
 def body(status: int, message: str, path: str, trace_id: str) -> dict[str, object]:

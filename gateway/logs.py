@@ -34,6 +34,9 @@ _NAMES = {"CRITICAL": "error", "WARNING": "warn"}
 _QUIET = ("urllib3", "requests", "authlib", "flask_cors", "werkzeug", "gevent", "asyncio", "joserfc")
 
 
+_NEWLINE = orjson.OPT_APPEND_NEWLINE
+
+
 def encode(fields: dict[str, Any]) -> bytes:
     """One line of JSON with its newline, at most LINE_BYTES long: longer strings are cut, the longest limit first."""
     line = _dump(fields)
@@ -51,7 +54,7 @@ def _cut(value: Any, room: int) -> Any:
 
 def _dump(fields: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(fields, default=str, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(fields, str, _NEWLINE)
     except TypeError:  # a lone surrogate, as the file system's names have them
         plain = {name: str(value).encode("utf-8", "replace").decode() for name, value in fields.items()}
         return orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE)
@@ -88,10 +91,14 @@ class Lines:
 
     def write(self, level: str, message: str, **fields: Any) -> None:
         """Write one line past `logging` (60 us a line there, 5 here)."""
-        if not self.wants(level):
-            return
-        begin = {"timestamp": errors.timestamp(), "level": level, "service": SERVICE, "message": message}
-        self.emit(encode(begin | fields), level)
+        if self.wants(level):
+            begin = {"timestamp": errors.timestamp(), "level": level, "service": SERVICE, "message": message}
+            self.put(level, begin | fields)
+
+    def put(self, level: str, fields: dict[str, Any]) -> None:
+        """Write one line of a level that is wanted."""
+        line = _dump(fields)
+        self.emit(line if len(line) <= LINE_BYTES else encode(fields), level)
 
     def wants(self, level: str) -> bool:
         """Whether lines of this level are written."""
