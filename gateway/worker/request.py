@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from functools import lru_cache
 from time import monotonic
+from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import gevent
 from gunicorn.http import errors as parsing
-from gunicorn.http.message import Request
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.message import RFC9112_TARGET_INVALID, Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
+
+try:
+    from gunicorn_h1c import parse_request
+except ImportError:  # without the extra `fast` gunicorn's parser in Python reads all
+    parse_request = None
 
 HEAD_BYTES = 131_072
 LINE_BYTES = 16_384
@@ -91,3 +101,86 @@ class StrictRequest(Request):
 
 class Parser(RequestParser):
     mesg_class = StrictRequest
+
+
+class _NoBody:
+    """The body of a request that has none."""
+
+    failed = False
+    length = 0
+
+    @property
+    def reader(self) -> _NoBody:
+        return self
+
+    def read(self, size: int | None = None) -> bytes:
+        return b""
+
+
+_NO_BODY = _NoBody()
+
+_ODD = frozenset({"HTTP_TRANSFER_ENCODING", "HTTP_EXPECT"})
+
+
+@lru_cache(maxsize=1024)
+def _key(name: bytes) -> str:
+    """WSGI's name of a field, empty where it has none: `X_A` would be taken for `X-A`."""
+    if b"_" in name:
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
+
+
+class UsualRequest:
+    """A request whose head came in one piece and says nothing unusual, with its WSGI environ: a quarter of the time that
+    gunicorn's own objects take. What is unusual is gunicorn's to read: two fields of one name, a body in chunks, Expect,
+    HTTP/1.0, another target than a path, anything broken."""
+
+    version = (1, 1)
+    proxy_protocol_info = None
+    __slots__ = ("body", "environ", "method")
+
+    def __init__(self, environ: dict[str, Any], body: Any) -> None:
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.body = body
+
+    def should_close(self) -> bool:
+        return self.method == "CONNECT" or self.environ.get("HTTP_CONNECTION", "").lower() == "close"
+
+
+def usual_request(data: bytes, reader: Reader, base: Mapping[str, Any], limits: Mapping[str, Any]) -> UsualRequest | None:
+    """The request that `data` begins with, None where it is not whole or not usual; the rest goes back to `reader`.
+    `base` is what all requests of the connection have in their environ."""
+    if parse_request is None:
+        return None
+    try:
+        head = parse_request(data, **limits)
+    except Exception:
+        return None
+    target = head["path"].decode("latin-1")
+    if head["minor_version"] != 1 or not target.startswith("/") or "#" in target or RFC9112_TARGET_INVALID.search(target):
+        return None
+    environ = dict(base)
+    for name, value in head["headers"]:
+        key = _key(name)
+        if key in environ or key in _ODD:
+            return None
+        if key:
+            environ[key] = value.decode("latin-1")
+    path, _, query = target.partition("?")
+    environ["REQUEST_METHOD"] = head["method"].decode("latin-1")
+    environ["RAW_URI"] = target
+    environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+    environ["QUERY_STRING"] = query
+    body: Any = _NO_BODY
+    length = environ.get("CONTENT_LENGTH")
+    if length is not None:
+        if not (length.isascii() and length.isdigit()):
+            return None
+        body = Body(LengthReader(reader, int(length)))
+    environ["wsgi.input"] = body
+    rest = data[head["consumed"] :]
+    if rest:
+        reader.unread(rest)
+    return UsualRequest(environ, body)

@@ -29,13 +29,29 @@ def _http_date(second: int) -> str:
     return str(util.http_date(second))
 
 
-class CoalescedResponse(wsgi.Response):
-    """gunicorn's response, its head sent together with the first piece of the body (a send is 15 us)."""
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> str:
+    """What a field's name means here: `content-length`, `date`, `hop` for those of one connection, else nothing."""
+    lowered = name.lower()
+    if lowered in util.hop_headers:
+        return "hop"
+    return lowered if lowered in ("content-length", "date") else ""
+
+
+class CoalescedResponse:
+    """An answer as PEP 3333 has it, its head sent together with the first piece of the body (a send is 15 us)."""
 
     def __init__(self, req: Any, sock: socket.socket, cfg: Any, worker: Serving) -> None:
-        super().__init__(req, sock, cfg)
+        self.req = req
+        self.sock = sock
         self._worker = worker
-        self.headers_sent: bool = False
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+        self.headers_sent = False
+        self.chunked = False
+        self.response_length: int | None = None
+        self._omits_body = False
+        self._sent = 0
         self._held = b""
         self._date: str | None = None
 
@@ -43,49 +59,60 @@ class CoalescedResponse(wsgi.Response):
         """Also when the worker stops, and after a body that was not or could not be read: where the next request starts
         is not known then."""
         body = self.req.body
-        unread = getattr(body.reader, "length", 0)
-        return bool(super().should_close() or not self._worker.alive or body.failed or unread > DRAIN_BYTES)
+        return bool(
+            not self._worker.alive
+            or body.failed
+            or getattr(body.reader, "length", 0) > DRAIN_BYTES
+            or self.req.should_close()
+            or not (self.response_length is not None or self.chunked or self._omits_body)
+        )
 
-    def process_headers(self, headers: list[tuple[str, str]]) -> None:
-        """As gunicorn's, but a service's Date is kept (RFC 9110 section 6.6.1), and fields are not looked at one by one
-        (15 us): names are ours, or llhttp let them pass, values are looked at when the head is made."""
-        for name, value in headers:
-            lowered = name.lower()
-            if lowered == "content-length":
-                self.response_length = int(value)
-            elif lowered == "date":
-                self._date = self._date or value
-            if lowered not in util.hop_headers:
-                self.headers.append((name, value))
-
-    def default_headers(self) -> list[str]:
-        """As gunicorn's, its Date made once a second (25 us a request)."""
-        version = ".".join(map(str, self.req.version))
-        framing = ["Transfer-Encoding: chunked\r\n"] if self.chunked else []
-        return [
-            f"HTTP/{version} {self.status}\r\n",
-            f"Server: {wsgi.SERVER}\r\n",
-            f"Date: {self._date or _http_date(int(time()))}\r\n",
-            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
-            *framing,
-        ]
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """A service's Date is kept (RFC 9110 section 6.6.1). Fields are not looked at one by one (15 us): names are ours,
+        or llhttp let them pass, values are looked at when the head is made."""
+        if exc_info is not None and self.headers_sent:
+            raise exc_info[1].with_traceback(exc_info[2])
+        self.status = status
+        code = int(status[:3])
+        self._omits_body = self.req.method == "HEAD" or code in (204, 304) or code < 200
+        kept = self.headers = []
+        self.response_length = self._date = None
+        for field in headers:
+            kind = _kind(field[0])
+            if kind == "hop" or (kind == "content-length" and code == 204):
+                continue
+            if kind == "content-length":
+                self.response_length = int(field[1])
+            elif kind == "date":
+                self._date = self._date or field[1]
+            kept.append(field)
+        self.chunked = self.response_length is None and not self._omits_body and self.req.version >= (1, 1)
+        return self.write
 
     def send_headers(self) -> None:
-        if not self.headers_sent:
-            lines = [
-                *self.default_headers(),
-                *(f"{name}: {value}\r\n" for name, value in self.headers),
-                "\r\n",
-            ]
-            head = "".join(lines).encode("latin-1")
-            # The end of each line is all that is left without what a field may hold (RFC 9110 section 5.5).
-            if head.translate(None, _FIELD_BYTES) != b"\r\n" * len(lines):
-                raise InvalidResponseHeader("a control character in a header")
-            self._held = head
-            self.headers_sent = True
+        if self.headers_sent:
+            return
+        major, minor = self.req.version
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\nServer: {wsgi.SERVER}\r\nDate: {self._date or _http_date(int(time()))}\r\n"
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n"
+        ]
+        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
+        lines.append("Transfer-Encoding: chunked\r\n\r\n" if self.chunked else "\r\n")
+        head = "".join(lines).encode("latin-1")
+        # The end of each line is all that is left without what a field may hold (RFC 9110 section 5.5).
+        if len(head.translate(None, _FIELD_BYTES)) != 2 * (len(lines) + 3 + self.chunked):
+            raise InvalidResponseHeader("a control character in a header")
+        self._held = head
+        self.headers_sent = True
 
     def write(self, arg: bytes) -> None:
-        super().write(arg)
+        self.send_headers()
+        if arg and not self._omits_body:
+            if self.response_length is not None:
+                arg = arg[: self.response_length - self._sent]
+                self._sent += len(arg)
+            self._held += b"%X\r\n%b\r\n" % (len(arg), arg) if self.chunked else arg
         self._flush()
 
     def close(self) -> None:
@@ -94,12 +121,10 @@ class CoalescedResponse(wsgi.Response):
             self._held += b"0\r\n\r\n"
         self._flush()
 
-    def _emit_body(self, data: bytes) -> None:
-        self._held += b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data
-
     def _flush(self) -> None:
-        held, self._held = self._held, b""
+        held = self._held
         if held:
+            self._held = b""
             # Nearly always one send takes it; sendall asks for the buffer's size first (7 us).
             sent = self.sock.send(held)
             if sent < len(held):

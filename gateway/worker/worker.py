@@ -27,7 +27,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from gateway.errors import StartFault
 from gateway.worker.refusal import status_of, write_error
-from gateway.worker.request import Parser, Reader
+from gateway.worker.request import Parser, Reader, UsualRequest, usual_request
 from gateway.worker.response import DRAIN_BYTES, CoalescedResponse
 
 HEAD_SECONDS = 15.0
@@ -79,6 +79,13 @@ class GatewayWorker(GeventWorker):
         self._stopping = Event()
         self._connections = Pool(self.worker_connections)
         self.cfg = Settled(self.cfg)
+        self._base_environ = wsgi.base_environ(self.cfg)
+        self._limits = {
+            "limit_request_line": self.cfg.limit_request_line,
+            "limit_request_fields": self.cfg.limit_request_fields,
+            "limit_request_field_size": self.cfg.limit_request_field_size,
+            "permit_unconventional_http_method": self.cfg.permit_unconventional_http_method,
+        }
         super().init_process()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
@@ -159,6 +166,7 @@ class GatewayWorker(GeventWorker):
         """Serve the requests of a connection; whether there may be something of the client's still to read."""
         parser = Parser(self.cfg, client, addr)
         reader = parser.unreader = Reader(client, self.cfg.limit_request_fields)
+        base = self._environ_of(client, listener, addr)
         answered = False
         while True:
             since = monotonic()
@@ -167,25 +175,44 @@ class GatewayWorker(GeventWorker):
             data = reader.take_buffered() or self._await_request(client, since, answered=answered)
             if not data:
                 return False
-            try:
-                begun = monotonic() if answered else since
-                reader.expect_head(begun + HEAD_SECONDS, data)
-                self._heads[client] = begun
-                request = next(parser)
-            except StopIteration:
-                return True
-            except (parsing.ParseException, TimeoutError) as refusal:
-                self._refuse(client, addr, refusal)
-                return True
-            finally:
-                self._heads.pop(client, None)
-            reader.expect_body()
+            request: Any = usual_request(data, reader, base, self._limits)
+            if request is not None:
+                parser.mesg = request
+            else:
+                try:
+                    begun = monotonic() if answered else since
+                    reader.expect_head(begun + HEAD_SECONDS, data)
+                    self._heads[client] = begun
+                    request = next(parser)
+                except StopIteration:
+                    return True
+                except (parsing.ParseException, TimeoutError) as refusal:
+                    self._refuse(client, addr, refusal)
+                    return True
+                finally:
+                    self._heads.pop(client, None)
+                reader.expect_body()
             if not self._answer(request, listener, client, addr):
                 return True
             unread = getattr(request.body.reader, "length", 1)
             if unread and not parser.finish_body(deadline=monotonic() + 1.0, max_bytes=DRAIN_BYTES):
                 return True
             answered = True
+
+    def _environ_of(self, client: socket.socket, listener: Any, addr: Any) -> dict[str, Any]:
+        """What all requests of a connection have in their environ."""
+        peer = {"REMOTE_ADDR": addr[0], "REMOTE_PORT": str(addr[1])} if isinstance(addr, tuple) else {"REMOTE_ADDR": addr}
+        server = listener if isinstance(listener, tuple) else ("localhost", "")
+        return {
+            **self._base_environ,
+            **peer,
+            "SERVER_NAME": server[0],
+            "SERVER_PORT": str(server[1]),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "SCRIPT_NAME": "",
+            "wsgi.url_scheme": "https" if self.cfg.is_ssl else "http",
+            "gunicorn.socket": client,
+        }
 
     def _await_request(self, client: socket.socket, since: float, *, answered: bool) -> bytes:
         """The first bytes of a request; none where the client closed, or sent nothing in time."""
@@ -208,11 +235,15 @@ class GatewayWorker(GeventWorker):
             active.value -= 1
 
     def _serve(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
-        response, environ = wsgi.create(
-            request, client, addr, listener, self.cfg, response_class=CoalescedResponse, response_args=(self,)
-        )
-        if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
-            environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
+        if type(request) is UsualRequest:
+            environ = request.environ
+            response = CoalescedResponse(request, client, self.cfg, self)
+        else:
+            response, environ = wsgi.create(
+                request, client, addr, listener, self.cfg, response_class=CoalescedResponse, response_args=(self,)
+            )
+            if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
+                environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
