@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response, appcontext_popped, appcontext_pushed
+from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import Map, MapAdapter, Rule
 
@@ -52,10 +53,22 @@ def _matched(url_map: Map, path: str, method: str) -> tuple[Rule, Mapping[str, A
     return MapAdapter.match(_Routes(url_map, path, method), return_rule=True)
 
 
+class Hooks(NamedTuple):
+    """What is called for each request to one endpoint, in its order."""
+
+    before: tuple[Callable[[], Any], ...]
+    after: tuple[Callable[[Response], Response], ...]
+    teardown: tuple[Callable[[BaseException | None], None], ...]
+
+
 class Gateway(Flask):
     """Flask with what a gateway does not need left out, by its own extension points."""
 
     session_interface = _NoSessions()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, static_folder=None)
+        self._hooks: dict[str | None, Hooks] = {}
 
     def ensure_sync(self, func: Any) -> Any:
         """No view or hook is async; looking at each for every request costs 30 us."""
@@ -65,7 +78,50 @@ class Gateway(Flask):
         """Routes bound without a host: any Host is accepted, nothing is built from it (30 us a request)."""
         if request is None:
             return None  # for the app context: no URL is ever built
-        return _Routes(self.url_map, request.path, request.environ["REQUEST_METHOD"])
+        environ = request.environ
+        return _Routes(self.url_map, request.path, environ["REQUEST_METHOD"])
+
+    def full_dispatch_request(self) -> Response:
+        """As Flask's: hooks, view, hooks. Its hooks were found once for each endpoint, not for each request, nobody
+        listens to signals, and there is no session to save (30 us a request)."""
+        self._got_first_request = True
+        rule = request_ctx.request.url_rule
+        hooks = self._hooks_of(rule.endpoint if rule is not None else None)
+        found = None
+        try:
+            for hook in hooks.before:
+                found = hook()
+                if found is not None:
+                    break
+            else:
+                found = self.dispatch_request()
+        except Exception as error:
+            found = self.handle_user_exception(error)
+        response = found if isinstance(found, Response) else self.make_response(found)
+        for after in hooks.after:
+            response = after(response)
+        return response
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:  # type: ignore[override]
+        rule = request_ctx.request.url_rule
+        for hook in self._hooks_of(rule.endpoint if rule is not None else None).teardown:
+            hook(exc)
+
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:  # type: ignore[override]
+        for hook in self.teardown_appcontext_funcs:
+            hook(exc)
+
+    def _hooks_of(self, endpoint: str | None) -> Hooks:
+        found = self._hooks.get(endpoint)
+        if found is None:
+            names = [None, *([endpoint.rpartition(".")[0]] if endpoint and "." in endpoint else [])]
+            inner = names[::-1]
+            found = self._hooks[endpoint] = Hooks(
+                tuple(hook for name in names for hook in self.before_request_funcs.get(name, ())),
+                tuple(hook for name in inner for hook in reversed(self.after_request_funcs.get(name, ()))),
+                tuple(hook for name in inner for hook in reversed(self.teardown_request_funcs.get(name, ()))),
+            )
+        return found
 
 
 def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tuple[Problem, ...] = ()) -> Flask:
@@ -74,7 +130,9 @@ def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tu
     The order in which the hooks are registered is the request's way: scope, CORS, who asks, rate limits, who may pass.
     """
     built = build_engines(settings, warnings)
-    app = Gateway("gateway", static_folder=None)
+    for signal in (appcontext_pushed, appcontext_popped):
+        signal.is_muted = True
+    app = Gateway("gateway")
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
