@@ -9,6 +9,7 @@ from time import perf_counter
 from flask import Flask, Response, request
 
 from gateway import errors
+from gateway.headers import put
 from gateway.instruments import OTHER, Instruments
 from gateway.logs import SERVICE, Lines
 from gateway.scope import KNOWN_METHODS, Scope, TrustedProxies, current, open_scope, require_sound
@@ -44,7 +45,7 @@ class Access:
         @app.after_request
         def finish(response: Response) -> Response:
             scope = current()
-            response.headers.add("X-Request-Id", scope.request_id)
+            put(response.headers, (("X-Request-Id", scope.request_id),))
             self._tracing.served(scope)
             response.call_on_close(partial(self._over, scope, response.status_code))
             return response

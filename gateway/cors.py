@@ -31,6 +31,9 @@ EXPOSED_HEADERS = (
 MAX_AGE_SECONDS = 600
 
 
+_VARY = (("Vary", "Origin"),)
+
+
 def _headers(options: Any, origin: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in get_cors_headers(options, Headers({"Origin": origin}), "GET").items())
 
@@ -67,13 +70,13 @@ def init_app(app: Flask, origins: tuple[str, ...], extra_headers: tuple[str, ...
         fields = response.headers
         vary = fields.getlist("Vary")
         if not vary or "origin" not in headers.tokens(",".join(vary)):
-            fields.add("Vary", "Origin")
+            headers.put(fields, _VARY)
         environ = current().environ
         if "HTTP_ORIGIN" not in environ:
             return response
         if environ["REQUEST_METHOD"] == "OPTIONS":
             return preflighted(response)
-        fields[len(fields) :] = said.get(environ["HTTP_ORIGIN"], ())
+        headers.put(fields, said.get(environ["HTTP_ORIGIN"], ()))
         return response
 
     @app.before_request

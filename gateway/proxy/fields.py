@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from gateway import headers
 from gateway.proxy.body import Body
 from gateway.scope import Scope
+from gateway.transport import Answer
 
 _METHODS_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 
@@ -82,23 +83,33 @@ def _framing(environ: Mapping[str, Any], body: Body) -> Mapping[str, str]:
     return {"Content-Length": str(length)}
 
 
-def to_client(fields: Iterable[tuple[str, str]], defaults: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=2048)
+def _returned(name: str) -> str:
+    """A field's name in lower case, empty for one that is not passed on."""
+    lowered = name.lower()
+    dropped = lowered in headers.NOT_RETURNED or lowered.startswith(headers.NOT_RETURNED_PREFIXES)
+    return "" if dropped else lowered
+
+
+_USUAL = frozenset({"keep-alive", "close"})
+
+
+def to_client(answer: Answer, defaults: Mapping[str, str]) -> list[tuple[str, str]]:
     """What the client receives: a service's fields as they came, repeated ones too, less hop-by-hop and CORS ones;
     then of `defaults` (lower-case name to value) those that the service did not say."""
-    fields = list(fields)
-    dropped = headers.NOT_RETURNED
-    for name, value in fields:
-        if name.lower() == "connection":
-            dropped = dropped | headers.tokens(value)
+    named = answer.field("connection")
+    dropped = headers.tokens(named) - _USUAL if named is not None else ()
+    out = []
     said = set()
-    for name, value in fields:
-        lowered = name.lower()
-        if lowered in dropped or lowered.startswith(headers.NOT_RETURNED_PREFIXES):
+    for field in answer.headers:
+        lowered = _returned(field[0])
+        if not lowered or (dropped and lowered in dropped):
             continue
-        if lowered == "set-cookie" and headers.is_own_cookie(value):
+        if lowered == "set-cookie" and headers.is_own_cookie(field[1]):
             continue
         said.add(lowered)
-        yield name, value
+        out.append(field)
     for lowered, value in defaults.items():
         if lowered not in said:
-            yield lowered.title(), value
+            out.append((lowered.title(), value))
+    return out

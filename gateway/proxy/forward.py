@@ -90,9 +90,7 @@ class ServiceProxy:
             self.over(call)
         else:
             pieces = _Pieces(self, answer, call)
-        response = ForwardedResponse(pieces, f"{answer.status} {answer.reason}")
-        response.headers[:] = fields.to_client(answer.headers, self._defaults)  # `extend` costs three times as much
-        return response
+        return ForwardedResponse(pieces, answer.status, answer.reason, fields.to_client(answer, self._defaults))
 
     def _call(self, scope: Scope, body: Body, call: Call) -> Answer:
         """Send, and send again once where nothing can happen twice: on another instance where the first could not be
@@ -141,7 +139,7 @@ class ServiceProxy:
         return isinstance(error, NoAnswer) and request.method in IDEMPOTENT and body.is_whole
 
     def _await_body(self, answer: Answer, call: Call) -> None:
-        event_stream = _content_type(answer).startswith("text/event-stream")
+        event_stream = (answer.field("content-type") or "").lower().startswith("text/event-stream")
         if self._upstream.bounds.total_to_head or event_stream:
             answer.deadline = None
         if event_stream:
@@ -205,7 +203,3 @@ class _Pieces:
             call.detach()
             self._answer.close()
             self._proxy.over(call)
-
-
-def _content_type(answer: Answer) -> str:
-    return next((value.lower() for name, value in answer.headers if name.lower() == "content-type"), "")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Response
-from werkzeug.wsgi import ClosingIterator
+
+from gateway.headers import Fields
 
 
 class ForwardedResponse(Response):
@@ -13,18 +15,24 @@ class ForwardedResponse(Response):
 
     default_mimetype = None
 
+    def __init__(self, pieces: Any, status: int, reason: str, fields: list[tuple[str, str]]) -> None:
+        """Nothing is looked at again: llhttp let it pass. werkzeug's own would add 15 us."""
+        self.headers = Fields(fields)
+        self.response = pieces
+        self._status = f"{status} {reason}"
+        self._status_code = status
+        self._on_close = []
+
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """As werkzeug's; where the server does not take the head, the call to the service ends all the same."""
+        """As it is (werkzeug would work out a Location and a length: 20 us). Where the server does not take the head,
+        the call to the service ends all the same."""
         try:
-            return super().__call__(environ, start_response)
+            start_response(self._status, self.headers.to_wsgi_list())
         except BaseException:
             self.close()
             raise
+        return self
 
-    def get_wsgi_headers(self, environ: Any) -> Any:
-        """The headers as they are (werkzeug would work out a Location and a length: 20 us)."""
-        return self.headers
-
-    def get_app_iter(self, environ: Any) -> Any:
-        """The pieces of the body, unencoded."""
-        return ClosingIterator(self.response, self.close)  # type: ignore[arg-type]
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces of the body."""
+        return iter(self.response)  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ class Answer:
         self._arrived: list[bytes] = []
         self._left = b""
         self._overhead = self._read = 0
+        self._known: dict[str, str] = {}
 
     # What httptools calls.
 
@@ -119,6 +120,10 @@ class Answer:
             self._feed(data)
             if size > HEAD_BYTES and not self._head_done:
                 raise BadAnswer("the head is too long")
+
+    def field(self, name: str) -> str | None:
+        """The values of a field, by its name in lower case, joined by commas; None where it is not there."""
+        return self._known.get(name)
 
     @property
     def is_whole(self) -> bool:
@@ -187,15 +192,17 @@ class Answer:
         self._dirty = True
 
     def _read_framing(self) -> None:
+        known = self._known
         for name, value in self.headers:
             lowered = name.lower()
-            if lowered == "content-length":
-                self.length = int(value)
-                self._framed = True
-            elif lowered == "transfer-encoding":
-                self._framed = True
-                if value.lower() != "chunked":
-                    self._fault = "an unknown transfer coding"
+            known[lowered] = f"{known[lowered]},{value}" if lowered in known else value
+        if "content-length" in known:
+            self.length = int(known["content-length"])
+            self._framed = True
+        if "transfer-encoding" in known:
+            self._framed = True
+            if known["transfer-encoding"].lower() != "chunked":
+                self._fault = "an unknown transfer coding"
         # Who frames a body that can not be there may send it yet; a 304 has the length of what it does not send (RFC
         # 9110 section 8.6).
         if self._framed and (self.status == 204 or (self.status == 304 and self.length is None)):
