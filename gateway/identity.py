@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -86,10 +87,12 @@ class Identity:
     def load_in(self, app: Flask) -> None:
         """Find out who asks, before a request is counted: refuses nobody."""
 
+        asks = cache(lambda endpoint: endpoint is not None and _asks_who(app.view_functions[endpoint]))
+
         @app.before_request
         def identify() -> None:
             scope = current()
-            if scope.endpoint is not None and _asks_who(app.view_functions[scope.endpoint]):
+            if asks(scope.endpoint):
                 try:
                     scope.principal = self.principal_of(scope.environ)
                 except errors.GatewayError as refusal:
@@ -99,12 +102,15 @@ class Identity:
     def require_in(self, app: Flask) -> None:
         """Refuse who may not pass, after a request was counted."""
 
+        # No such route or method: that is the answer, for everybody.
+        closed = cache(
+            lambda endpoint: endpoint is not None and not getattr(app.view_functions[endpoint], "is_public", False)
+        )
+
         @app.before_request
         def let_in() -> None:
             scope = current()
-            if scope.endpoint is None:
-                return  # no such route or method: that is the answer, for everybody
-            if not getattr(app.view_functions[scope.endpoint], "is_public", False):
+            if scope.principal is None and closed(scope.endpoint):
                 scope.require_principal()
 
     def principal_of(self, environ: Mapping[str, Any]) -> Principal:

@@ -8,7 +8,6 @@ from math import ceil
 from time import time
 
 from flask import Flask, Response
-from limits import RateLimitItem
 
 from gateway import errors
 from gateway.headers import put
@@ -72,25 +71,22 @@ class RateLimits:
         """Tell what `key` has left for the view that is being served; nothing is counted."""
         rule, _ = self._known[current().endpoint or ""]
         if rule is not None:
-            for policy, item in rule.items:
-                name = item.key_for(rule.name, key)
-                self._tell(current(), rule, policy, item, name, self._windows.get(name))
+            scope = current()
+            for policy, prefix, amount, _ in rule.bounds:
+                left = max(0, amount - self._windows.get(prefix + key))
+                if scope.allowance is None or left <= scope.allowance.left:
+                    reset = max(1, ceil(self._windows.get_expiry(prefix + key) - time()))
+                    scope.allowance = Allowance(policy, rule.policy, amount, left, reset)
 
     def _spend(self, rule: Rule, key: str) -> None:
         scope = current()
-        for policy, item in rule.items:  # a fixed window, as the library's strategy has it, in one look
-            name = item.key_for(rule.name, key)
-            count = self._windows.incr(name, item.get_expiry())
-            self._tell(scope, rule, policy, item, name, count)
-            if count > item.amount:
+        for policy, prefix, amount, seconds in rule.bounds:  # a fixed window, as the library's strategy has it, in one look
+            count, ends = self._windows.count(prefix + key, seconds)
+            left = amount - count if count < amount else 0
+            if scope.allowance is None or left <= scope.allowance.left:  # of several the one with the least is told
+                scope.allowance = Allowance(policy, rule.policy, amount, left, max(1, ceil(ends - time())))
+            if count > amount:
                 self._refuse(scope, rule)
-
-    def _tell(self, scope: Scope, rule: Rule, policy: str, item: RateLimitItem, name: str, count: int) -> None:
-        """What is left of one limit; of several the client is told of the one with the least."""
-        left = max(0, item.amount - count)
-        if scope.allowance is None or left <= scope.allowance.left:
-            reset = max(1, ceil(self._windows.get_expiry(name) - time()))
-            scope.allowance = Allowance(policy, rule.policy, item.amount, left, reset)
 
     def _refuse(self, scope: Scope, rule: Rule) -> None:
         self._refused(rule.name)

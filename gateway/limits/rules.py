@@ -55,6 +55,8 @@ class Rule:
     name: str
     items: tuple[tuple[str, RateLimitItem], ...]
     policy: str
+    # Of each item its name in headers, its name in the storage before the key, how many, in how many seconds.
+    bounds: tuple[tuple[str, str, int, int], ...] = ()
 
 
 class RuleBook:
@@ -83,4 +85,8 @@ class RuleBook:
         items = tuple((name if len(limits) == 1 else f"{name}-{item.get_expiry()}", item) for item in limits)
         # RateLimit header fields draft-10, section 3: a name, a quota, a window in seconds.
         policy = ", ".join(f'"{policy}";q={item.amount};w={item.get_expiry()}' for policy, item in items)
-        return Rule(name, items, policy)
+        bounds = tuple(
+            (policy_name, f"{item.namespace}/{name}/{item.amount}/{item.multiples}/{item.GRANULARITY.name}/", item.amount, item.get_expiry())
+            for policy_name, item in items
+        )
+        return Rule(name, items, policy, bounds)

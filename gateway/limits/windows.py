@@ -42,6 +42,10 @@ class Windows(Storage):
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Count; what it comes to. `expiry`: the window's length in seconds."""
+        return self.count(key, expiry, amount)[0]
+
+    def count(self, key: str, expiry: float, amount: int = 1) -> tuple[int, float]:
+        """Count; what it comes to, and when its window ends (seconds since the epoch)."""
         now = time()
         told = self._shared.count(key, amount, expiry) if self._shared is not None else None
         known, ends = self._counters.get(key, (0, -inf))
@@ -52,8 +56,8 @@ class Windows(Storage):
         count = known + amount
         if told is not None:
             count, ends = told[0], now + told[1]
-        self._counters[key] = count, ends
-        return count
+        found = self._counters[key] = count, ends
+        return found
 
     def get(self, key: str) -> int:
         count, ends = self._counters.get(key, (0, -inf))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """Of the limit `name`, one of those that `policy` lists: `left` of `limit` requests, for `reset` more seconds."""
 
     name: str

@@ -27,9 +27,17 @@ class Principal:
     last_name: str | None = None
     # What a service is told of it: made once a token and not once a request.
     forwarded: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+    session: str = field(init=False, repr=False)
+    """Keycloak's session; where the token names none the token alone, and without `jti` either all of the user's."""
+    subject: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        subject = f"sub:{self.user_id}"
+        session = f"sid:{self.session_id}" if self.session_id is not None else None
+        alone = f"jti:{self.token_id}" if self.token_id is not None else subject
         object.__setattr__(self, "forwarded", identity_headers(self))
+        object.__setattr__(self, "session", session or alone)
+        object.__setattr__(self, "subject", subject)
 
 
 def identity_headers(principal: Principal) -> tuple[tuple[str, str], ...]:

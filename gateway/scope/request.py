@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from random import Random
@@ -93,9 +93,8 @@ def new_trace_id() -> str:
 _current: ContextVar[Scope] = ContextVar("scope")
 
 
-def current() -> Scope:
-    """The scope of the request being served."""
-    return _current.get()
+current: Callable[[], Scope] = _current.get
+"""The scope of the request being served. The variable's own method: a dozen calls a request."""
 
 
 def serving() -> Scope | None:
@@ -109,11 +108,12 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies, rule: Rule |
     peer = environ.get("REMOTE_ADDR", "")
     parent = headers.parse_traceparent(environ.get("HTTP_TRACEPARENT"))
     path, query = target.split(environ["RAW_URI"])
+    ids = f"{_ids.getrandbits(320):080x}"
     scope = Scope(
         environ=environ,
-        request_id=f"{_ids.getrandbits(128):032x}",
-        trace_id=parent[0] if parent else new_trace_id(),
-        span_id=f"{_ids.getrandbits(64) or 1:016x}",
+        request_id=ids[:32],
+        trace_id=parent[0] if parent else ids[32:64],
+        span_id=ids[64:],
         sampled=False,
         parent_id=parent[1] if parent else None,
         tracestate=environ.get("HTTP_TRACESTATE") if parent else None,

@@ -18,6 +18,9 @@ def split(raw: str) -> tuple[str, str]:
 
     An absolute form gives up its scheme and authority: the destination never comes from the request.
     """
+    if raw.startswith("/") and not raw.startswith("//") and "#" not in raw:
+        path, mark, query = raw.partition("?")
+        return path, mark + query
     if not raw.startswith("/"):
         scheme, separator, rest = raw.partition("://")
         if separator and scheme.lower() in ("http", "https"):

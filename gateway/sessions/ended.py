@@ -39,13 +39,14 @@ class Ended:
 
     def includes(self, principal: Principal) -> bool:
         """Whether the session that this principal's token belongs to is over."""
-        if self._ended_by_id(principal) and self._store.ended_at(f"since:{principal.token_id}") is None:
+        at = self._store.ended_at(principal.session)
+        if at is not None and principal.issued <= at and self._store.ended_at(f"since:{principal.token_id}") is None:
             return True
-        at = self._store.ended_at(f"sub:{principal.user_id}")
+        at = self._store.ended_at(principal.subject)
         return at is not None and principal.issued <= at
 
     def _ended_by_id(self, principal: Principal) -> bool:
-        at = self._store.ended_at(_session_of(principal))
+        at = self._store.ended_at(principal.session)
         return at is not None and principal.issued <= at
 
     def includes_own(self, own_id: str) -> bool:
@@ -55,7 +56,7 @@ class Ended:
     def sign_out(self, principal: Principal) -> None:
         """The session of this token is over here. Keycloak may go on with it for other clients, and sign the same one
         in again: tokens issued later, by Keycloak's clock, are good."""
-        self._store.end(_session_of(principal), principal.issued, time() + REMEMBERED_SECONDS)
+        self._store.end(principal.session, principal.issued, time() + REMEMBERED_SECONDS)
 
     def sign_in(self, principal: Principal) -> None:
         """This token is of a sign-in just now: good, though its session ended within the same second."""
@@ -81,10 +82,3 @@ class Ended:
             self._store.end(f"sid:{logout.session_id}", _FOR_EVER, until)
         else:
             self._store.end(f"sub:{logout.user_id}", logout.issued, until)
-
-
-def _session_of(principal: Principal) -> str:
-    """Keycloak's session; where the token names none the token alone, and without `jti` either all of the user's."""
-    if principal.session_id is not None:
-        return f"sid:{principal.session_id}"
-    return f"sub:{principal.user_id}" if principal.token_id is None else f"jti:{principal.token_id}"
