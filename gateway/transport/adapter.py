@@ -60,6 +60,7 @@ class Adapter(HTTPAdapter):
         `verify`, `cert` and `proxies` are not listened to: this adapter always verifies and never uses a proxy. Raises
         what `call` raises.
         """
+        request.headers.update({name: _text(value) for name, value in request.headers.items()})
         answer = (self._traced_call if spans.traced() else self.call)(request, self._bounds(timeout))
         response = Response()
         response.status_code = answer.status
@@ -140,7 +141,7 @@ class Adapter(HTTPAdapter):
 def _send(connection: Connection, method: str, target: str, netloc: str, request: PreparedRequest) -> bool:
     """Write the request. True where the peer closed its side before the body's end: its answer may be there."""
     fields = request.headers.items()
-    lines = [f"{name}: {_text(value)}\r\n" for name, value in fields if name != "Host"]
+    lines = [f"{name}: {value}\r\n" for name, value in fields if name != "Host"]
     head = f"{method} {target} HTTP/1.1\r\nHost: {netloc}\r\n{''.join(lines)}\r\n"
     if head.count("\n") != len(lines) + 3:
         raise ValueError("a line break in a header")
