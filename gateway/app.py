@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask, Response, appcontext_popped, appcontext_pushed
+from flask import Blueprint, Flask, Request, Response, appcontext_popped, appcontext_pushed
+from flask.ctx import RequestContext
 from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, Rule
 
 from gateway import answers, cors
 from gateway.access import Access
@@ -34,23 +36,36 @@ PATH_CHARACTERS = 256
 """What fits a longer path is not remembered: clients make paths up."""
 
 
-class _Routes(MapAdapter):
-    """The routes for one request. What fits a path is remembered (20 us a request)."""
+class _Request(Request):
+    """Flask's request, of which only the environ is read at once: most are asked for nothing else (10 us)."""
 
-    def __init__(self, url_map: Map, path: str, method: str) -> None:
-        super().__init__(url_map, "gateway.invalid", "/", "", "http", path, method, None)
+    def __init__(self, environ: dict[str, Any], populate_request: bool = True, shallow: bool = False) -> None:
+        self.environ = environ
+        self.shallow = shallow
+        environ["werkzeug.request"] = self
 
-    def match(self, *args: Any, **kwargs: Any) -> Any:
-        """As werkzeug's; raises its exceptions where nothing fits."""
-        if args or kwargs != {"return_rule": True} or len(self.path_info) > PATH_CHARACTERS:
-            return super().match(*args, **kwargs)  # not what Flask asks for a request, or not to be remembered
-        rule, arguments = _matched(self.map, self.path_info, self.default_method)
-        return rule, dict(arguments)
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("method", "scheme", "server", "root_path", "path", "query_string", "headers", "remote_addr"):
+            raise AttributeError(name)
+        super().__init__(self.environ)
+        return self.__dict__[name]
 
 
-@lru_cache(maxsize=1024)
-def _matched(url_map: Map, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
-    return MapAdapter.match(_Routes(url_map, path, method), return_rule=True)
+class _Context(RequestContext):
+    """Flask's context; what fits a path is remembered (20 us a request)."""
+
+    app: Gateway
+
+    def match_request(self) -> None:
+        request = self.request
+        environ = request.environ
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        match = self.app.matched if len(path) <= PATH_CHARACTERS else self.app.match
+        try:
+            request.url_rule, arguments = match(path, method)
+            request.view_args = dict(arguments)
+        except HTTPException as error:
+            request.routing_exception = error
 
 
 class Hooks(NamedTuple):
@@ -64,22 +79,32 @@ class Hooks(NamedTuple):
 class Gateway(Flask):
     """Flask with what a gateway does not need left out, by its own extension points."""
 
+    request_class = _Request
     session_interface = _NoSessions()
 
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)
         self._hooks: dict[str | None, Hooks] = {}
+        # Routes bound without a host: any Host is accepted, nothing is built from it (30 us a request).
+        self._adapter = MapAdapter(self.url_map, "gateway.invalid", "/", "", "http", "/", "GET", None)
+        self.matched = lru_cache(maxsize=1024)(self.match)
 
     def ensure_sync(self, func: Any) -> Any:
         """No view or hook is async; looking at each for every request costs 30 us."""
         return func
 
     def create_url_adapter(self, request: Any) -> MapAdapter | None:
-        """Routes bound without a host: any Host is accepted, nothing is built from it (30 us a request)."""
-        if request is None:
-            return None  # for the app context: no URL is ever built
-        environ = request.environ
-        return _Routes(self.url_map, request.path, environ["REQUEST_METHOD"])
+        """The same for all requests; none for the app's context: no URL is ever built."""
+        return self._adapter if request is not None else None
+
+    def match(self, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
+        """What fits a path as WSGI has it. Raises werkzeug's exceptions where nothing does."""
+        decoded = path.encode("latin-1").decode("utf-8", "replace")
+        rule, arguments = self._adapter.match(decoded, method, return_rule=True)
+        return rule, arguments
+
+    def request_context(self, environ: dict[str, Any]) -> RequestContext:
+        return _Context(self, environ)
 
     def full_dispatch_request(self) -> Response:
         """As Flask's: hooks, view, hooks. Its hooks were found once for each endpoint, not for each request, nobody
