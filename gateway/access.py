@@ -36,7 +36,8 @@ class Access:
 
         @app.before_request
         def begin() -> None:
-            scope = open_scope(request.environ, self._trusted, request.url_rule)
+            asked = request._get_current_object()  # each look through the proxy is 1 us
+            scope = open_scope(asked.environ, self._trusted, asked.url_rule)
             self._tracing.begin(scope)
             if scope.forwarding_distrusted:
                 self._warn_of_proxy(scope)

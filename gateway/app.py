@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask, Request, Response, appcontext_popped, appcontext_pushed
+from flask import Blueprint, Flask, Request, Response, appcontext_popped, appcontext_pushed, request
 from flask.ctx import RequestContext
-from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
@@ -42,10 +41,11 @@ class _Request(Request):
     def __init__(self, environ: dict[str, Any], populate_request: bool = True, shallow: bool = False) -> None:
         self.environ = environ
         self.shallow = shallow
+        self.method = environ["REQUEST_METHOD"]
         environ["werkzeug.request"] = self
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("method", "scheme", "server", "root_path", "path", "query_string", "headers", "remote_addr"):
+        if name not in ("scheme", "server", "root_path", "path", "query_string", "headers", "remote_addr"):
             raise AttributeError(name)
         super().__init__(self.environ)
         return self.__dict__[name]
@@ -110,7 +110,8 @@ class Gateway(Flask):
         """As Flask's: hooks, view, hooks. Its hooks were found once for each endpoint, not for each request, nobody
         listens to signals, and there is no session to save (30 us a request)."""
         self._got_first_request = True
-        rule = request_ctx.request.url_rule
+        asked = request._get_current_object()
+        rule = asked.url_rule
         hooks = self._hooks_of(rule.endpoint if rule is not None else None)
         found = None
         try:
@@ -119,7 +120,9 @@ class Gateway(Flask):
                 if found is not None:
                     break
             else:
-                found = self.dispatch_request()
+                if asked.routing_exception is not None:
+                    self.raise_routing_exception(asked)
+                found = self.view_functions[rule.endpoint](**asked.view_args)
         except Exception as error:
             found = self.handle_user_exception(error)
         response = found if isinstance(found, Response) else self.make_response(found)
@@ -128,7 +131,7 @@ class Gateway(Flask):
         return response
 
     def do_teardown_request(self, exc: BaseException | None = None) -> None:  # type: ignore[override]
-        rule = request_ctx.request.url_rule
+        rule = request._get_current_object().url_rule
         for hook in self._hooks_of(rule.endpoint if rule is not None else None).teardown:
             hook(exc)
 
