@@ -105,7 +105,7 @@ class Adapter(HTTPAdapter):
             answer.read_head()
         except BaseException:
             if answer is None:
-                connection.close()
+                origin.drop(connection)
             else:
                 answer.drop()
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import inf
 from time import monotonic
 
 import gevent
@@ -190,7 +191,7 @@ class Answer:
         if self._complete and not self._dirty and not self._arrived and self._keep:
             self._origin.keep(connection)
         else:
-            connection.close()
+            self._origin.drop(connection)
 
     def drop(self) -> None:
         """Close, with the connection."""
@@ -275,20 +276,16 @@ class Answer:
     def _receive(self) -> bytes:
         if self._connection is None:
             raise BadAnswer("the answer was closed")
-        wait = self.read_timeout
-        if self.deadline is not None:
-            left = self.deadline - monotonic()
-            wait = left if wait is None else min(wait, left)
-            if wait <= 0:
+        now = monotonic()
+        due = inf if self.read_timeout is None else now + self.read_timeout
+        if self.deadline is not None and self.deadline < due:
+            due = self.deadline
+            if due <= now:
                 raise CallTimeout("the answer took too long")
-        sock = self._connection.sock
-        sock.settimeout(wait)
         try:
-            return sock.recv(READ_BYTES)
+            return self._connection.receive(READ_BYTES, due)
         except TimeoutError:
             raise CallTimeout("no byte in time") from None
-        except OSError:
-            return b""
 
     def _feed(self, data: bytes) -> None:
         if self._parser is None:

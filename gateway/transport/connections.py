@@ -7,7 +7,9 @@ import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
+from typing import Any
 
 import gevent
 from gevent import monkey
@@ -18,6 +20,9 @@ from gateway.transport.faults import ConnectTimedOut, NotSent
 
 RETIRE_SECONDS = 60.0
 """A kept connection is not used again after this, so that a changed DNS answer is followed."""
+
+SWEEP_SECONDS = 0.25
+"""How late a time-out may be."""
 
 KEPT = 100
 """Idle connections kept per origin."""
@@ -39,20 +44,41 @@ def looking_poll() -> select.poll:
     return poll
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Connection:
     """One open connection; `born` is a monotonic time."""
 
     sock: socket.socket
     born: float = field(default_factory=monotonic)
+    due: float = inf
+    """When what is waited for has to be here, a monotonic time."""
+
+    late: bool = False
     _poll: select.poll = field(init=False, repr=False)
+    _readable: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._poll = looking_poll()
         self._poll.register(self.sock.fileno(), select.POLLIN)
+        self._readable = None if isinstance(self.sock, ssl.SSLSocket) else gevent.get_hub().loop.io(self.sock.fileno(), 1)
+
+    def receive(self, size: int, due: float) -> bytes:
+        """What has come, empty at the end of the stream. TimeoutError where nothing came until `due`."""
+        self.due = due
+        try:
+            if self._readable is not None:  # what TLS has read already wakes nobody
+                gevent.get_hub().wait(self._readable)
+            data = self.sock.recv(size)
+        except OSError:
+            data = b""
+        if not data and self.late:
+            raise TimeoutError
+        return data
 
     def close(self) -> None:
         """Close; what is still to come on it is lost."""
+        if self._readable is not None:
+            self._readable.close()
         self.sock.close()
 
     def abort(self) -> None:
@@ -83,6 +109,8 @@ class Origin:
         self._address = (scheme, host, port)
         self._tls = tls
         self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._sweeper: gevent.Greenlet[[], None] | None = None
 
     def connection(self, timeout: float, *, fresh: bool = False) -> Connection:
         """A kept connection that is still good, else (or if `fresh`) a new one.
@@ -92,12 +120,33 @@ class Origin:
         while self._idle and not fresh:
             connection = self._idle.pop()
             if connection.is_quiet():
-                return connection
+                break
             connection.close()
-        return Connection(self._connect(timeout))
+        else:
+            connection = Connection(self._connect(timeout))
+        self._busy.add(connection)
+        if self._sweeper is None:
+            self._sweeper = gevent.spawn(self._sweep)
+        return connection
+
+    def _sweep(self) -> None:
+        """End the calls that are late. One look for all: a timer for each wait is 10 us."""
+        while True:
+            gevent.sleep(SWEEP_SECONDS)
+            now = monotonic()
+            for connection in [busy for busy in self._busy if busy.due < now]:
+                connection.late = True
+                connection.abort()
+
+    def drop(self, connection: Connection) -> None:
+        """Close a connection that was given out."""
+        self._busy.discard(connection)
+        connection.close()
 
     def keep(self, connection: Connection) -> None:
         """Take back a connection whose answer was read to its end."""
+        self._busy.discard(connection)
+        connection.due = inf
         if len(self._idle) < KEPT and monotonic() - connection.born < RETIRE_SECONDS:
             self._idle.append(connection)
         else:

@@ -104,6 +104,7 @@ class GatewayWorker(GeventWorker):
         servers = [self._server(sock) for sock in self.sockets]
         while self.alive:
             self.notify()
+            self._close_late()
             self._stopping.wait(1.0)
         self._engines.drain()
         for server in servers:
@@ -140,6 +141,15 @@ class GatewayWorker(GeventWorker):
                 client.shutdown(socket.SHUT_RDWR)
             return
 
+    def _close_late(self) -> None:
+        """Close connections that said nothing in time. One look for all, each second: a timer for each wait is 10 us."""
+        now = monotonic()
+        keepalive = self.cfg.keepalive
+        for client, (since, answered) in list(self._waiting.items()):
+            if now - since > (keepalive if answered else HEAD_SECONDS):
+                with suppress(OSError):
+                    client.shutdown(socket.SHUT_RD)
+
     def _close_waiting(self) -> None:
         """Close connections that wait for a request, and those whose head does not end; one that never had a request
         gets a second to send it."""
@@ -153,7 +163,12 @@ class GatewayWorker(GeventWorker):
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """One connection, from accept to close; `listener` is the address that it came to."""
         try:
-            if self._converse(listener, client, addr):
+            readable = gevent.get_hub().loop.io(client.fileno(), 1)
+            try:
+                unread = self._converse(listener, client, addr, readable)
+            finally:
+                readable.close()
+            if unread:
                 util.close_graceful(client, timeout=2.0, max_drain=1 << 30)
         except (OSError, gevent.GreenletExit):
             pass  # the client is gone, or gave no sign for too long
@@ -162,17 +177,18 @@ class GatewayWorker(GeventWorker):
         finally:
             util.close(client)
 
-    def _converse(self, listener: Any, client: socket.socket, addr: Any) -> bool:
+    def _converse(self, listener: Any, client: socket.socket, addr: Any, readable: Any) -> bool:
         """Serve the requests of a connection; whether there may be something of the client's still to read."""
         parser = Parser(self.cfg, client, addr)
         reader = parser.unreader = Reader(client, self.cfg.limit_request_fields)
         base = self._environ_of(client, listener, addr)
+        client.settimeout(SEND_SECONDS)
         answered = False
         while True:
             since = monotonic()
             if self._connections.free_count() < RESERVED:
                 self._close_longest_waiting()
-            data = reader.take_buffered() or self._await_request(client, since, answered=answered)
+            data = reader.take_buffered() or self._await_request(client, readable, since, answered=answered)
             if not data:
                 return False
             request: Any = usual_request(data, reader, base, self._limits)
@@ -192,6 +208,7 @@ class GatewayWorker(GeventWorker):
                 finally:
                     self._heads.pop(client, None)
                 reader.expect_body()
+                client.settimeout(SEND_SECONDS)
             if not self._answer(request, listener, client, addr):
                 return True
             unread = getattr(request.body.reader, "length", 1)
@@ -214,11 +231,16 @@ class GatewayWorker(GeventWorker):
             "gunicorn.socket": client,
         }
 
-    def _await_request(self, client: socket.socket, since: float, *, answered: bool) -> bytes:
-        """The first bytes of a request; none where the client closed, or sent nothing in time."""
-        client.settimeout(self.cfg.keepalive if answered else HEAD_SECONDS)
+    def _await_request(self, client: socket.socket, readable: Any, since: float, *, answered: bool) -> bytes:
+        """The first bytes of a request; none where the client closed, or sent nothing in time (`_close_late`).
+
+        It waits also where they are here: a client that is quick would leave no turn to the others, and a try that
+        finds nothing costs more than the wait.
+        """
         self._waiting[client] = since, answered
         try:
+            if not self.cfg.is_ssl:  # what TLS has read already wakes nobody
+                gevent.get_hub().wait(readable)
             return client.recv(8192)
         except OSError:
             return b""
@@ -252,7 +274,6 @@ class GatewayWorker(GeventWorker):
         try:
             pieces = self.wsgi(environ, response.start_response)
             try:
-                client.settimeout(SEND_SECONDS)
                 for piece in pieces:
                     response.write(piece)
                 response.close()
