@@ -36,7 +36,7 @@ class Access:
 
         @app.before_request
         def begin() -> None:
-            asked = request._get_current_object()  # each look through the proxy is 1 us
+            asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through it is 1 us
             scope = open_scope(asked.environ, self._trusted, asked.url_rule)
             self._tracing.begin(scope)
             if scope.forwarding_distrusted:

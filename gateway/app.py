@@ -110,7 +110,7 @@ class Gateway(Flask):
         """As Flask's: hooks, view, hooks. Its hooks were found once for each endpoint, not for each request, nobody
         listens to signals, and there is no session to save (30 us a request)."""
         self._got_first_request = True
-        asked = request._get_current_object()
+        asked = request._get_current_object()  # type: ignore[attr-defined]
         rule = asked.url_rule
         hooks = self._hooks_of(rule.endpoint if rule is not None else None)
         found = None
@@ -125,17 +125,17 @@ class Gateway(Flask):
                 found = self.view_functions[rule.endpoint](**asked.view_args)
         except Exception as error:
             found = self.handle_user_exception(error)
-        response = found if isinstance(found, Response) else self.make_response(found)
+        response = found if isinstance(found, Response) else self.make_response(found)  # type: ignore[arg-type]
         for after in hooks.after:
             response = after(response)
         return response
 
-    def do_teardown_request(self, exc: BaseException | None = None) -> None:  # type: ignore[override]
-        rule = request._get_current_object().url_rule
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        rule = request._get_current_object().url_rule  # type: ignore[attr-defined]
         for hook in self._hooks_of(rule.endpoint if rule is not None else None).teardown:
             hook(exc)
 
-    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:  # type: ignore[override]
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
         for hook in self.teardown_appcontext_funcs:
             hook(exc)
 
@@ -147,7 +147,7 @@ class Gateway(Flask):
             found = self._hooks[endpoint] = Hooks(
                 tuple(hook for name in names for hook in self.before_request_funcs.get(name, ())),
                 tuple(hook for name in inner for hook in reversed(self.after_request_funcs.get(name, ()))),
-                tuple(hook for name in inner for hook in reversed(self.teardown_request_funcs.get(name, ()))),
+                tuple(hook for name in inner for hook in reversed(self.teardown_request_funcs.get(name, ()))),  # type: ignore[misc]
             )
         return found
 

@@ -50,7 +50,7 @@ def init_app(app: Flask, origins: tuple[str, ...], extra_headers: tuple[str, ...
 
     # Everything is spelled out: the defaults reflect any origin, `null` too, and echo what headers are asked for; a
     # plain string is compared without its case, and is a regex without an end where it holds a bracket.
-    options = {
+    options: dict[str, Any] = {
         "origins": [re.compile(re.escape(origin) + r"\Z") for origin in origins],
         "methods": list(METHODS),
         "allow_headers": [*ALLOWED_HEADERS, *extra_headers],

@@ -186,7 +186,9 @@ class Instruments:
     def _children(self, method: str, route: str, status: int) -> _Request:
         labels = method, route, str(status)
         failed = self._failed.labels(*labels) if status >= 400 else None
-        return self._held_until_written(_Request(self._duration.labels(*labels), self._total.labels(*labels), failed))
+        request = _Request(self._duration.labels(*labels), self._total.labels(*labels), failed)
+        self._held.append(request)
+        return request
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, labels, registry=self.registry, buckets=buckets)

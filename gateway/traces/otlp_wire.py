@@ -64,7 +64,7 @@ def _span(span: ReadableSpan) -> bytes:
         _KINDS[span.kind.value],
         _TIMES.pack(0x39, span.start_time, 0x41, span.end_time),
     ]  # fmt: skip
-    parts += [_pair(name, value) for name, value in span.attributes.items()]
+    parts += [_pair(name, value) for name, value in (span.attributes or {}).items()]
     if span.status.status_code.value:
         parts.append(_field(0x7A, bytes((0x18, span.status.status_code.value))))
     return _field(0x12, b"".join(parts))
