@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.util.re import parse_env_headers
 
-from gateway.batches import post
+from gateway.batches import Hopeless, post
 from gateway.traces import otlp_wire
 from gateway.transport import Session
 
@@ -46,7 +46,10 @@ class OtlpExporter:
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
         """Send them in one call, each try in a call of its own. Raises TryAgain, Hopeless."""
-        body = otlp_wire.encode(spans)
+        try:
+            body = otlp_wire.encode(spans)
+        except Exception:
+            raise Hopeless("could not be encoded") from None
         post(self._session, self.endpoint, self._pack(body) if self._pack else body, self._headers)
 
 

@@ -15,10 +15,10 @@ _KINDS = {kind: bytes([0x30, kind + 1]) for kind in range(5)}
 
 
 def _varint(number: int) -> bytes:
-    if number < 0x80:
+    if 0 <= number < 0x80:
         return bytes((number,))
     out = bytearray()
-    number &= (1 << 64) - 1
+    number &= (1 << 64) - 1  # as two's complement where it is negative
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
         number >>= 7

@@ -33,9 +33,9 @@ def _http_date(second: int) -> str:
 def _kind(name: str) -> str:
     """What a field's name means here: `content-length`, `date`, `hop` for those of one connection, else nothing."""
     lowered = name.lower()
-    if lowered in util.hop_headers:
-        return "hop"
-    return lowered if lowered in ("content-length", "date") else ""
+    if lowered in ("content-length", "date"):
+        return lowered
+    return "hop" if lowered in util.hop_headers else ""
 
 
 class CoalescedResponse:
@@ -79,13 +79,13 @@ class CoalescedResponse:
         self.response_length = self._date = None
         for field in headers:
             kind = _kind(field[0])
-            if kind == "hop" or (kind == "content-length" and code == 204):
-                continue
-            if kind == "content-length":
-                self.response_length = int(field[1])
-            elif kind == "date":
+            if kind == "date":
                 self._date = self._date or field[1]
-            kept.append(field)
+            elif kind == "content-length" and code != 204:
+                self.response_length = int(field[1])
+                kept.append(field)
+            elif not kind:
+                kept.append(field)
         self.chunked = self.response_length is None and not self._omits_body and self.req.version >= (1, 1)
         return self.write
 
