@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.config import Settings
 from gateway.events.announcer import Announcer, Announces, Silent
-from gateway.events.clients import Clients
 from gateway.events.condition import Condition
 from gateway.events.counts import Counts
 from gateway.events.publisher import CAPACITY, KafkaPublisher, NullPublisher, Publisher
@@ -18,6 +17,8 @@ def publisher_of(settings: Settings, counts: Counts) -> Publisher:
     """Publishes to KAFKA_BROKERS; without them events go nowhere."""
     if not settings.kafka_brokers:
         return NullPublisher()
+    from gateway.events.clients import Clients  # librdkafka is 5 MB of a worker: only for who uses it
+
     kafka = Kafka(
         brokers=settings.kafka_brokers,
         topic=settings.kafka_topic,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event as Signal
 
-from gateway.events.clients import Clients
 from gateway.events.condition import Condition
 from gateway.events.counts import Counts
 from gateway.events.event import Event
@@ -17,6 +16,9 @@ from gateway.events.faults import Fault, Rejected, Silence
 from gateway.events.outbox import Outbox
 from gateway.events.reach import Reach
 from gateway.events.transport import Report, Transport
+
+if TYPE_CHECKING:
+    from gateway.events.clients import Clients
 
 log = logging.getLogger("gateway.events")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from time import monotonic, time
+from typing import TYPE_CHECKING
 
 import gevent
 
 from gateway.store.ended import Ended, opened_end
 from gateway.store.machine import Machine, log
 from gateway.store.sealing import Sealer
-from gateway.store.shared import Shared
+
+if TYPE_CHECKING:
+    from gateway.store.shared import Shared
 
 BACK_OFF_SECONDS = 2.0
 LISTEN_SECONDS = 0.05

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gevent
 from opentelemetry.trace import Tracer
@@ -16,7 +17,9 @@ from gateway.store.folder import StoreFault
 from gateway.store.following import Following
 from gateway.store.machine import Machine, log
 from gateway.store.sealing import Sealer
-from gateway.store.shared import Shared
+
+if TYPE_CHECKING:
+    from gateway.store.shared import Shared
 
 SWEEP_SECONDS = 5.0
 
@@ -47,7 +50,11 @@ class Store:
         deployment = self._sealer.deployment
         self._machine = Machine(deployment, directory)
         self._ended = Ended(self._machine, self._sealer)
-        self._shared = Shared(redis_url, deployment, tracer, redis_away) if redis_url else None
+        self._shared: Shared | None = None
+        if redis_url:
+            from gateway.store.shared import Shared  # redis-py is 9 MB of a worker: only for who uses it
+
+            self._shared = Shared(redis_url, deployment, tracer, redis_away)
         self._following = Following(self._shared, self._machine, self._ended, self._sealer) if self._shared else None
         self._greenlets: list[gevent.Greenlet[[], None]] = []
 
