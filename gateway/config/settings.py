@@ -94,7 +94,7 @@ class Settings(BaseModel):
     read_timeout: Seconds = Field(30.0, alias="PROXY_READ_TIMEOUT", description="Seconds without a byte from a service.")  # fmt: skip  # noqa: E501
     total_timeout: Seconds = Field(55.0, alias="PROXY_TOTAL_TIMEOUT", description="Seconds from the last byte of the request to the last of the answer; on `/media` and for event streams to the answer's head.")  # fmt: skip  # noqa: E501
     body_timeout: Seconds = Field(15.0, alias="BODY_TIMEOUT", description="Seconds without a byte of a request's body.")
-    max_in_flight: Number = Field(200, alias="PROXY_MAX_IN_FLIGHT", description="Calls under way per service and worker.")  # fmt: skip  # noqa: E501
+    max_in_flight: Number = Field(1000, alias="PROXY_MAX_IN_FLIGHT", description="Calls under way per service and worker.")  # fmt: skip  # noqa: E501
     ca_bundle: Certificates | None = Field(None, alias="CA_BUNDLE", description="PEM file added to the system's certificates for every outgoing TLS. Also read as `NODE_EXTRA_CA_CERTS`.")  # fmt: skip  # noqa: E501
     kafka_topic: Topic = Field("auth-events", alias="KAFKA_TOPIC", description="The topic of the events.")
     kafka_client: KafkaClient = Field("auto", alias="KAFKA_CLIENT", description="`pykafka` (brokers up to 3.9, plain connections), `confluent` (any), `auto`: pykafka where it can be used.")  # fmt: skip  # noqa: E501

@@ -24,7 +24,7 @@ RETIRE_SECONDS = 60.0
 SWEEP_SECONDS = 0.25
 """How late a time-out may be."""
 
-KEPT = 100
+KEPT = 1000
 """Idle connections kept per origin."""
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
