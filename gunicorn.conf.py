@@ -135,3 +135,11 @@ def child_exit(server, worker):
                 file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")
         except OSError:
             server.log.warning("Metrics: what worker %d counted is lost", worker.pid)
+
+
+def post_worker_init(worker):
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
