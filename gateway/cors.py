@@ -35,7 +35,9 @@ _VARY = (("Vary", "Origin"),)
 
 
 def _headers(options: Any, origin: str) -> tuple[tuple[str, str], ...]:
-    return tuple((name, str(value)) for name, value in get_cors_headers(options, Headers({"Origin": origin}), "GET").items())
+    return tuple(
+        (name, str(value)) for name, value in get_cors_headers(options, Headers({"Origin": origin}), "GET").items()
+    )
 
 
 def _unchanged(response: Response) -> Response:

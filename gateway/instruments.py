@@ -98,7 +98,11 @@ class Instruments:
         self._held: list[Any] = []
         self.active = self._held_until_written(Level(self._gauge("active_connections", "Requests under way.")))
         self.tokens = TokenMetrics(
-            self._held_until_written(Durations(self._histogram("jwt_validation_duration_seconds", "Checks of one access token.", (), TOKEN_BUCKETS))),
+            self._held_until_written(
+                Durations(
+                    self._histogram("jwt_validation_duration_seconds", "Checks of one access token.", (), TOKEN_BUCKETS)
+                )
+            ),
             self._counter("jwt_validation_errors_total", "Access tokens that were refused.", ("reason",)),
         )
         self._proxy_duration = self._histogram(

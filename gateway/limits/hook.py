@@ -80,7 +80,12 @@ class RateLimits:
 
     def _spend(self, rule: Rule, key: str) -> None:
         scope = current()
-        for policy, prefix, amount, seconds in rule.bounds:  # a fixed window, as the library's strategy has it, in one look
+        for (
+            policy,
+            prefix,
+            amount,
+            seconds,
+        ) in rule.bounds:  # a fixed window, as the library's strategy has it, in one look
             count, ends = self._windows.count(prefix + key, seconds)
             left = amount - count if count < amount else 0
             if scope.allowance is None or left <= scope.allowance.left:  # of several the one with the least is told

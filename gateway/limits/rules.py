@@ -86,7 +86,12 @@ class RuleBook:
         # RateLimit header fields draft-10, section 3: a name, a quota, a window in seconds.
         policy = ", ".join(f'"{policy}";q={item.amount};w={item.get_expiry()}' for policy, item in items)
         bounds = tuple(
-            (policy_name, f"{item.namespace}/{name}/{item.amount}/{item.multiples}/{item.GRANULARITY.name}/", item.amount, item.get_expiry())
+            (
+                policy_name,
+                f"{item.namespace}/{name}/{item.amount}/{item.multiples}/{item.GRANULARITY.name}/",
+                item.amount,
+                item.get_expiry(),
+            )
             for policy_name, item in items
         )
         return Rule(name, items, policy, bounds)

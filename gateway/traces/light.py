@@ -30,7 +30,13 @@ class LightSpan(trace.Span):
     __slots__ = ("_attributes", "_context", "_kind", "_name", "_parent", "_start", "_status", "_tracer")
 
     def __init__(
-        self, tracer: LightTracer, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind, attributes: dict[str, Any]
+        self,
+        tracer: LightTracer,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: dict[str, Any],
     ) -> None:
         self._tracer = tracer
         self._name = name
@@ -84,7 +90,12 @@ class LightTracer(trace.Tracer):
         self.scope = InstrumentationScope("gateway")
 
     def start_span(  # type: ignore[override]
-        self, name: str, context: Context | None = None, kind: SpanKind = SpanKind.INTERNAL, attributes: Any = None, **ignored: Any
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Any = None,
+        **ignored: Any,
     ) -> trace.Span:
         parent = trace.get_current_span(context).get_span_context()
         trace_id = parent.trace_id

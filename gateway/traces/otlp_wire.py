@@ -73,7 +73,9 @@ def _span(span: ReadableSpan) -> bytes:
 def encode(spans: Iterable[ReadableSpan]) -> bytes:
     out = []
     for resource, of_resource in groupby(spans, key=lambda span: span.resource):
-        attributes = b"".join(_field(0x0A, _key(k) + _field(0x12, _field(0x0A, str(v).encode()))) for k, v in resource.attributes.items())
+        attributes = b"".join(
+            _field(0x0A, _key(k) + _field(0x12, _field(0x0A, str(v).encode()))) for k, v in resource.attributes.items()
+        )
         body = _field(0x0A, attributes)
         for scope, of_scope in groupby(of_resource, key=lambda span: span.instrumentation_scope):
             body += _field(0x12, _field(0x0A, _field(0x0A, scope.name.encode())) + b"".join(map(_span, of_scope)))

@@ -29,7 +29,9 @@ INSTRUMENTED = ("/auth/", "/docs", "/openapi.json")
 class Tracing:
     """Decides for each request, and keeps its server span in the scope and current while it is served."""
 
-    def __init__(self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None, tracer: Any = None) -> None:
+    def __init__(
+        self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None, tracer: Any = None
+    ) -> None:
         """Without a `provider` nothing is traced; a trusted proxy's decision is passed on all the same. `ratio` is what
         `sampler` does with a trace that begins here, where that can be said once: asking it costs 10 us."""
         self.provider = provider

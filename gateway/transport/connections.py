@@ -60,7 +60,9 @@ class Connection:
     def __post_init__(self) -> None:
         self._poll = looking_poll()
         self._poll.register(self.sock.fileno(), select.POLLIN)
-        self._readable = None if isinstance(self.sock, ssl.SSLSocket) else gevent.get_hub().loop.io(self.sock.fileno(), 1)
+        self._readable = (
+            None if isinstance(self.sock, ssl.SSLSocket) else gevent.get_hub().loop.io(self.sock.fileno(), 1)
+        )
 
     def receive(self, size: int, due: float) -> bytes:
         """What has come, empty at the end of the stream. TimeoutError where nothing came until `due`."""

@@ -149,7 +149,9 @@ class UsualRequest:
         return self.method == "CONNECT" or self.environ.get("HTTP_CONNECTION", "").lower() == "close"
 
 
-def usual_request(data: bytes, reader: Reader, base: Mapping[str, Any], limits: Mapping[str, Any]) -> UsualRequest | None:
+def usual_request(
+    data: bytes, reader: Reader, base: Mapping[str, Any], limits: Mapping[str, Any]
+) -> UsualRequest | None:
     """The request that `data` begins with, None where it is not whole or not usual; the rest goes back to `reader`.
     `base` is what all requests of the connection have in their environ."""
     if parse_request is None:
@@ -159,7 +161,12 @@ def usual_request(data: bytes, reader: Reader, base: Mapping[str, Any], limits: 
     except Exception:
         return None
     target = head["path"].decode("latin-1")
-    if head["minor_version"] != 1 or not target.startswith("/") or "#" in target or RFC9112_TARGET_INVALID.search(target):
+    if (
+        head["minor_version"] != 1
+        or not target.startswith("/")
+        or "#" in target
+        or RFC9112_TARGET_INVALID.search(target)
+    ):
         return None
     environ = dict(base)
     for name, value in head["headers"]:

@@ -218,7 +218,9 @@ class GatewayWorker(GeventWorker):
 
     def _environ_of(self, client: socket.socket, listener: Any, addr: Any) -> dict[str, Any]:
         """What all requests of a connection have in their environ."""
-        peer = {"REMOTE_ADDR": addr[0], "REMOTE_PORT": str(addr[1])} if isinstance(addr, tuple) else {"REMOTE_ADDR": addr}
+        peer = (
+            {"REMOTE_ADDR": addr[0], "REMOTE_PORT": str(addr[1])} if isinstance(addr, tuple) else {"REMOTE_ADDR": addr}
+        )
         server = listener if isinstance(listener, tuple) else ("localhost", "")
         return {
             **self._base_environ,
