@@ -25,7 +25,7 @@ from gateway.sessions import Cookies, Ended, Redirects, Refresher, Seal, Session
 from gateway.store import Store
 from gateway.tokens import IdTokens, LogoutTokens, Rules, Signatures, Verifier
 from gateway.traces import span_pipeline, tracing_to
-from gateway.transport import Adapter, Session, Timeouts, tls_context
+from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
 
 def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Engines:
@@ -36,7 +36,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     tls = tls_context(settings.ca_bundle)
     lines = logs.configure(settings.log_level)
     outgoing = Adapter(tls, timeouts)  # what tells of requests is no part of them: it has no spans
-    to_peers = Session(outgoing)
+    to_peers = SealedSession(outgoing)
     spans = span_pipeline(settings.jaeger_endpoint, settings.otel, to_peers, instruments.spans_dropped)
     loki = None
     if settings.loki_host is not None:
@@ -45,7 +45,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     tracing = tracing_to(spans, settings.otel, production=settings.production)
     tracer = tracing.tracer
     adapter = Adapter(tls, timeouts, tracer)
-    session = Session(adapter)
+    session = SealedSession(adapter)
     departures = Departures()
     keycloak = Keycloak(settings.issuer, settings.internal_url, session)
     secret = settings.jwt_secret

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.batches import Batches, Bounds, place, post
 from gateway.logs import SERVICE
-from gateway.transport import Session
+from gateway.transport import SealedSession
 
 LOGGER = "gateway.loki"
 """Who tells that Loki is away. These lines are not for Loki: each would make the queue longer that it complains of."""
@@ -26,7 +26,7 @@ class Loki:
     """Lines on their way to Loki. Its labels are `service` and `level` alone: each set of labels is a stream of its own
     there, and what differs from line to line is found in the line (`| json`)."""
 
-    def __init__(self, url: str, tenant: str | None, session: Session, dropped: Callable[[int], None]) -> None:
+    def __init__(self, url: str, tenant: str | None, session: SealedSession, dropped: Callable[[int], None]) -> None:
         """`url` is Loki's own (LOKI_HOST), with or without a path before its API; `tenant` is its `X-Scope-OrgID`.
         `dropped` is told how many lines were lost. Connects to nothing."""
         self._url = url.rstrip("/") + "/loki/api/v1/push"

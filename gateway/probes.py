@@ -9,7 +9,7 @@ import gevent
 from gevent.lock import RLock
 from requests import RequestException
 
-from gateway.transport import Session, Timeouts
+from gateway.transport import SealedSession, Timeouts
 
 CACHED_SECONDS = 3.0
 LIMIT = Timeouts(connect=1.0, read=2.0, total=2.0)
@@ -18,7 +18,7 @@ LIMIT_SECONDS = 2.5
 Probe = Callable[[], bool]
 
 
-def service(session: Session, base_urls: tuple[str, ...]) -> Probe:
+def service(session: SealedSession, base_urls: tuple[str, ...]) -> Probe:
     """Healthy while an instance answers `GET <base>/health` with any status below 500."""
 
     def probe() -> bool:
@@ -31,7 +31,7 @@ def service(session: Session, base_urls: tuple[str, ...]) -> Probe:
     return probe
 
 
-def issuer(session: Session, url: str, name: str) -> Probe:
+def issuer(session: SealedSession, url: str, name: str) -> Probe:
     """Healthy while the discovery document at `url` is there and of the issuer `name`: another's keys are not used."""
 
     def probe() -> bool:
@@ -45,7 +45,7 @@ def issuer(session: Session, url: str, name: str) -> Probe:
     return probe
 
 
-def _status(session: Session, url: str) -> int:
+def _status(session: SealedSession, url: str) -> int:
     try:
         with session.get(url, timeout=LIMIT, stream=True) as response:  # type: ignore[arg-type]
             return response.status_code

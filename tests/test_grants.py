@@ -10,7 +10,7 @@ from requests_mock import Mocker
 from gateway import errors
 from gateway.oidc import Grants, SessionOver
 from gateway.oidc.keycloak import CALL, Endpoints
-from gateway.transport import Adapter, CallTimeout, NoAnswer, NotSent, tls_context
+from gateway.transport import Adapter, ConnectError, NoResponse, ResponseTimeout, tls_context
 
 TOKEN = "https://keycloak.test/token"
 REVOKE = "https://keycloak.test/revoke"
@@ -57,9 +57,9 @@ def test_a_good_answer(grants: Grants, requests_mock: Mocker) -> None:
         ({"json": []}, errors.BadGateway),
         ({"text": "<html>"}, errors.BadGateway),
         ({"text": "", "status_code": 503}, errors.BadGateway),
-        ({"exc": NotSent("refused")}, errors.ServiceUnavailable),
-        ({"exc": CallTimeout("slow")}, errors.GatewayTimeout),
-        ({"exc": NoAnswer("reset")}, errors.BadGateway),
+        ({"exc": ConnectError("refused")}, errors.ServiceUnavailable),
+        ({"exc": ResponseTimeout("slow")}, errors.GatewayTimeout),
+        ({"exc": NoResponse("reset")}, errors.BadGateway),
     ],
     ids=lambda value: str(value)[:50],
 )

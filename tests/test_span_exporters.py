@@ -15,7 +15,7 @@ from opentelemetry.trace import TraceFlags
 
 from gateway.batches import Hopeless
 from gateway.traces import JaegerExporter, OtlpExporter, span_pipeline
-from gateway.transport import Adapter, Session, Timeouts, tls_context
+from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def collector() -> Iterator[Service]:
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
+def session() -> Iterator[SealedSession]:
     adapter = Adapter(tls_context(None), Timeouts(2.0, 2.0, 2.0))
-    yield Session(adapter)
+    yield SealedSession(adapter)
     adapter.close()
 
 
@@ -53,7 +53,7 @@ def tags(fields: list[dict[int, Any]]) -> dict[str, Any]:
 
 class TestJaeger:
     @pytest.fixture
-    def batch(self, spans: list[ReadableSpan], collector: Service, session: Session) -> dict[int, Any]:
+    def batch(self, spans: list[ReadableSpan], collector: Service, session: SealedSession) -> dict[int, Any]:
         JaegerExporter(f"{collector.url}/api/traces", session).send(spans)
         return thrift.read(collector.last.body)
 
@@ -103,7 +103,7 @@ class TestJaeger:
         assert log[1] == 1_700_000_000_200_456 and tags(log[2]) == {"event": "retried", "attempt": 2}
         assert 11 not in client
 
-    def test_a_root_has_no_parent(self, collector: Service, session: Session) -> None:
+    def test_a_root_has_no_parent(self, collector: Service, session: SealedSession) -> None:
         ended = Ended()
         provider(ended).start_span("root").end()
         JaegerExporter(collector.url, session).send(ended.spans)
@@ -111,7 +111,7 @@ class TestJaeger:
         assert span[4] == 0 and 6 not in span and "span.kind" not in tags(span[10])
 
     @pytest.mark.parametrize("value", [1 << 63, -(1 << 70), "a\ud800b"], ids=["too large", "too small", "no unicode"])
-    def test_odd_values_are_no_error(self, collector: Service, session: Session, value: Any) -> None:
+    def test_odd_values_are_no_error(self, collector: Service, session: SealedSession, value: Any) -> None:
         ended = Ended()
         provider(ended).start_span("odd", attributes={"odd": value}).end()
         JaegerExporter(collector.url, session).send(ended.spans)
@@ -134,7 +134,12 @@ class TestOtlp:
         ids=["base", "base with a path", "its own", "its own first"],
     )
     def test_where_it_goes(
-        self, spans: list[ReadableSpan], collector: Service, session: Session, environ: Mapping[str, str], path: bytes
+        self,
+        spans: list[ReadableSpan],
+        collector: Service,
+        session: SealedSession,
+        environ: Mapping[str, str],
+        path: bytes,
     ) -> None:
         there = {name: value.replace("URL", collector.url) for name, value in environ.items()}
         pipeline = span_pipeline(None, there, session, lambda count: None)
@@ -145,7 +150,7 @@ class TestOtlp:
         pipeline.close(1e9)
         assert [received.target for received in collector.requests] == [path]
 
-    def test_a_batch(self, spans: list[ReadableSpan], collector: Service, session: Session) -> None:
+    def test_a_batch(self, spans: list[ReadableSpan], collector: Service, session: SealedSession) -> None:
         environ = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20abc,x-other=1"}
         OtlpExporter(f"{collector.url}/v1/traces", environ, session).send(spans)
         received = collector.last
@@ -159,13 +164,13 @@ class TestOtlp:
         assert {each.key for each in group.resource.attributes} == {"service.name", "service.version", "host.cpus"}
 
     @pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"])
-    def test_packed(self, spans: list[ReadableSpan], collector: Service, session: Session, name: str) -> None:
+    def test_packed(self, spans: list[ReadableSpan], collector: Service, session: SealedSession, name: str) -> None:
         OtlpExporter(collector.url + "/v1/traces", {name: "gzip"}, session).send(spans)
         assert collector.last.header("Content-Encoding") == "gzip" and collector.last.body[:2] == b"\x1f\x8b"
 
     @pytest.mark.conformance("G1")
     def test_headers_that_can_not_be_read_are_not_quoted(
-        self, collector: Service, session: Session, spans: list[ReadableSpan], caplog: pytest.LogCaptureFixture
+        self, collector: Service, session: SealedSession, spans: list[ReadableSpan], caplog: pytest.LogCaptureFixture
     ) -> None:
         environ = {"OTEL_EXPORTER_OTLP_HEADERS": "x-good=1,authorization=MARK-\u20ac,MARK-alone"}
         OtlpExporter(f"{collector.url}/v1/traces", environ, session).send(spans)
@@ -173,7 +178,7 @@ class TestOtlp:
         (record,) = caplog.records
         assert "OTEL_EXPORTER_OTLP_HEADERS" in record.getMessage() and "MARK" not in record.getMessage()
 
-    def test_what_can_not_be_encoded_is_without_hope(self, collector: Service, session: Session) -> None:
+    def test_what_can_not_be_encoded_is_without_hope(self, collector: Service, session: SealedSession) -> None:
         with pytest.raises(Hopeless):
             OtlpExporter(collector.url, {}, session).send([object()])  # type: ignore[list-item]
         assert not collector.requests
@@ -198,7 +203,7 @@ OTLP = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
     ],
     ids=["none", "jaeger", "otlp", "otlp for traces", "both", "not wanted", "disabled", "not disabled", "empty"],
 )
-def test_the_ways_out(session: Session, jaeger: str | None, environ: Mapping[str, str], ways: int) -> None:
+def test_the_ways_out(session: SealedSession, jaeger: str | None, environ: Mapping[str, str], ways: int) -> None:
     """Both where both are set; each loses a span of its own when it is never started."""
     lost: list[int] = []
     pipeline = span_pipeline(jaeger, environ, session, lost.append)
@@ -209,7 +214,7 @@ def test_the_ways_out(session: Session, jaeger: str | None, environ: Mapping[str
     assert sum(lost) == ways
 
 
-def test_what_is_not_sampled_is_not_sent(session: Session) -> None:
+def test_what_is_not_sampled_is_not_sent(session: SealedSession) -> None:
     lost: list[int] = []
     pipeline = span_pipeline(JAEGER, {}, session, lost.append)
     assert pipeline is not None
@@ -224,7 +229,7 @@ def test_what_is_not_sampled_is_not_sent(session: Session) -> None:
      ({"OTEL_BSP_MAX_QUEUE_SIZE": "0"}, 2048)],
     ids=["by default", "as it says", "no number", "nothing"],
 )  # fmt: skip
-def test_the_queue_is_bounded_in_number(session: Session, environ: Mapping[str, str], held: int) -> None:
+def test_the_queue_is_bounded_in_number(session: SealedSession, environ: Mapping[str, str], held: int) -> None:
     lost: list[int] = []
     pipeline = span_pipeline(JAEGER, environ, session, lost.append)
     assert pipeline is not None
@@ -236,7 +241,7 @@ def test_the_queue_is_bounded_in_number(session: Session, environ: Mapping[str, 
     assert sum(lost) == 3000
 
 
-def test_the_queue_is_bounded_in_bytes(session: Session) -> None:
+def test_the_queue_is_bounded_in_bytes(session: SealedSession) -> None:
     lost: list[int] = []
     pipeline = span_pipeline(JAEGER, {}, session, lost.append)
     assert pipeline is not None
@@ -247,7 +252,7 @@ def test_the_queue_is_bounded_in_bytes(session: Session) -> None:
     pipeline.close(0)
 
 
-def test_a_batch_is_bounded_in_number(collector: Service, session: Session) -> None:
+def test_a_batch_is_bounded_in_number(collector: Service, session: SealedSession) -> None:
     environ = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4", "OTEL_BSP_SCHEDULE_DELAY": "60000"}
     pipeline = span_pipeline(collector.url, environ, session, lambda count: None)
     assert pipeline is not None

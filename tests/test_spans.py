@@ -113,8 +113,8 @@ class TestForwarded:
         [
             ("/interviews/span-3", replies.sized(404), 404, "404"),
             ("/interviews/span-4", replies.sized(500), 500, "500"),
-            ("/interviews/span-5", replies.raw(b"garbage\r\n\r\n", close=True), 502, "BadAnswer"),
-            ("/interviews/span-6", replies.hang(), 504, "CallTimeout"),
+            ("/interviews/span-5", replies.raw(b"garbage\r\n\r\n", close=True), 502, "ProtocolError"),
+            ("/interviews/span-6", replies.hang(), 504, "ResponseTimeout"),
         ],
         ids=["404", "500", "garbage", "silence"],
     )
@@ -138,7 +138,7 @@ class TestForwarded:
         assert traced.get("/interviews/span-7", token).status == 200
         server, (first, second) = check_tree(collector.wait(trace_of(traced, "/interviews/span-7"), 3))
         assert not server.failed
-        assert first.attributes["error.type"] == "NoAnswer" and "http.request.resend_count" not in first.attributes
+        assert first.attributes["error.type"] == "NoResponse" and "http.request.resend_count" not in first.attributes
         assert second.attributes["http.request.resend_count"] == 1 and not second.failed
         asked = [received.header("traceparent") for received in interviews.requests]
         assert asked == [f"00-{server.trace}-{call.id}-01" for call in (first, second)]

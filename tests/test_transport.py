@@ -10,7 +10,7 @@ from harness.service import Answerer, Service
 from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
 
-from gateway.transport import Adapter, Answer, Connection, Timeouts, tls_context
+from gateway.transport import Adapter, Connection, Timeouts, UpstreamResponse, tls_context
 
 BOUNDS = Timeouts(2.0, 0.2, 2.0)
 
@@ -54,7 +54,7 @@ def test_leaves_nothing_to_the_garbage_collector(
                     got.close()
             got = None
         gc.collect()
-        left = [thing for thing in gc.garbage if isinstance(thing, (Answer, Connection))]
+        left = [thing for thing in gc.garbage if isinstance(thing, (UpstreamResponse, Connection))]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()

@@ -16,7 +16,7 @@ from requests import RequestException, Response
 from gateway import errors
 from gateway.headers import TOKEN_BYTES
 from gateway.oidc.keycloak import CALL, Keycloak
-from gateway.transport import Adapter, CallTimeout, ConnectTimedOut, NotSent, seal
+from gateway.transport import Adapter, ConnectError, ConnectTimedOut, ResponseTimeout, seal
 
 log = logging.getLogger("gateway.oidc")
 
@@ -143,10 +143,10 @@ def _asked(ask: Callable[[], Any]) -> Any:
             " Clients > the client > Credentials in Keycloak", word,
         )  # fmt: skip
         raise errors.BadGateway() from None
-    except (CallTimeout, ConnectTimedOut):
+    except (ResponseTimeout, ConnectTimedOut):
         log.error("Keycloak: too slow (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
         raise errors.GatewayTimeout() from None
-    except NotSent as error:
+    except ConnectError as error:
         log.error("Keycloak: can not be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL): %s", error)
         raise errors.ServiceUnavailable(2) from None
     except (RequestException, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:

@@ -16,7 +16,7 @@ from requests import RequestException
 
 from gateway import errors
 from gateway.keys import NO_KEYS, KeySet
-from gateway.transport import Session, Timeouts, told
+from gateway.transport import SealedSession, Timeouts, loggable
 
 log = logging.getLogger("gateway.oidc")
 
@@ -52,7 +52,7 @@ class Keycloak:
     """The issuer's keys: read at start, every REFRESH_SECONDS, and for an unknown key id at most once in
     UNKNOWN_KID_SECONDS. An answer that holds no usable key changes nothing; a key gone from a good one is gone."""
 
-    def __init__(self, issuer: str, internal_url: str | None, session: Session) -> None:
+    def __init__(self, issuer: str, internal_url: str | None, session: SealedSession) -> None:
         """`issuer` is compared character for character, `internal_url` is where it is reached (default: itself)."""
         self._issuer = issuer
         self._internal = internal_url or issuer
@@ -137,7 +137,7 @@ class Keycloak:
             self._endpoints = self._discover()
             keys = self._read_keys(self._endpoints)
         except (KeycloakFault, RequestException) as error:
-            said = str(error) if isinstance(error, KeycloakFault) else f"no answer ({told(error)})"
+            said = str(error) if isinstance(error, KeycloakFault) else f"no answer ({loggable(error)})"
             setting = "KEYCLOAK_ISSUER_URL" if self._internal == self._issuer else "KEYCLOAK_INTERNAL_URL"
             log.error("Keycloak: keys not read from %s (%s): %s", self._internal, setting, said)
             return False

@@ -11,7 +11,7 @@ import socket
 
 import gevent
 
-from gateway.transport import Connection, looking_poll
+from gateway.transport import Connection, unpatched_poll
 
 log = logging.getLogger("gateway.proxy")
 
@@ -82,7 +82,7 @@ class Departures:
     def _look(self) -> None:
         if not self._calls:
             return
-        poll = looking_poll()
+        poll = unpatched_poll()
         calls = {call.client.fileno(): call for call in self._calls}
         for number in calls.keys() - {-1}:
             poll.register(number, _GONE)

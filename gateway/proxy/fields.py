@@ -9,7 +9,7 @@ from typing import Any
 from gateway import headers
 from gateway.proxy.body import Body
 from gateway.scope import Scope
-from gateway.transport import Answer
+from gateway.transport import UpstreamResponse
 
 _METHODS_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 
@@ -94,7 +94,7 @@ def _returned(name: str) -> str:
 _USUAL = frozenset({"keep-alive", "close"})
 
 
-def to_client(answer: Answer, defaults: Mapping[str, str]) -> list[tuple[str, str]]:
+def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tuple[str, str]]:
     """What the client receives: a service's fields as they came, repeated ones too, less hop-by-hop and CORS ones;
     then of `defaults` (lower-case name to value) those that the service did not say."""
     named = answer.field("connection")

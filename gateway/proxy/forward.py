@@ -18,7 +18,16 @@ from gateway.proxy.departures import Call, Departures
 from gateway.proxy.response import ForwardedResponse
 from gateway.proxy.upstream import Upstream
 from gateway.scope import Scope, current
-from gateway.transport import Adapter, Answer, BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent
+from gateway.transport import (
+    Adapter,
+    ConnectError,
+    ConnectTimedOut,
+    IncompleteBody,
+    NoResponse,
+    ProtocolError,
+    ResponseTimeout,
+    UpstreamResponse,
+)
 
 log = logging.getLogger("gateway.proxy")
 
@@ -31,11 +40,11 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # What went wrong, in a word for metrics and logs: the first class that fits.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ConnectTimedOut, "connect_timeout"),
-    (NotSent, "connect"),
-    (NoAnswer, "closed"),
-    (CallTimeout, "timeout"),
-    (Cut, "cut"),
-    (BadAnswer, "bad_answer"),
+    (ConnectError, "connect"),
+    (NoResponse, "closed"),
+    (ResponseTimeout, "timeout"),
+    (IncompleteBody, "cut"),
+    (ProtocolError, "bad_answer"),
 )
 
 
@@ -92,7 +101,7 @@ class ServiceProxy:
             pieces = _Pieces(self, answer, call)
         return ForwardedResponse(pieces, answer.status, answer.reason, fields.to_client(answer, self._defaults))
 
-    def _call(self, scope: Scope, body: Body, call: Call) -> Answer:
+    def _call(self, scope: Scope, body: Body, call: Call) -> UpstreamResponse:
         """Send, and send again once where nothing can happen twice: on another instance where the first could not be
         reached, on a new connection where the method is idempotent, the body still here and no byte was answered."""
         upstream = self._upstream
@@ -106,8 +115,8 @@ class ServiceProxy:
             request.url = base_url + scope.target
             try:
                 answer = self._send(request, scope, call, again=again)
-            except (NotSent, NoAnswer, CallTimeout, BadAnswer) as error:
-                if isinstance(error, NotSent):
+            except (ConnectError, NoResponse, ResponseTimeout, ProtocolError) as error:
+                if isinstance(error, ConnectError):
                     upstream.unreachable(base_url)
                 if not again and self._may_repeat(error, request, body) and not call.abandoned and upstream.may_retry():
                     again = True
@@ -117,12 +126,12 @@ class ServiceProxy:
                     )  # fmt: skip
                     continue
                 if not call.abandoned:  # who leaves says nothing of the service
-                    (upstream.silent if isinstance(error, (NotSent, CallTimeout)) else upstream.answered)()
+                    (upstream.silent if isinstance(error, (ConnectError, ResponseTimeout)) else upstream.answered)()
                 raise self.fault(error, call) from error
             upstream.answered()
             return answer
 
-    def _send(self, request: PreparedRequest, scope: Scope, call: Call, *, again: bool) -> Answer:
+    def _send(self, request: PreparedRequest, scope: Scope, call: Call, *, again: bool) -> UpstreamResponse:
         timeouts = self._upstream.bounds.timeouts
         if scope.span is None:
             return self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
@@ -134,11 +143,11 @@ class ServiceProxy:
         return answer
 
     def _may_repeat(self, error: Exception, request: PreparedRequest, body: Body) -> bool:
-        if isinstance(error, NotSent):
+        if isinstance(error, ConnectError):
             return self._upstream.has_other_instances
-        return isinstance(error, NoAnswer) and request.method in IDEMPOTENT and body.is_whole
+        return isinstance(error, NoResponse) and request.method in IDEMPOTENT and body.is_whole
 
-    def _await_body(self, answer: Answer, call: Call) -> None:
+    def _await_body(self, answer: UpstreamResponse, call: Call) -> None:
         event_stream = (answer.field("content-type") or "").lower().startswith("text/event-stream")
         if self._upstream.bounds.total_to_head or event_stream:
             answer.deadline = None
@@ -148,7 +157,7 @@ class ServiceProxy:
             return  # it may be a stream that is silent for long
         try:
             answer.await_body()
-        except (CallTimeout, BadAnswer) as error:
+        except (ResponseTimeout, ProtocolError) as error:
             answer.close()
             raise self.fault(error, call) from error
 
@@ -157,7 +166,9 @@ class ServiceProxy:
         if call.abandoned:
             return errors.ClientLeft()
         self._upstream.metrics.failed(kind_of(error))
-        answer = errors.GatewayTimeout() if isinstance(error, (CallTimeout, ConnectTimedOut)) else errors.BadGateway()
+        answer = (
+            errors.GatewayTimeout() if isinstance(error, (ResponseTimeout, ConnectTimedOut)) else errors.BadGateway()
+        )
         log.error(
             "Proxy: %s: %s", self._upstream.name, error,
             extra={"upstream": self._upstream.name, "kind": kind_of(error), "statusCode": answer.status},
@@ -172,7 +183,7 @@ class ServiceProxy:
 class _Pieces:
     """The body of an answer that is still arriving; closing it ends the call, wherever it is."""
 
-    def __init__(self, proxy: ServiceProxy, answer: Answer, call: Call) -> None:
+    def __init__(self, proxy: ServiceProxy, answer: UpstreamResponse, call: Call) -> None:
         self._proxy = proxy
         self._answer = answer
         self._call: Call | None = call
@@ -186,7 +197,7 @@ class _Pieces:
                 yield piece
                 if number % TURN == TURN - 1:
                     gevent.sleep(0)  # a quick service and a quick client would leave no turn to others
-        except (CallTimeout, BadAnswer) as error:
+        except (ResponseTimeout, ProtocolError) as error:
             if self._call is not None:
                 self._proxy.fault(error, self._call)
             raise

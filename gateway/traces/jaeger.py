@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from gateway.batches import post
 from gateway.traces.thrift import bits64, boolean, double, i32, i64, list_of, string, struct_of
-from gateway.transport import Session
+from gateway.transport import SealedSession
 
 _HEADERS = {"Content-Type": "application/x-thrift"}  # no Content-Encoding: Jaeger answers 400 to it
 _STRING, _DOUBLE, _BOOL, _LONG = range(4)
@@ -25,7 +25,7 @@ _CHILD_OF, _FOLLOWS_FROM = range(2)
 class JaegerExporter:
     """Sends spans to the collector of one Jaeger."""
 
-    def __init__(self, endpoint: str, session: Session) -> None:
+    def __init__(self, endpoint: str, session: SealedSession) -> None:
         """`endpoint` is JAEGER_ENDPOINT, path included (`http://localhost:14268/api/traces`). Connects to nothing."""
         self.endpoint = endpoint
         self._session = session

@@ -12,7 +12,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from gateway.batches import Hopeless, post
 from gateway.traces import otlp_wire
-from gateway.transport import Session
+from gateway.transport import SealedSession
 
 log = logging.getLogger("gateway.traces")
 
@@ -33,7 +33,7 @@ def endpoint(environ: Mapping[str, str]) -> str | None:
 class OtlpExporter:
     """Sends spans to one collector, as protobuf over HTTP."""
 
-    def __init__(self, endpoint: str, environ: Mapping[str, str], session: Session) -> None:
+    def __init__(self, endpoint: str, environ: Mapping[str, str], session: SealedSession) -> None:
         """`endpoint` with its path; headers and compression by `environ`. Connects to nothing."""
         self.endpoint = endpoint
         self._session = session

@@ -17,7 +17,7 @@ from gateway.batches import Batches, Bounds, Pace, place
 from gateway.traces import otlp
 from gateway.traces.jaeger import JaegerExporter
 from gateway.traces.otlp import OtlpExporter
-from gateway.transport import Session
+from gateway.transport import SealedSession
 
 log = logging.getLogger("gateway.traces")
 
@@ -74,7 +74,7 @@ class SpanPipeline(SpanProcessor):
 
 
 def span_pipeline(
-    jaeger_endpoint: str | None, environ: Mapping[str, str], session: Session, dropped: Callable[[int], None]
+    jaeger_endpoint: str | None, environ: Mapping[str, str], session: SealedSession, dropped: Callable[[int], None]
 ) -> SpanPipeline | None:
     """The way out that is configured: JAEGER_ENDPOINT, the standard's OTEL_EXPORTER_OTLP_(TRACES_)ENDPOINT, or both,
     and then both get every span. None where there is none, and where the standard's variables say that there shall be

@@ -1,25 +1,33 @@
 """The sealed HTTP session: every call that leaves the gateway goes through it, and carries only what it was given."""
 
 from gateway.transport.adapter import Adapter, Timeouts
-from gateway.transport.answer import Answer
-from gateway.transport.connections import Connection, looking_poll
-from gateway.transport.faults import BadAnswer, CallTimeout, ConnectTimedOut, Cut, NoAnswer, NotSent, told
-from gateway.transport.session import Session, seal, tls_context
+from gateway.transport.connections import Connection, unpatched_poll
+from gateway.transport.faults import (
+    ConnectError,
+    ConnectTimedOut,
+    IncompleteBody,
+    NoResponse,
+    ProtocolError,
+    ResponseTimeout,
+    loggable,
+)
+from gateway.transport.response import UpstreamResponse
+from gateway.transport.session import SealedSession, seal, tls_context
 
 __all__ = [
     "Adapter",
-    "Answer",
-    "BadAnswer",
-    "CallTimeout",
+    "ConnectError",
     "ConnectTimedOut",
     "Connection",
-    "Cut",
-    "NoAnswer",
-    "NotSent",
-    "Session",
+    "IncompleteBody",
+    "NoResponse",
+    "ProtocolError",
+    "ResponseTimeout",
+    "SealedSession",
     "Timeouts",
-    "looking_poll",
+    "UpstreamResponse",
+    "loggable",
     "seal",
     "tls_context",
-    "told",
+    "unpatched_poll",
 ]

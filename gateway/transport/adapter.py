@@ -19,9 +19,9 @@ from requests.adapters import HTTPAdapter
 
 from gateway import spans
 from gateway.spans import NO_TRACER
-from gateway.transport.answer import Answer
 from gateway.transport.connections import Connection, Origin
-from gateway.transport.faults import CallTimeout, NotSent
+from gateway.transport.faults import ConnectError, ResponseTimeout
+from gateway.transport.response import UpstreamResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Adapter(HTTPAdapter):
         response.request = request
         return response
 
-    def _traced_call(self, request: PreparedRequest, bounds: Timeouts) -> Answer:
+    def _traced_call(self, request: PreparedRequest, bounds: Timeouts) -> UpstreamResponse:
         with spans.http_call(self._tracer, request.method or "GET", request.url or "") as traced:
             answer = self.call(request, bounds)
             traced.status = answer.status
@@ -83,11 +83,11 @@ class Adapter(HTTPAdapter):
         *,
         fresh: bool = False,
         opened: Callable[[Connection], None] | None = None,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """The answer to `request`, its head read. What forwarding uses: requests' Response alone costs 27 us.
 
         `request.headers` must hold the framing of `request.body` (bytes, or an iterable of bytes). `fresh` asks for a
-        new connection, `opened` is told the connection that is used. Raises the faults of `gateway.transport.faults`,
+        new connection, `opened` is loggable the connection that is used. Raises the faults of `gateway.transport.faults`,
         and whatever `request.body` raises.
         """
         scheme, _, netloc, path = (request.url or "").split("/", 3)
@@ -101,7 +101,7 @@ class Adapter(HTTPAdapter):
             connection.sock.settimeout(bounds.read)
             heard_early = _send(connection, method, f"/{path}", netloc, request)
             deadline = None if bounds.total is None else monotonic() + bounds.total
-            answer = Answer(origin, connection, method, bounds.read, deadline)
+            answer = UpstreamResponse(origin, connection, method, bounds.read, deadline)
             answer.read_head()
         except BaseException:
             if answer is None:
@@ -132,7 +132,7 @@ class Adapter(HTTPAdapter):
     def _origin(self, scheme: str, netloc: str) -> Origin:
         parts = urlsplit(f"{scheme}//{netloc}")
         if parts.hostname is None:
-            raise NotSent("no host in the URL")
+            raise ConnectError("no host in the URL")
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         # Bounded by the configuration: only its services and Keycloak's endpoints are called.
         return self._origins.setdefault(f"{scheme}//{netloc}", Origin(parts.scheme, parts.hostname, port, self._tls))
@@ -162,7 +162,7 @@ def _put(connection: Connection, data: bytes) -> bool:
         if sent < len(data):
             connection.sock.sendall(data[sent:])
     except TimeoutError:
-        raise CallTimeout("the peer does not read") from None
+        raise ResponseTimeout("the peer does not read") from None
     except (BrokenPipeError, ConnectionResetError):
         return False
     return True

@@ -16,7 +16,7 @@ from gevent import monkey
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from gateway.transport.faults import ConnectTimedOut, NotSent
+from gateway.transport.faults import ConnectError, ConnectTimedOut
 
 RETIRE_SECONDS = 60.0
 """A kept connection is not used again after this, so that a changed DNS answer is followed."""
@@ -38,7 +38,7 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def looking_poll() -> select.poll:
+def unpatched_poll() -> select.poll:
     """A poll that only looks; gevent's own would wait in the hub."""
     poll: select.poll = monkey.get_original("select", "poll")()
     return poll
@@ -58,7 +58,7 @@ class Connection:
     _readable: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._poll = looking_poll()
+        self._poll = unpatched_poll()
         self._poll.register(self.sock.fileno(), select.POLLIN)
         self._readable = (
             None if isinstance(self.sock, ssl.SSLSocket) else gevent.get_hub().loop.io(self.sock.fileno(), 1)
@@ -117,7 +117,7 @@ class Origin:
     def connection(self, timeout: float, *, fresh: bool = False) -> Connection:
         """A kept connection that is still good, else (or if `fresh`) a new one.
 
-        `timeout`, in seconds, bounds name resolution, connect and TLS handshake together. Raises NotSent.
+        `timeout`, in seconds, bounds name resolution, connect and TLS handshake together. Raises ConnectError.
         """
         while self._idle and not fresh:
             connection = self._idle.pop()
@@ -178,7 +178,7 @@ class Origin:
         except (OSError, HTTPError) as error:
             made.close()
             timed_out = isinstance(error, TimeoutError) or "timed out" in str(error)
-            raise (ConnectTimedOut if timed_out else NotSent)(_why(error)) from error
+            raise (ConnectTimedOut if timed_out else ConnectError)(_why(error)) from error
         sock: socket.socket = made.sock
         return sock
 

@@ -30,7 +30,7 @@ def seal(session: requests.Session, adapter: Adapter) -> None:
     session.mount("https://", adapter)
 
 
-class Session(requests.Session):
+class SealedSession(requests.Session):
     """For the gateway's own calls to Keycloak and to health endpoints; forwarding speaks to the adapter itself."""
 
     def __init__(self, adapter: Adapter) -> None:

@@ -164,9 +164,9 @@ class Shipper:
 
         from gateway.loki import LOGGER, Loki
         from gateway.traces import span_pipeline
-        from gateway.transport import Adapter, Session, Timeouts, tls_context
+        from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
-        session = Session(Adapter(tls_context(None), Timeouts(2.0, 30.0, 55.0)))
+        session = SealedSession(Adapter(tls_context(None), Timeouts(2.0, 30.0, 55.0)))
         self.lost: list[int] = []
         self._lines = lines
         self._loki = Loki(told["loki"], told["tenant"], session, self.lost.append) if told["loki"] else None

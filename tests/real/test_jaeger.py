@@ -22,7 +22,7 @@ from harness.waiting import until
 
 from gateway.traces import JaegerExporter, OtlpExporter
 from gateway.traces.listed import ATTRIBUTES as ATTRIBUTES_LISTED
-from gateway.transport import Adapter, Session, Timeouts, tls_context
+from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
 WAYS = ["Thrift", "OTLP"]
 
@@ -52,7 +52,7 @@ def at() -> int:
 def sent(jaeger: Jaeger, at: int) -> dict[str, dict[str, Any]]:
     """Way → what Jaeger says of the trace."""
     adapter = Adapter(tls_context(None), Timeouts(2.0, 2.0, 2.0))
-    session = Session(adapter)
+    session = SealedSession(adapter)
     found = {}
     for number, exporter in enumerate(
         (JaegerExporter(jaeger.thrift, session), OtlpExporter(f"{jaeger.otlp}/v1/traces", {}, session))

@@ -15,7 +15,7 @@ import gevent
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.transport.connections import Connection, Origin
-from gateway.transport.faults import BadAnswer, CallTimeout, Cut, NoAnswer
+from gateway.transport.faults import IncompleteBody, NoResponse, ProtocolError, ResponseTimeout
 
 HEAD_BYTES = 65_536
 READ_BYTES_IN_ALL = 1 << 20
@@ -33,7 +33,7 @@ _USUAL = re.compile(
 )
 
 
-class Answer:
+class UpstreamResponse:
     """The answer on a connection, file-like as `requests.Response.raw` has to be.
 
     `headers` are (name, value) pairs in their order, decoded as Latin-1. Each read waits at most `read_timeout`
@@ -118,7 +118,7 @@ class Answer:
     def read_head(self) -> None:
         """Read up to the end of the head, and keep what of the body came with it.
 
-        Raises NoAnswer where the peer ended the connection first, CallTimeout, BadAnswer.
+        Raises NoResponse where the peer ended the connection first, ResponseTimeout, ProtocolError.
         """
         size = 0
         while not self._head_done:
@@ -126,11 +126,11 @@ class Answer:
             if not size and data and self._is_usual(data):
                 return
             if not data:
-                raise BadAnswer("the head was cut short") if size else NoAnswer("closed without an answer")
+                raise ProtocolError("the head was cut short") if size else NoResponse("closed without an answer")
             size += len(data)
             self._feed(data)
             if size > HEAD_BYTES and not self._head_done:
-                raise BadAnswer("the head is too long")
+                raise ProtocolError("the head is too long")
 
     def field(self, name: str) -> str | None:
         """The values of a field, by its name in lower case, joined by commas; None where it is not there."""
@@ -158,7 +158,7 @@ class Answer:
         return data
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body in the pieces in which it arrives. Raises Cut, CallTimeout, BadAnswer."""
+        """The body in the pieces in which it arrives. Raises IncompleteBody, ResponseTimeout, ProtocolError."""
         while True:
             if self._arrived:
                 yield self.take()
@@ -176,7 +176,7 @@ class Answer:
                 break
             self._read += len(piece)
             if self._read > READ_BYTES_IN_ALL:
-                raise BadAnswer("the body is too long")
+                raise ProtocolError("the body is too long")
             self._left += piece
         taken = self._left if amount < 0 else self._left[:amount]
         self._left = self._left[len(taken) :]
@@ -265,27 +265,27 @@ class Answer:
             self._overhead += len(data)  # chunk extensions and trailers bring no body: they are no way to keep us busy
             self._feed(data)
             if self._overhead > HEAD_BYTES:
-                raise BadAnswer("too much beside the body")
+                raise ProtocolError("too much beside the body")
             if not self.has_arrived:
                 gevent.sleep(0)
         elif self._framed:
-            raise Cut("the body was cut short")
+            raise IncompleteBody("the body was cut short")
         else:
             self._complete = self._dirty = True  # its end is the connection's (RFC 9112 section 6.3)
 
     def _receive(self) -> bytes:
         if self._connection is None:
-            raise BadAnswer("the answer was closed")
+            raise ProtocolError("the answer was closed")
         now = monotonic()
         due = inf if self.read_timeout is None else now + self.read_timeout
         if self.deadline is not None and self.deadline < due:
             due = self.deadline
             if due <= now:
-                raise CallTimeout("the answer took too long")
+                raise ResponseTimeout("the answer took too long")
         try:
             return self._connection.receive(READ_BYTES, due)
         except TimeoutError:
-            raise CallTimeout("no byte in time") from None
+            raise ResponseTimeout("no byte in time") from None
 
     def _feed(self, data: bytes) -> None:
         if self._parser is None:
@@ -295,6 +295,6 @@ class Answer:
         except (HttpParserError, HttpParserUpgrade) as error:
             self._dirty = True
             if not self._complete:
-                raise BadAnswer(type(error).__name__) from None
+                raise ProtocolError(type(error).__name__) from None
         if self._fault is not None:
-            raise BadAnswer(self._fault)
+            raise ProtocolError(self._fault)
