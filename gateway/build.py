@@ -19,7 +19,7 @@ from gateway.limits import RateLimits, RuleBook, Windows
 from gateway.loki import LOGGER, Loki
 from gateway.oidc import Grants, Keycloak
 from gateway.probes import Probes
-from gateway.proxy import CallBounds, Departures, ServiceProxy, Upstream
+from gateway.proxy import CallBounds, DisconnectMonitor, ServiceProxy, Upstream
 from gateway.scope import Networks, TrustedProxies
 from gateway.sessions import Cookies, Ended, Redirects, Refresher, Seal, Sessions, SignIn, derive
 from gateway.store import Store
@@ -46,7 +46,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     tracer = tracing.tracer
     adapter = Adapter(tls, timeouts, tracer)
     session = SealedSession(adapter)
-    departures = Departures()
+    disconnects = DisconnectMonitor()
     keycloak = Keycloak(settings.issuer, settings.internal_url, session)
     secret = settings.jwt_secret
     signatures = Signatures(
@@ -81,7 +81,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         defaults: Mapping[str, str] = {},
     ) -> ServiceProxy:
         upstream = Upstream(name, base_urls, bounds, instruments.service(name))
-        return ServiceProxy(upstream, adapter, departures, defaults, tracer)
+        return ServiceProxy(upstream, adapter, disconnects, defaults, tracer)
 
     # Uploads are other people's files: they must not run in the gateway's origin.
     harmless = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
@@ -137,6 +137,6 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
             tuple(part for part in (loki, spans, publisher) if part is not None),
             (adapter,),
             (store,),
-            (departures, keycloak),
+            (disconnects, keycloak),
         ),
     )

@@ -15,7 +15,7 @@ NO_TRACER: Tracer = trace.NoOpTracer()
 
 
 @dataclass(slots=True)
-class Call:
+class HttpCall:
     """One HTTP call under way: its span, and the status of its answer once that is there."""
 
     span: Span
@@ -25,7 +25,7 @@ class Call:
 @contextmanager
 def http_call(
     tracer: Tracer, method: str, url: str, parent: Context | None = None, *, resent: bool = False
-) -> Iterator[Call]:
+) -> Iterator[HttpCall]:
     """The client span of one HTTP call, a child of `parent` (default: of the current span). Of an error that ends it
     the type alone is told."""
     parts = urlsplit(url)
@@ -38,7 +38,7 @@ def http_call(
     if resent:
         attributes["http.request.resend_count"] = 1
     with _client_span(tracer, method, attributes, parent) as span:
-        call = Call(span)
+        call = HttpCall(span)
         yield call
         span.set_attribute("http.response.status_code", call.status)
         if call.status >= 400:

@@ -32,7 +32,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Call:
+class Operation:
     """One operation, with its references resolved: its own `answers`, the statuses of the gateway's `refusals` that it
     may get, and of those that any call may get."""
 
@@ -80,7 +80,7 @@ def _resolved(document: Node, node: Node) -> Node:
     return found
 
 
-def _calls(document: Node) -> Iterator[Call]:
+def _calls(document: Node) -> Iterator[Operation]:
     everywhere = _everywhere(document)
     for path, item in document["paths"].items():
         for method in _METHODS:
@@ -93,7 +93,7 @@ def _calls(document: Node) -> Iterator[Call]:
             parameters = [_resolved(document, parameter) for parameter in named]
             security = operation.get("security", document["security"])
             is_open = not security or {} in security
-            yield Call(
+            yield Operation(
                 method.upper(),
                 path,
                 operation,

@@ -14,7 +14,7 @@ from requests import PreparedRequest
 from gateway import errors, spans
 from gateway.proxy import fields
 from gateway.proxy.body import Body
-from gateway.proxy.departures import Call, Departures
+from gateway.proxy.disconnects import DisconnectMonitor, InFlightCall
 from gateway.proxy.response import ForwardedResponse
 from gateway.proxy.upstream import Upstream
 from gateway.scope import Scope, current
@@ -60,7 +60,7 @@ class ServiceProxy:
         self,
         upstream: Upstream,
         adapter: Adapter,
-        departures: Departures,
+        disconnects: DisconnectMonitor,
         defaults: Mapping[str, str],
         tracer: Tracer,
     ) -> None:
@@ -68,7 +68,7 @@ class ServiceProxy:
         self._tracer = tracer
         self._upstream = upstream
         self._adapter = adapter
-        self._departures = departures
+        self._disconnects = disconnects
         self._defaults = {"cache-control": "private, no-cache", **defaults}
 
     def forward(self) -> ForwardedResponse:
@@ -85,7 +85,7 @@ class ServiceProxy:
         body = Body(scope.environ, bounds.body_bytes, bounds.body_timeout)  # 1
         self._upstream.enter()  # 2
         began = monotonic()
-        call = self._departures.watch(scope.environ["gunicorn.socket"])
+        call = self._disconnects.watch(scope.environ["gunicorn.socket"])
         try:
             answer = self._call(scope, body, call)  # 3
             self._upstream.metrics.answered(monotonic() - began)
@@ -101,7 +101,7 @@ class ServiceProxy:
             pieces = _Pieces(self, answer, call)
         return ForwardedResponse(pieces, answer.status, answer.reason, fields.to_client(answer, self._defaults))
 
-    def _call(self, scope: Scope, body: Body, call: Call) -> UpstreamResponse:
+    def _call(self, scope: Scope, body: Body, call: InFlightCall) -> UpstreamResponse:
         """Send, and send again once where nothing can happen twice: on another instance where the first could not be
         reached, on a new connection where the method is idempotent, the body still here and no byte was answered."""
         upstream = self._upstream
@@ -131,7 +131,7 @@ class ServiceProxy:
             upstream.answered()
             return answer
 
-    def _send(self, request: PreparedRequest, scope: Scope, call: Call, *, again: bool) -> UpstreamResponse:
+    def _send(self, request: PreparedRequest, scope: Scope, call: InFlightCall, *, again: bool) -> UpstreamResponse:
         timeouts = self._upstream.bounds.timeouts
         if scope.span is None:
             return self._adapter.call(request, timeouts, fresh=again, opened=call.attach)
@@ -147,7 +147,7 @@ class ServiceProxy:
             return self._upstream.has_other_instances
         return isinstance(error, NoResponse) and request.method in IDEMPOTENT and body.is_whole
 
-    def _await_body(self, answer: UpstreamResponse, call: Call) -> None:
+    def _await_body(self, answer: UpstreamResponse, call: InFlightCall) -> None:
         event_stream = (answer.field("content-type") or "").lower().startswith("text/event-stream")
         if self._upstream.bounds.total_to_head or event_stream:
             answer.deadline = None
@@ -161,7 +161,7 @@ class ServiceProxy:
             answer.close()
             raise self.fault(error, call) from error
 
-    def fault(self, error: Exception, call: Call) -> errors.GatewayError:
+    def fault(self, error: Exception, call: InFlightCall) -> errors.GatewayError:
         """What the client is told of a fault, after the log was told more."""
         if call.abandoned:
             return errors.ClientLeft()
@@ -175,18 +175,18 @@ class ServiceProxy:
         )  # fmt: skip
         return answer
 
-    def over(self, call: Call) -> None:
-        self._departures.forget(call)
+    def over(self, call: InFlightCall) -> None:
+        self._disconnects.forget(call)
         self._upstream.leave()
 
 
 class _Pieces:
     """The body of an answer that is still arriving; closing it ends the call, wherever it is."""
 
-    def __init__(self, proxy: ServiceProxy, answer: UpstreamResponse, call: Call) -> None:
+    def __init__(self, proxy: ServiceProxy, answer: UpstreamResponse, call: InFlightCall) -> None:
         self._proxy = proxy
         self._answer = answer
-        self._call: Call | None = call
+        self._call: InFlightCall | None = call
 
     def __iter__(self) -> Iterator[bytes]:
         if self._answer.length is None and not self._answer.has_arrived:

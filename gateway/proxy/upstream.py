@@ -10,8 +10,8 @@ from gateway.instruments import ServiceMetrics
 from gateway.proxy.breaker import Breaker
 from gateway.transport import Timeouts
 
-RETRIES_IN_HAND = 10.0
-RETRY_SHARE = 0.1
+RETRY_BUDGET = 10.0
+RETRY_BUDGET_RATIO = 0.1
 AVOID_SECONDS = 5.0
 
 
@@ -40,7 +40,7 @@ class Upstream:
         self.in_flight = 0
         self._turn = 0
         self._avoid_until: dict[int, float] = {}
-        self._retries = RETRIES_IN_HAND
+        self._retries = RETRY_BUDGET
 
     def enter(self) -> None:
         """Count a call as under way; `leave` ends it. ServiceUnavailable where too many are, or the breaker is open."""
@@ -52,7 +52,7 @@ class Upstream:
             raise errors.ServiceUnavailable(self._breaker.retry_after())
         self.in_flight += 1
         self.metrics.calls.value = self.in_flight
-        self._retries = min(RETRIES_IN_HAND, self._retries + RETRY_SHARE)
+        self._retries = min(RETRY_BUDGET, self._retries + RETRY_BUDGET_RATIO)
 
     def leave(self) -> None:
         """A call that entered is over."""

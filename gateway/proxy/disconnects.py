@@ -19,7 +19,7 @@ SWEEP_SECONDS = 0.5
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
-class Call:
+class InFlightCall:
     """A call under way for one client; `abandoned` once the client has left."""
 
     __slots__ = ("_connection", "abandoned", "client")
@@ -46,11 +46,11 @@ class Call:
             self._connection.abort()
 
 
-class Departures:
+class DisconnectMonitor:
     """Looks every SWEEP_SECONDS which clients of the calls under way have left, and abandons those calls."""
 
     def __init__(self) -> None:
-        self._calls: set[Call] = set()
+        self._calls: set[InFlightCall] = set()
         self._sweeper: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
@@ -60,13 +60,13 @@ class Departures:
         if self._sweeper is not None:
             self._sweeper.kill()
 
-    def watch(self, client: socket.socket) -> Call:
+    def watch(self, client: socket.socket) -> InFlightCall:
         """A call for the client on this socket; `forget` it when it is over."""
-        call = Call(client)
+        call = InFlightCall(client)
         self._calls.add(call)
         return call
 
-    def forget(self, call: Call) -> None:
+    def forget(self, call: InFlightCall) -> None:
         """The call is over."""
         call.detach()
         self._calls.discard(call)
@@ -77,7 +77,7 @@ class Departures:
             try:
                 self._look()
             except Exception:
-                log.exception("departures not seen")  # a bug; looking goes on all the same
+                log.exception("disconnects not seen")  # a bug; looking goes on all the same
 
     def _look(self) -> None:
         if not self._calls:
