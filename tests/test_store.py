@@ -18,7 +18,7 @@ from harness.waiting import until
 from gateway.scope import Principal
 from gateway.sessions.ended import Ended
 from gateway.store import Store, StoreFault
-from gateway.store.machine import MOST_ENDED, Machine
+from gateway.store.local import MAX_REVOCATIONS, LocalStore
 
 Pair = tuple[StoreProcess, StoreProcess]
 
@@ -119,7 +119,7 @@ def test_an_end_can_be_remembered_longer_and_a_lapsed_one_is_no_end(pair: Pair) 
 
 
 def test_the_oldest_ends_are_forgotten_when_there_are_too_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.ended.MOST_ENDED", 3)
+    monkeypatch.setattr("gateway.store.revocation_index.MAX_REVOCATIONS", 3)
     for number in range(5):
         store.end(f"sid:{number}", time.time(), time.time() + 60)
     assert [bool(store.ended_at(f"sid:{number}")) for number in range(5)] == [False, False, True, True, True]
@@ -404,8 +404,8 @@ def test_what_has_lapsed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    opened = Machine("tests", tmp_path)
+def machine(tmp_path: Path) -> Iterator[LocalStore]:
+    opened = LocalStore("tests", tmp_path)
     opened.open()
     yield opened
     opened.close()
@@ -431,26 +431,26 @@ def test_junk_that_is_taken_back_is_not_among_the_ended_sessions(store: Store, t
 
 
 @pytest.mark.conformance("O8", "O10")
-def test_a_session_that_ends_again_and_again_pushes_no_other_out(machine: Machine, tmp_path: Path) -> None:
+def test_a_session_that_ends_again_and_again_pushes_no_other_out(machine: LocalStore, tmp_path: Path) -> None:
     """Each end has a number of its own, also where it replaces another; what is kept goes by count."""
     until_then = time.time() + 60
     machine.end(b"first", b"", 1.0, until_then, shared=True)
     machine.end(b"again", b"", 1.0, until_then, shared=True)
     with closing(sqlite3.connect(database_of(tmp_path))) as with_hands, with_hands:
-        with_hands.execute("UPDATE sqlite_sequence SET seq = seq + ?", (2 * MOST_ENDED,))
+        with_hands.execute("UPDATE sqlite_sequence SET seq = seq + ?", (2 * MAX_REVOCATIONS,))
     machine.end(b"again", b"", 2.0, until_then, shared=True)
     assert machine.sweep() is False
     assert [name for _, name, _ in machine.ended_after(0)] == [b"first", b"again"]
 
 
 @pytest.mark.conformance("O10")
-def test_of_more_than_are_kept_the_first_go(machine: Machine, tmp_path: Path) -> None:
+def test_of_more_than_are_kept_the_first_go(machine: LocalStore, tmp_path: Path) -> None:
     until_then = time.time() + 60
     machine.end(b"first", b"", 1.0, until_then, shared=True)
-    rows = ((b"%d" % number, b"", 1.0, until_then, 1) for number in range(MOST_ENDED + 2))
+    rows = ((b"%d" % number, b"", 1.0, until_then, 1) for number in range(MAX_REVOCATIONS + 2))
     with closing(sqlite3.connect(database_of(tmp_path))) as with_hands, with_hands:
         with_hands.executemany("INSERT INTO ended (name, value, at, until, shared) VALUES (?, ?, ?, ?, ?)", rows)
     while machine.sweep():
         pass
     names = [name for _, name, _ in machine.ended_after(0)]
-    assert (len(names), names[0]) == (MOST_ENDED, b"2")
+    assert (len(names), names[0]) == (MAX_REVOCATIONS, b"2")

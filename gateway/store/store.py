@@ -12,14 +12,14 @@ import gevent
 from opentelemetry.trace import Tracer
 
 from gateway.spans import NO_TRACER
-from gateway.store.ended import Ended, sealed_end
 from gateway.store.folder import StoreFault
-from gateway.store.following import Following
-from gateway.store.machine import Machine, log
+from gateway.store.local import LocalStore, log
+from gateway.store.revocation_index import RevocationIndex, sealed_end
+from gateway.store.revocation_sync import RevocationSync
 from gateway.store.sealing import Sealer
 
 if TYPE_CHECKING:
-    from gateway.store.shared import Shared
+    from gateway.store.redis_store import RedisStore
 
 SWEEP_SECONDS = 5.0
 
@@ -48,14 +48,14 @@ class Store:
         can not be used. Touches nothing before `start`."""
         self._sealer = Sealer(secret, name)
         deployment = self._sealer.deployment
-        self._machine = Machine(deployment, directory)
-        self._ended = Ended(self._machine, self._sealer)
-        self._shared: Shared | None = None
+        self._local = LocalStore(deployment, directory)
+        self._revocations = RevocationIndex(self._local, self._sealer)
+        self._redis: RedisStore | None = None
         if redis_url:
-            from gateway.store.shared import Shared  # redis-py is 9 MB of a worker: only for who uses it
+            from gateway.store.redis_store import RedisStore  # redis-py is 9 MB of a worker: only for who uses it
 
-            self._shared = Shared(redis_url, deployment, tracer, redis_away)
-        self._following = Following(self._shared, self._machine, self._ended, self._sealer) if self._shared else None
+            self._redis = RedisStore(redis_url, deployment, tracer, redis_away)
+        self._sync = RevocationSync(self._redis, self._local, self._revocations, self._sealer) if self._redis else None
         self._greenlets: list[gevent.Greenlet[[], None]] = []
 
     def start(self) -> None:
@@ -63,24 +63,24 @@ class Store:
 
         StoreFault where the file's folder can not be trusted.
         """
-        self._machine.open()
-        self._ended.catch_up()
+        self._local.open()
+        self._revocations.catch_up()
         self._greenlets.append(gevent.spawn(self._keep_sweeping))
-        if self._following is not None:
-            self._following.begin()
-            self._greenlets.append(gevent.spawn(self._following.follow))
+        if self._sync is not None:
+            self._sync.begin()
+            self._greenlets.append(gevent.spawn(self._sync.follow))
 
     def close(self, deadline: float) -> None:
         gevent.killall(self._greenlets, timeout=max(0.0, deadline - time.monotonic()))
         self._greenlets.clear()
-        if self._shared is not None:
-            self._shared.close()
-        self._machine.close()
+        if self._redis is not None:
+            self._redis.close()
+        self._local.close()
 
     @property
     def healthy(self) -> bool:
         """Whether Redis answers; True where none is used."""
-        return self._shared is None or self._shared.up
+        return self._redis is None or self._redis.up
 
     def add(self, key: str, life: float) -> bool:
         """Note the key for `life` seconds; True for exactly one of all who add it meanwhile.
@@ -93,18 +93,18 @@ class Store:
         """Keep a value for `life` seconds, whatever was there."""
         name = self._sealer.name("put", key)
         sealed = self._sealer.seal(name, value)
-        self._machine.put(name, sealed, life)
-        if self._shared is not None:
-            self._shared.put(name, sealed, life)
+        self._local.put(name, sealed, life)
+        if self._redis is not None:
+            self._redis.put(name, sealed, life)
 
     def get(self, key: str) -> bytes | None:
         """The value that was put: Redis's, else the machine's."""
         name = self._sealer.name("put", key)
-        sealed = self._shared.get(name) if self._shared is not None else None
+        sealed = self._redis.get(name) if self._redis is not None else None
         opened = self._sealer.open(name, sealed) if sealed is not None else None
         if opened is not None:
             return opened
-        sealed = self._machine.get(name)
+        sealed = self._local.get(name)
         return self._sealer.open(name, sealed) if sealed is not None else None
 
     def lease(self, key: str, life: float) -> str | None:
@@ -113,40 +113,40 @@ class Store:
         token = secrets.token_hex(16)
         if self._take(name, token.encode(), life):
             return token
-        self._machine.remove(name, token.encode())  # free here, held on another machine
+        self._local.remove(name, token.encode())  # free here, held on another machine
         return None
 
     def release(self, key: str, token: str) -> None:
         """End a lease before its time; does nothing where the token is no longer its holder's."""
         name = self._sealer.name("lease", key)
-        if self._shared is not None:
-            self._shared.remove(name, token.encode())
-        self._machine.remove(name, token.encode())
+        if self._redis is not None:
+            self._redis.remove(name, token.encode())
+        self._local.remove(name, token.encode())
 
     def end(self, session: str, at: float, until: float) -> None:
         """Remember until `until` that this session ended `at` (both seconds since the epoch), here and everywhere."""
         name, value = sealed_end(self._sealer, session, at, until)
-        self._ended.remember(session, at, until)  # also while the file fails
-        number = self._machine.end(name, value, at, until, shared=self._shared is None)
-        if self._shared is not None and self._shared.end(name, value, until - time.time()) and number is not None:
-            self._machine.mark_shared(number)
+        self._revocations.remember(session, at, until)  # also while the file fails
+        number = self._local.end(name, value, at, until, shared=self._redis is None)
+        if self._redis is not None and self._redis.end(name, value, until - time.time()) and number is not None:
+            self._local.mark_shared(number)
 
     def count(self, key: str, amount: int, window: float) -> tuple[int, float] | None:
         """What the counter `key` comes to with `amount` more on all machines together, and the seconds until its window
         ends, which began with the first count. None without Redis: the machine's file is too slow for each request."""
-        if self._shared is None or not self._shared.up:
+        if self._redis is None or not self._redis.up:
             return None
-        return self._shared.count(self._sealer.name("count", key), amount, window)
+        return self._redis.count(self._sealer.name("count", key), amount, window)
 
     def ended_at(self, session: str) -> float | None:
         """When the session ended (seconds since the epoch), None where it did not. For each request: 0.2 us."""
-        return self._ended.at(session)
+        return self._revocations.at(session)
 
     def _take(self, name: bytes, value: bytes, life: float) -> bool:
         """Add it here, then in Redis, which has the last word: of one machine's processes only one ever asks it."""
-        if not self._machine.add(name, value, life):
+        if not self._local.add(name, value, life):
             return False
-        return self._shared is None or self._shared.add(name, value, life) is not False
+        return self._redis is None or self._redis.add(name, value, life) is not False
 
     def _keep_sweeping(self) -> None:
         while True:
@@ -157,9 +157,9 @@ class Store:
                 log.error("the store's file is gone and can not be made again: %s", error)
 
     def _sweep(self) -> None:
-        if self._machine.look_after_files():
-            self._ended.write_again()
-        self._ended.catch_up()  # a process that died between its row and the number told nobody
-        self._ended.forget_lapsed()
-        while self._machine.sweep():
+        if self._local.look_after_files():
+            self._revocations.write_again()
+        self._revocations.catch_up()  # a process that died between its row and the number told nobody
+        self._revocations.forget_lapsed()
+        while self._local.sweep():
             gevent.sleep(0.05)

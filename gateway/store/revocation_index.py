@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from time import time
 
-from gateway.store.machine import MOST_ENDED, Machine
+from gateway.store.local import MAX_REVOCATIONS, LocalStore
 from gateway.store.sealing import Sealer
 
 _TIMES = struct.Struct("<dd")
@@ -26,12 +26,12 @@ def opened_end(sealer: Sealer, name: bytes, value: bytes) -> tuple[str, float, f
     return text[_TIMES.size :].decode(), at, until
 
 
-class Ended:
-    """At most `MOST_ENDED` sessions, the one that ended first goes first. Read again from the machine's file when, and
+class RevocationIndex:
+    """At most `MAX_REVOCATIONS` sessions, the one that ended first goes first. Read again from the machine's file when, and
     only when, its number in shared memory is another (measured: see `at`)."""
 
-    def __init__(self, machine: Machine, sealer: Sealer) -> None:
-        self._machine = machine
+    def __init__(self, machine: LocalStore, sealer: Sealer) -> None:
+        self._local = machine
         self._sealer = sealer
         self._sessions: dict[str, tuple[float, float]] = {}
         self._seen = 0
@@ -40,7 +40,7 @@ class Ended:
     def at(self, session: str) -> float | None:
         """When it ended (seconds since the epoch), None where it did not or that is forgotten. 0.1 us, no system
         call."""
-        if self._machine.ended_count[0] != self._seen:
+        if self._local.ended_count[0] != self._seen:
             self.catch_up()
         found = self._sessions.get(session)
         if found is None:
@@ -49,15 +49,15 @@ class Ended:
 
     def knows(self, session: str, at: float, until: float) -> bool:
         """Whether as late an end of the session is known."""
-        if self._machine.ended_count[0] != self._seen:
+        if self._local.ended_count[0] != self._seen:
             self.catch_up()
         known = self._sessions.get(session)
         return known is not None and known >= (at, until) and known[1] > time()
 
     def catch_up(self) -> None:
         """Read what has ended since the last time."""
-        seen = self._machine.ended_count[0]
-        for number, name, value in self._machine.ended_after(self._last):
+        seen = self._local.ended_count[0]
+        for number, name, value in self._local.ended_after(self._last):
             opened = opened_end(self._sealer, name, value)
             if opened is not None:
                 self.remember(*opened)
@@ -68,7 +68,7 @@ class Ended:
         """The session ended at `at`, and is remembered until `until`; the latest end wins."""
         known = self._sessions.pop(session, (at, until))
         self._sessions[session] = max(known, (at, until)) if known[1] > time() else (at, until)
-        while len(self._sessions) > MOST_ENDED:
+        while len(self._sessions) > MAX_REVOCATIONS:
             del self._sessions[next(iter(self._sessions))]
 
     def forget_lapsed(self) -> None:
@@ -80,5 +80,5 @@ class Ended:
         """The machine's file is a new one: it gets what is known here."""
         self._last = 0
         for session, (at, until) in list(self._sessions.items()):
-            self._machine.end(*sealed_end(self._sealer, session, at, until), at, until, shared=True)
+            self._local.end(*sealed_end(self._sealer, session, at, until), at, until, shared=True)
         self.catch_up()

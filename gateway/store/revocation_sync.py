@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from gateway.store.ended import Ended, opened_end
-from gateway.store.machine import Machine, log
+from gateway.store.local import LocalStore, log
+from gateway.store.revocation_index import RevocationIndex, opened_end
 from gateway.store.sealing import Sealer
 
 if TYPE_CHECKING:
-    from gateway.store.shared import Shared
+    from gateway.store.redis_store import RedisStore
 
 BACK_OFF_SECONDS = 2.0
 LISTEN_SECONDS = 0.05
@@ -20,27 +20,27 @@ READ_SECONDS = 3.0
 _FIRST = b"0"
 
 
-class Following:
+class RevocationSync:
     """Reads Redis's list of ends from its beginning whenever Redis is back, then what is new: when told, and every
     READ_SECONDS in any case. Every worker does; the first one writes the machine's file, the others find it there."""
 
-    def __init__(self, shared: Shared, machine: Machine, ended: Ended, sealer: Sealer) -> None:
-        self._shared = shared
-        self._machine = machine
-        self._ended = ended
+    def __init__(self, shared: RedisStore, machine: LocalStore, ended: RevocationIndex, sealer: Sealer) -> None:
+        self._redis = shared
+        self._local = machine
+        self._revocations = ended
         self._sealer = sealer
         self._last = _FIRST
 
     def begin(self) -> None:
         """Look for Redis once, and read what has ended before this worker's first request."""
-        if self._shared.look():
+        if self._redis.look():
             self._read()
 
     def follow(self) -> None:
         """For ever: follow while Redis is up, look for it every BACK_OFF_SECONDS while it is not."""
         while True:
             try:
-                if self._shared.up or self._shared.look():
+                if self._redis.up or self._redis.look():
                     self._follow_while_up()
             except Exception:
                 log.exception("following Redis failed")
@@ -48,9 +48,9 @@ class Following:
             gevent.sleep(BACK_OFF_SECONDS)
 
     def _follow_while_up(self) -> None:
-        with self._shared.news() as any_news:
+        with self._redis.news() as any_news:
             read = monotonic() - READ_SECONDS
-            while self._shared.up:
+            while self._redis.up:
                 if any_news() or monotonic() - read >= READ_SECONDS:
                     self._tell()
                     self._read()
@@ -60,14 +60,14 @@ class Following:
 
     def _tell(self) -> None:
         """What ended here while Redis was down."""
-        while alone := self._machine.ended_alone():
+        while alone := self._local.ended_alone():
             for number, name, value, until in alone:
-                if not self._shared.end(name, value, until - time()):
+                if not self._redis.end(name, value, until - time()):
                     return
-                self._machine.mark_shared(number)
+                self._local.mark_shared(number)
 
     def _read(self) -> None:
-        while page := self._shared.ended_after(self._last):
+        while page := self._redis.ended_after(self._last):
             for ident, name, value in page:
                 self._last = ident
                 opened = opened_end(self._sealer, name, value)
@@ -76,6 +76,6 @@ class Following:
             gevent.sleep(0)
 
     def _note(self, name: bytes, value: bytes, session: str, at: float, until: float) -> None:
-        if until > time() and not self._ended.knows(session, at, until):
-            self._machine.end(name, value, at, until, shared=True)
-            self._ended.remember(session, at, until)
+        if until > time() and not self._revocations.knows(session, at, until):
+            self._local.end(name, value, at, until, shared=True)
+            self._revocations.remember(session, at, until)

@@ -24,11 +24,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from gateway import spans
-from gateway.store.machine import MOST_ENDED
+from gateway.store.local import MAX_REVOCATIONS
 
 log = logging.getLogger("gateway.store")
 
-Answer = TypeVar("Answer")
+Reply = TypeVar("Reply")
 
 SOCKET_SECONDS = 0.25  # per connect and per read
 CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
@@ -72,7 +72,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-class Shared:
+class RedisStore:
     """Names and sealed values in Redis. After a fault `up` is False and nothing is asked until `look` finds it well;
     every method then answers None or nothing, at once."""
 
@@ -91,7 +91,7 @@ class Shared:
         )
         self._client = Redis(connection_pool=self._pool)
         self._prefix = f"api-gateway:{deployment}:"
-        self._ended = self._prefix + "ended"
+        self._revocations = self._prefix + "ended"
         self._count = self._client.register_script(_COUNT)
         self._told_down = False
         self.up = False
@@ -153,7 +153,10 @@ class Shared:
         """Tell all machines that a session ended; whether Redis took it."""
         told = self._ask(
             "EVAL",
-            lambda: self._client.eval(_END, 1, self._ended, MOST_ENDED, name, value, _milliseconds(life)) is not None,
+            lambda: (
+                self._client.eval(_END, 1, self._revocations, MAX_REVOCATIONS, name, value, _milliseconds(life))
+                is not None
+            ),
         )
         return bool(told)
 
@@ -161,7 +164,7 @@ class Shared:
         """(id, name, value) of the next ends after the one with the id `last`; b"0" for the first ones."""
 
         def read() -> list[tuple[bytes, bytes, bytes]]:
-            rows = cast("list[Any]", self._client.xrange(self._ended, min=_next(last), count=PAGE))
+            rows = cast("list[Any]", self._client.xrange(self._revocations, min=_next(last), count=PAGE))
             found = [(ident, fields[b"name"], fields[b"value"]) for ident, fields in rows]
             if all(isinstance(part, bytes) for row in found for part in row):
                 return found
@@ -181,15 +184,15 @@ class Shared:
             return heard
 
         try:
-            self._ask("SUBSCRIBE", lambda: subscription.subscribe(self._ended))
+            self._ask("SUBSCRIBE", lambda: subscription.subscribe(self._revocations))
             yield any_news
         finally:
             subscription.close()
 
-    def _ask(self, command: str, call: Callable[[], Answer]) -> Answer | None:
+    def _ask(self, command: str, call: Callable[[], Reply]) -> Reply | None:
         return self._try(command, call) if self.up else None
 
-    def _try(self, command: str, call: Callable[[], Answer]) -> Answer | None:
+    def _try(self, command: str, call: Callable[[], Reply]) -> Reply | None:
         span = spans.redis_call(self._tracer, command) if spans.traced() else _NO_SPAN
         try:
             with span, gevent.Timeout(CALL_SECONDS, _TooSlow):

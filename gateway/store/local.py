@@ -12,7 +12,7 @@ from gateway.store.database import Database, log
 from gateway.store.folder import StoreFault, private_folder
 from gateway.store.generation import Generation
 
-MOST_ENDED = 100_000
+MAX_REVOCATIONS = 100_000
 SWEPT_AT_ONCE = 1000
 
 # Numbers of `ended` never come again, also not in a file that replaces another: they begin with the time.
@@ -38,7 +38,7 @@ _SWEEP_ENDED = """DELETE FROM ended WHERE number IN (SELECT number FROM ended WH
   OR number <= (SELECT number FROM ended ORDER BY number DESC LIMIT 1 OFFSET ?) LIMIT ?) RETURNING 1"""
 
 
-class Machine:
+class LocalStore:
     """Names and sealed values in a file of this machine. While the file fails everything is as absent: `add` says
     True, `get` None (fail-open: Keycloak still refuses a used code and a used refresh token)."""
 
@@ -118,7 +118,7 @@ class Machine:
     def sweep(self) -> bool:
         """Remove some of what has lapsed; whether there may be more."""
         kept = self._run(_SWEEP, time.time(), SWEPT_AT_ONCE) or []
-        ended = self._run(_SWEEP_ENDED, time.time(), MOST_ENDED, SWEPT_AT_ONCE) or []
+        ended = self._run(_SWEEP_ENDED, time.time(), MAX_REVOCATIONS, SWEPT_AT_ONCE) or []
         return max(len(kept), len(ended)) == SWEPT_AT_ONCE
 
     def look_after_files(self) -> bool:
@@ -134,4 +134,4 @@ class Machine:
         return None if self._database is None else self._database.run(statement, values)
 
 
-__all__ = ["MOST_ENDED", "Machine", "log"]
+__all__ = ["MAX_REVOCATIONS", "LocalStore", "log"]
