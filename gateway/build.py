@@ -21,7 +21,7 @@ from gateway.oidc import Grants, Keycloak
 from gateway.probes import Probes
 from gateway.proxy import CallBounds, DisconnectMonitor, ServiceProxy, Upstream
 from gateway.scope import Networks, TrustedProxies
-from gateway.sessions import Cookies, Ended, Redirects, Refresher, Seal, Sessions, SignIn, derive
+from gateway.sessions import Cookies, Redirects, Refresher, Seal, SessionCookies, SessionRevocations, SignIn, derive
 from gateway.store import Store
 from gateway.tokens import IdTokens, LogoutTokens, Rules, Signatures, Verifier
 from gateway.traces import span_pipeline, tracing_to
@@ -69,8 +69,8 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     )
     grants = Grants(keycloak, adapter, settings.client_id, settings.client_secret.get_secret_value(), settings.scopes)
     cookies = Cookies(settings.public_url, secure=settings.secure_cookies)
-    sessions = Sessions(cookies, secrets)
-    ended = Ended(store)
+    sessions = SessionCookies(cookies, secrets)
+    revocations = SessionRevocations(store)
     calls = CallBounds(timeouts, settings.max_in_flight, settings.max_body, settings.body_timeout)
     uploads = replace(calls, body_bytes=settings.max_upload, total_to_head=True)
 
@@ -117,10 +117,10 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         redirects=Redirects(settings.redirect_uri, settings.allowed_redirect_uris, settings.frontend),
         cookies=cookies,
         sessions=sessions,
-        ended=ended,
+        revocations=revocations,
         sign_in=SignIn(grants, id_tokens, Seal(secrets, "login cookie"), store, settings.issuer),
         refresher=Refresher(grants, store, Seal(secrets, "refresh outcome")),
-        identity=Identity(verifier, sessions, ended, settings.frontend, instruments.tokens),
+        identity=Identity(verifier, sessions, revocations, settings.frontend, instruments.tokens),
         limits=RateLimits(book, Windows(store), instruments.limited),
         users=proxy("user-service", settings.user_service, calls),
         interviews=proxy("interview-service", settings.interview_service, calls),

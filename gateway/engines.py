@@ -22,7 +22,7 @@ from gateway.oidc import Grants, Keycloak
 from gateway.probes import Probes
 from gateway.proxy import ServiceProxy
 from gateway.scope import Networks, TrustedProxies
-from gateway.sessions import Cookies, Ended, Redirects, Refresher, Sessions, SignIn
+from gateway.sessions import Cookies, Redirects, Refresher, SessionCookies, SessionRevocations, SignIn
 from gateway.store import Store
 from gateway.tokens import IdTokens, LogoutTokens, Verifier
 from gateway.traces import Tracing
@@ -61,8 +61,8 @@ class Engines:
     logout_tokens: LogoutTokens
     redirects: Redirects
     cookies: Cookies
-    sessions: Sessions
-    ended: Ended
+    sessions: SessionCookies
+    revocations: SessionRevocations
     sign_in: SignIn
     refresher: Refresher
     identity: Identity

@@ -13,7 +13,7 @@ from flask import Flask
 from gateway import errors
 from gateway.instruments import TokenMetrics
 from gateway.scope import Principal, current
-from gateway.sessions import Ended, Sessions, sent_cookies
+from gateway.sessions import SessionCookies, SessionRevocations, sent_cookies
 from gateway.tokens import InvalidToken, Verifier
 
 log = logging.getLogger("gateway.identity")
@@ -72,15 +72,15 @@ class Identity:
     def __init__(
         self,
         verifier: Verifier,
-        sessions: Sessions,
-        ended: Ended,
+        sessions: SessionCookies,
+        revocations: SessionRevocations,
         frontends: tuple[str, ...],
         metrics: TokenMetrics,
     ) -> None:
         """`frontends`: the origins whose pages may write with a session cookie."""
         self._verifier = verifier
         self._sessions = sessions
-        self._ended = ended
+        self._revocations = revocations
         self._frontends = frozenset(frontends)
         self._metrics = metrics
 
@@ -126,7 +126,7 @@ class Identity:
             if token is None:
                 raise errors.Unauthorized()
             principal = self._verifier.verify(token)
-            if self._ended.includes(principal):
+            if self._revocations.includes(principal):
                 raise InvalidToken("ended")
         except InvalidToken as refusal:
             self._metrics.failed(refusal.reason)
@@ -159,6 +159,6 @@ class Identity:
         if found is None:
             return None
         self.require_own_page(environ)
-        if self._ended.includes_own(found[0]):
+        if self._revocations.includes_own(found[0]):
             raise InvalidToken("ended")
         return found[1]

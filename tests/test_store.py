@@ -16,7 +16,7 @@ from harness.store import ROOT, SECRET, StoreProcess
 from harness.waiting import until
 
 from gateway.scope import Principal
-from gateway.sessions.ended import Ended
+from gateway.sessions.revocations import SessionRevocations
 from gateway.store import Store, StoreFault
 from gateway.store.local import MAX_REVOCATIONS, LocalStore
 
@@ -419,7 +419,7 @@ def rows_of(directory: Path) -> int:
 
 @pytest.mark.conformance("O8", "O10")
 def test_junk_that_is_taken_back_is_not_among_the_ended_sessions(store: Store, tmp_path: Path) -> None:
-    ended = Ended(store)
+    ended = SessionRevocations(store)
     principal = Principal("user", None, frozenset(), "", time.time() + 60, time.time(), "abc")
     ended.sign_out(principal)
     junk = [f"junk-{number}" for number in range(1000)]

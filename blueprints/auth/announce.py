@@ -9,12 +9,12 @@ from gateway.engines import engines
 from gateway.events import Who
 from gateway.oidc import TokenAnswer
 from gateway.scope import Principal, current
-from gateway.sessions import Session
+from gateway.sessions import BrowserSession
 from gateway.tokens import InvalidToken
 from gateway.tokens.claims import text
 
 
-def signed_in(claims: Mapping[str, Any], tokens: TokenAnswer, session: Session) -> None:
+def signed_in(claims: Mapping[str, Any], tokens: TokenAnswer, session: BrowserSession) -> None:
     """After a callback."""
     who = _who(claims, tokens, session.id)
     if who is not None:
@@ -22,7 +22,9 @@ def signed_in(claims: Mapping[str, Any], tokens: TokenAnswer, session: Session) 
         engines().announcer.signed_in(who, tokens.refresh_token, life, current().traceparent)
 
 
-def refreshed(claims: Mapping[str, Any], tokens: TokenAnswer, refresh_token: str, session: Session | None) -> None:
+def refreshed(
+    claims: Mapping[str, Any], tokens: TokenAnswer, refresh_token: str, session: BrowserSession | None
+) -> None:
     """After a refresh that this request asked Keycloak for."""
     who = _who(claims, tokens, session.id if session is not None else None)
     if who is not None:
@@ -30,7 +32,7 @@ def refreshed(claims: Mapping[str, Any], tokens: TokenAnswer, refresh_token: str
         engines().announcer.refreshed(who, refresh_token, tokens.refresh_token, life, current().traceparent)
 
 
-def refused(refresh_token: str, session: Session | None) -> None:
+def refused(refresh_token: str, session: BrowserSession | None) -> None:
     """After a refresh that Keycloak refused because the session is over."""
     announcer, traceparent = engines().announcer, current().traceparent
     if session is None:
@@ -41,7 +43,7 @@ def refused(refresh_token: str, session: Session | None) -> None:
     announcer.signed_out(Who(session.user_id, session_id or session.id), "token_expired", traceparent)
 
 
-def signed_out(principal: Principal | None, session: Session | None, refresh_token: str | None) -> None:
+def signed_out(principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
     """After a logout, by whatever told whose it is."""
     announcer, traceparent = engines().announcer, current().traceparent
     user_id = principal.user_id if principal is not None else session.user_id if session is not None else None

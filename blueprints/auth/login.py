@@ -14,7 +14,7 @@ from gateway import errors
 from gateway.engines import engines
 from gateway.identity import public
 from gateway.limits import by_address, limited
-from gateway.sessions import LOGIN_SECONDS, LoginExpired, LoginFailed, Session, SignedIn, cookie_of, sent_cookies
+from gateway.sessions import LOGIN_SECONDS, BrowserSession, LoginExpired, LoginFailed, SignedIn, cookie_of, sent_cookies
 from gateway.tokens import InvalidToken
 
 
@@ -100,10 +100,10 @@ def _signed_in(signed_in: SignedIn, sent: Mapping[str, str], *, navigates: bool)
             expiresIn=tokens.expires_in,
             tokenType="Bearer",
         )
-    session = Session.of(user_id, tokens)
+    session = BrowserSession.of(user_id, tokens)
     engines().sessions.save(response, sent, session, tokens.refresh_expires_in)
     try:
-        engines().ended.sign_in(engines().verifier.verify(tokens.access_token))
+        engines().revocations.sign_in(engines().verifier.verify(tokens.access_token))
     except InvalidToken as refusal:
         log.warning("Auth: the access token of this sign-in will be refused: %s", refusal.explanation or refusal.reason)
     tell("login_success", user_id)

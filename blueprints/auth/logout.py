@@ -14,7 +14,7 @@ from gateway.engines import engines
 from gateway.identity import bearer, public
 from gateway.limits import by_address, free, limited
 from gateway.scope import current
-from gateway.sessions import Session, sent_cookies
+from gateway.sessions import BrowserSession, sent_cookies
 from gateway.tokens import InvalidToken
 
 
@@ -33,9 +33,9 @@ def logout() -> Response:
         token = session.access_token
     principal = engines().verifier.subject(token) if token is not None else None
     if principal is not None:
-        engines().ended.sign_out(principal)
+        engines().revocations.sign_out(principal)
     if session is not None:
-        engines().ended.sign_out_own(session.id)
+        engines().revocations.sign_out_own(session.id)
     announce.signed_out(principal, session, refresh_token)
     revoke(refresh_token or (session.refresh_token if session else None))
     response = jsonify({"message": "Logged out successfully", **_end_session(session)})
@@ -45,7 +45,7 @@ def logout() -> Response:
     return response
 
 
-def _end_session(session: Session | None) -> dict[str, str]:
+def _end_session(session: BrowserSession | None) -> dict[str, str]:
     frontend = engines().redirects.frontend(request.environ)
     try:
         url = engines().grants.end_session_url(session.id_token if session else None, frontend + "/")
@@ -66,7 +66,7 @@ def backchannel_logout() -> Response:
             engines().limits.count(by_address())
         raise errors.BadRequest() if isinstance(refusal, InvalidToken) else refusal from None
     if engines().store.add(f"jti:{told.token_id}", max(1.0, told.expires - time()) + 2 * engines().settings.jwt_leeway):
-        engines().ended.told(told)
+        engines().revocations.apply_logout_token(told)
         tell("backchannel_logout", told.user_id)
         engines().announcer.ended_at_keycloak(told.user_id, told.session_id, current().traceparent)
     return jsonify(message="OK")

@@ -30,7 +30,7 @@ def revoke(refresh_token: str | None) -> None:
     """Take a refresh token back, here and at Keycloak, if there is one and that can be reached."""
     if refresh_token is None:
         return
-    engines().ended.take_back(refresh_token)
+    engines().revocations.revoke_refresh_token(refresh_token)
     try:
         engines().grants.revoke(refresh_token)
     except errors.GatewayError as failure:

@@ -19,7 +19,7 @@ from gateway.identity import bearer, identified, public
 from gateway.limits import by_address, limited
 from gateway.oidc import SessionOver, TokenAnswer
 from gateway.scope import Principal, current
-from gateway.sessions import Session, sent_cookies
+from gateway.sessions import BrowserSession, sent_cookies
 from gateway.tokens import InvalidToken, Lapsed
 
 
@@ -51,14 +51,14 @@ def _user(principal: Principal) -> dict[str, Any]:
     }
 
 
-def is_over(session: Session) -> bool:
+def is_over(session: BrowserSession) -> bool:
     """Whether the session was ended: its tokens may still verify, and are refused all the same."""
-    return engines().ended.includes_own(session.id) or _has_ended(session.access_token)
+    return engines().revocations.includes_own(session.id) or _has_ended(session.access_token)
 
 
 def _has_ended(access_token: str) -> bool:
     principal = engines().verifier.subject(access_token)
-    return principal is not None and engines().ended.includes(principal)
+    return principal is not None and engines().revocations.includes(principal)
 
 
 @blueprint.post("/auth/refresh")
@@ -75,7 +75,7 @@ def refresh() -> Response:
     return refresh_by()
 
 
-def _own_session() -> tuple[Session, str]:
+def _own_session() -> tuple[BrowserSession, str]:
     """The session of the cookies, and its refresh token. Unauthorized without; Forbidden for a foreign page."""
     session = engines().sessions.find(sent_cookies(request.environ))
     if session is None or session.refresh_token is None:
@@ -87,7 +87,7 @@ def _own_session() -> tuple[Session, str]:
 def _by_body(refresh_token: str) -> Response:
     try:
         tokens, claims = _refreshed(refresh_token, None, by_address())
-        if _has_ended(tokens.access_token) or engines().ended.took_back(
+        if _has_ended(tokens.access_token) or engines().revocations.is_refresh_token_revoked(
             tokens.refresh_token
         ):  # a superseded token's answer, from before the end
             raise SessionOver
@@ -102,7 +102,7 @@ def _by_body(refresh_token: str) -> Response:
     )
 
 
-def _by_cookie(session: Session, refresh_token: str) -> Response:
+def _by_cookie(session: BrowserSession, refresh_token: str) -> Response:
     sent, key = sent_cookies(request.environ), f"session {session.id}"
     try:
         if is_over(session):
@@ -124,7 +124,9 @@ def _by_cookie(session: Session, refresh_token: str) -> Response:
     return response
 
 
-def _refreshed(refresh_token: str, session: Session | None, key: str) -> tuple[TokenAnswer, Mapping[str, Any] | None]:
+def _refreshed(
+    refresh_token: str, session: BrowserSession | None, key: str
+) -> tuple[TokenAnswer, Mapping[str, Any] | None]:
     """The tokens for this one, whoever asked for them first, and to the one who did, what the ID token says; `key` is
     who is counted for asking.
 

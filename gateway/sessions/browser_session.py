@@ -29,7 +29,7 @@ CHARACTERS = 28_000
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BrowserSession:
     """What a browser's session holds. `id` is the gateway's own, of one sign-in; `user_id` is who signed in."""
 
     id: str
@@ -39,11 +39,11 @@ class Session:
     id_token: str | None = field(repr=False)
 
     @classmethod
-    def of(cls, user_id: str, tokens: TokenAnswer) -> Session:
+    def of(cls, user_id: str, tokens: TokenAnswer) -> BrowserSession:
         """A new session."""
         return cls(token_urlsafe(16), user_id, tokens.access_token, tokens.refresh_token, tokens.id_token)
 
-    def renewed(self, tokens: TokenAnswer) -> Session:
+    def renewed(self, tokens: TokenAnswer) -> BrowserSession:
         """The same session with what a refresh brought; what it did not bring again stays."""
         return replace(
             self,
@@ -53,7 +53,7 @@ class Session:
         )
 
 
-class Sessions:
+class SessionCookies:
     """Reads sessions from the cookies that were sent, and writes them into answers."""
 
     def __init__(self, cookies: Cookies, secrets: tuple[str, ...]) -> None:
@@ -79,15 +79,15 @@ class Sessions:
         self._opened.put(digest, known, len(known[1]) + BESIDE_BYTES)
         return known
 
-    def find(self, sent: Mapping[str, str]) -> Session | None:
+    def find(self, sent: Mapping[str, str]) -> BrowserSession | None:
         """The whole session, as the cookies under `/auth` have it; None where a part is missing or of another."""
         access = self.access(sent)
         content = self._session_seal.open(self._cookies.read(sent, SESSION_COOKIE))
         if access is None or content is None or content["id"] != access[0]:
             return None
-        return Session(access[0], content["user"], access[1], content["refresh"], content["identity"])
+        return BrowserSession(access[0], content["user"], access[1], content["refresh"], content["identity"])
 
-    def save(self, response: Response, sent: Mapping[str, str], session: Session, life: int) -> None:
+    def save(self, response: Response, sent: Mapping[str, str], session: BrowserSession, life: int) -> None:
         """Set the session's cookies for `life` seconds: as long as its refresh token lives, so that a lapsed access
         token arrives and is told so. BadGateway where the tokens are too long for cookies."""
         access = {"id": session.id, "access": session.access_token}

@@ -12,14 +12,14 @@ from gateway.tokens import Logout
 REMEMBERED_SECONDS = 86_400.0
 """Longer than any access token lives; a refresh of an ended session fails at Keycloak."""
 
-TAKEN_BACK_SECONDS = 60.0
+REVOKED_SECONDS = 60.0
 """Longer than an answer that holds it is given again. Anybody may send anything to be taken back: it is kept apart from
 the ended sessions, and not for long."""
 
 _FOR_EVER = 1e15
 
 
-class EndedStore(Protocol):
+class RevocationStore(Protocol):
     """Where the ends are kept."""
 
     def end(self, session: str, at: float, until: float) -> None: ...
@@ -31,10 +31,10 @@ class EndedStore(Protocol):
     def get(self, key: str) -> bytes | None: ...
 
 
-class Ended:
+class SessionRevocations:
     """Which sessions are over, by Keycloak's `sid` and by user."""
 
-    def __init__(self, store: EndedStore) -> None:
+    def __init__(self, store: RevocationStore) -> None:
         self._store = store
 
     def includes(self, principal: Principal) -> bool:
@@ -63,11 +63,11 @@ class Ended:
         if self._ended_by_id(principal):
             self._store.end(f"since:{principal.token_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
 
-    def take_back(self, refresh_token: str) -> None:
+    def revoke_refresh_token(self, refresh_token: str) -> None:
         """This refresh token is no good any more, whoever still has it in an answer."""
-        self._store.put(f"taken back:{digest_of(refresh_token)}", b"", TAKEN_BACK_SECONDS)
+        self._store.put(f"taken back:{digest_of(refresh_token)}", b"", REVOKED_SECONDS)
 
-    def took_back(self, refresh_token: str | None) -> bool:
+    def is_refresh_token_revoked(self, refresh_token: str | None) -> bool:
         """Whether it was taken back."""
         return refresh_token is not None and self._store.get(f"taken back:{digest_of(refresh_token)}") is not None
 
@@ -75,7 +75,7 @@ class Ended:
         """The session of this id of our own is over for good, whatever refresh is under way for it."""
         self._store.end(f"own:{own_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
 
-    def told(self, logout: Logout) -> None:
+    def apply_logout_token(self, logout: Logout) -> None:
         """Keycloak says so: the one session, or all of the user's whose tokens were issued up to then."""
         until = time() + REMEMBERED_SECONDS
         if logout.session_id is not None:
