@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
 
-from gevent.event import Event
+from gevent.event import Event as Signal
 
 from gateway import logs, probes
 from gateway.config import Problem, Settings
@@ -130,7 +130,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         trusted_proxies=TrustedProxies(settings.trusted_proxies),
         metrics_readers=Networks(settings.metrics_allowed_networks),
         began=monotonic(),
-        draining=Event(),
+        draining=Signal(),
         living=(
             (lines, instruments, exposition),
             (outgoing,),

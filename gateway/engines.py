@@ -9,7 +9,7 @@ from typing import Protocol
 
 import gevent
 from flask import current_app
-from gevent.event import Event
+from gevent.event import Event as Signal
 
 from gateway.config import Problem, Settings
 from gateway.events import Announces
@@ -75,7 +75,7 @@ class Engines:
     trusted_proxies: TrustedProxies
     metrics_readers: Networks
     began: float
-    draining: Event
+    draining: Signal
     living: tuple[tuple[Living, ...], ...]
 
     def start(self) -> None:

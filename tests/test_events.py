@@ -27,7 +27,7 @@ from test_settings import GOOD
 
 from demo.identity import Provider
 from gateway.config import load
-from gateway.events import Silent, Who, announcer_of, publisher_of
+from gateway.events import Silent, Subject, announcer_of, publisher_of
 from gateway.events.event import authenticated, logged_out
 from gateway.instruments import Instruments
 
@@ -447,7 +447,7 @@ class TestDocument:
 
 @pytest.mark.parametrize("kind", ["user.authenticated", "user.logged_out"])
 def test_a_schema_refuses_what_is_none(kind: str) -> None:
-    who = Who("user", "session", "a@example.test", "A", None)
+    who = Subject("user", "session", "a@example.test", "A", None)
     made = {
         "user.authenticated": authenticated(who, "oauth2", ""),
         "user.logged_out": logged_out(who, "user_action", ""),

@@ -15,11 +15,11 @@ from gevent.server import StreamServer
 from harness.kafka import MockKafka, hanging_broker
 from harness.ports import free_port
 
+from gateway.events.broker_probe import BrokerProbe
 from gateway.events.clients import IN_VAIN, Clients
 from gateway.events.event import Event
-from gateway.events.faults import Unfit, Unreachable
+from gateway.events.faults import IncompatibleClient, Unreachable
 from gateway.events.murmur2 import murmur2, to_positive
-from gateway.events.reach import Reach
 from gateway.events.transport import Kafka
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,21 +119,21 @@ class TestReach:
     def test_what_brokers_take(
         self, served: Callable[..., str], answers: list[tuple[bytes, ...]], expected: bool | None
     ) -> None:
-        reach = Reach(tuple(served(*each) for each in answers), None)
+        reach = BrokerProbe(tuple(served(*each) for each in answers), None)
         assert reach.takes_first_versions() is expected
         assert reach.any_answers() is (expected is not None)
 
     def test_of_librdkafkas_own(self, mock: MockKafka) -> None:
-        assert Reach((mock.brokers,), None).takes_first_versions() is True
+        assert BrokerProbe((mock.brokers,), None).takes_first_versions() is True
 
     def test_of_nobody(self) -> None:
-        reach = Reach((f"127.0.0.1:{free_port()}",), None)
+        reach = BrokerProbe((f"127.0.0.1:{free_port()}",), None)
         assert reach.takes_first_versions() is None and not reach.any_answers()
 
     def test_of_one_that_hangs_ends(self) -> None:
         """Who asks meanwhile starts no second question."""
         with hanging_broker() as brokers:
-            reach = Reach((brokers,), None)
+            reach = BrokerProbe((brokers,), None)
             began = time.monotonic()
             asked = [gevent.spawn(reach.any_answers) for _ in range(20)]
             gevent.joinall(asked)
@@ -141,7 +141,7 @@ class TestReach:
             assert time.monotonic() - began < 10
 
     def test_one_that_answers_is_enough(self, mock: MockKafka) -> None:
-        reach = Reach((f"127.0.0.1:{free_port()}", mock.brokers), None)
+        reach = BrokerProbe((f"127.0.0.1:{free_port()}", mock.brokers), None)
         assert reach.any_answers() and reach.any_answers()
 
 
@@ -151,7 +151,7 @@ def kafka(brokers: str, client: Any = "auto", protocol: str = "PLAINTEXT") -> Ka
 
 def opened(settings: Kafka, count: int = 1) -> list[str]:
     """The names of so many transports, none of which brought an event through."""
-    clients = Clients(settings, Reach(settings.brokers, None))
+    clients = Clients(settings, BrokerProbe(settings.brokers, None))
     clients.prepare()
     names = []
     for _ in range(count):
@@ -181,7 +181,7 @@ class TestChoice:
             opened(kafka(f"127.0.0.1:{free_port()}"))
 
     def test_pykafka_refuses_new_brokers_by_the_settings_name(self, served: Callable[..., str]) -> None:
-        with pytest.raises(Unfit, match="KAFKA_CLIENT=confluent"):
+        with pytest.raises(IncompatibleClient, match="KAFKA_CLIENT=confluent"):
             opened(kafka(served(*NEW), "pykafka"))
 
     @pytest.mark.parametrize("client", ["auto", "pykafka"])
@@ -200,14 +200,14 @@ class TestChoice:
 
 
 def test_confluent_refuses_settings_it_does_not_know() -> None:
-    with pytest.raises(Unfit, match="confluent-kafka does not take"):
+    with pytest.raises(IncompatibleClient, match="confluent-kafka does not take"):
         opened(kafka("127.0.0.1:1", "confluent", "NONE"))
 
 
 @pytest.mark.parametrize("client", ["pykafka", "confluent"])
 def test_an_event_goes_through(mock: MockKafka, client: str) -> None:
     settings = kafka(mock.brokers, client)
-    clients = Clients(settings, Reach(settings.brokers, None))
+    clients = Clients(settings, BrokerProbe(settings.brokers, None))
     transport = clients.open()
     event = Event("user.logged_out", "user-é", {"sessionId": "s", "logoutReason": "user_action"}, "00-a-b-01")
     transport.send([event])

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import gevent
 import pytest
 
-from gateway.events.condition import Condition
+from gateway.events.broker_status import BrokerStatus
 from gateway.events.event import Event
-from gateway.events.faults import Fault, Refused, Rejected, Unfit, Unreachable
+from gateway.events.faults import AccessRefused, Fault, IncompatibleClient, RecordRejected, Unreachable
 from gateway.events.outbox import Outbox
 from gateway.events.publisher import KafkaPublisher
 from gateway.events.transport import Report
@@ -96,7 +96,7 @@ class Narrow(Good):
     def send(self, events: Sequence[Event]) -> None:
         self.batches.append(len(events))
         if len(events) > self.most or any(event.user_id == "large" for event in events):
-            self.told += [Report(event, Rejected("MSG_SIZE_TOO_LARGE")) for event in events]
+            self.told += [Report(event, RecordRejected("MSG_SIZE_TOO_LARGE")) for event in events]
             return
         for event in events:
             self.take(event)
@@ -127,7 +127,7 @@ class Clients:
     def worked(self) -> None: ...
 
 
-class Reach:
+class BrokerProbe:
     answers = True
 
     def any_answers(self) -> bool:
@@ -157,8 +157,8 @@ class Stage:
         self.broker = Broker()
         self.clients = Clients(self.broker, *makes)
         self.counts = Counted()
-        self.reach = Reach()
-        self.publisher = KafkaPublisher(self.clients, self.reach, self.counts, Condition("here:9092"), capacity)
+        self.reach = BrokerProbe()
+        self.publisher = KafkaPublisher(self.clients, self.reach, self.counts, BrokerStatus("here:9092"), capacity)
 
     def publish(self, *users: str) -> list[Event]:
         events = [Event("user.logged_out", user, {}, "") for user in users]
@@ -298,7 +298,9 @@ class TestCondition:
         stage.publisher.close(time.monotonic() + 1)
         return stage, [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
 
-    @pytest.mark.parametrize("fault", [Unreachable("no broker answers"), Refused("no topic"), Unfit("not this one")])
+    @pytest.mark.parametrize(
+        "fault", [Unreachable("no broker answers"), AccessRefused("no topic"), IncompatibleClient("not this one")]
+    )
     def test_is_said_once(self, caplog: pytest.LogCaptureFixture, fault: Fault) -> None:
         _, lines = self.run(caplog, fault, 4)
         assert lines == [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.engines import engines
-from gateway.events import Who
+from gateway.events import Subject
 from gateway.oidc import TokenAnswer
 from gateway.scope import Principal, current
 from gateway.sessions import BrowserSession
@@ -40,7 +40,7 @@ def refused(refresh_token: str, session: BrowserSession | None) -> None:
         return
     principal = engines().verifier.subject(session.access_token)
     session_id = principal.session_id if principal is not None else None
-    announcer.signed_out(Who(session.user_id, session_id or session.id), "token_expired", traceparent)
+    announcer.signed_out(Subject(session.user_id, session_id or session.id), "token_expired", traceparent)
 
 
 def signed_out(principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
@@ -50,19 +50,19 @@ def signed_out(principal: Principal | None, session: BrowserSession | None, refr
     if user_id is not None:
         ids = (principal.session_id if principal else None, session.id if session else None)
         own = principal.token_id if principal is not None else None  # a token that names no session is one by itself
-        announcer.signed_out(Who(user_id, next(filter(None, ids), own)), "user_action", traceparent)
+        announcer.signed_out(Subject(user_id, next(filter(None, ids), own)), "user_action", traceparent)
     elif refresh_token is not None:
         announcer.lost(refresh_token, "user_action", traceparent)
 
 
-def _who(claims: Mapping[str, Any], tokens: TokenAnswer, own_id: str | None) -> Who | None:
+def _who(claims: Mapping[str, Any], tokens: TokenAnswer, own_id: str | None) -> Subject | None:
     """Whom verified tokens are of: the ID token's claims, else what the access token says, else `own_id` as session."""
     principal = engines().verifier.subject(tokens.access_token)
     user_id = _text(claims, "sub") or (principal.user_id if principal is not None else None)
     if user_id is None:
         return None
     known = principal if principal is not None and principal.user_id == user_id else None
-    return Who(
+    return Subject(
         user_id,
         _text(claims, "sid") or (known.session_id if known else None) or own_id,
         _text(claims, "email") or (known.email if known else None),

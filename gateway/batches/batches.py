@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 import gevent
-from gevent.event import Event
+from gevent.event import Event as Signal
 
 from gateway.batches.bounds import USUAL, Bounds, Pace
 from gateway.batches.faults import Hopeless, TryAgain
@@ -50,8 +50,8 @@ class Batches(Generic[Item]):
         # What is being sent is out of the queue, so that making room can not touch it, and counts all the same.
         self._away: list[tuple[Item, int]] = []
         self._away_size = 0
-        self._enough = Event()
-        self._closing = Event()
+        self._enough = Signal()
+        self._closing = Signal()
         self._closed = False
         self._pause = 0.0
         self._told: set[type[Exception]] = set()

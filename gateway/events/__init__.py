@@ -4,17 +4,17 @@ from gateway.events.announcer import Announcer, Announces, Silent
 from gateway.events.build import announcer_of, publisher_of
 from gateway.events.counts import Counts
 from gateway.events.publisher import Publisher
-from gateway.events.register import Register
-from gateway.events.who import Who
+from gateway.events.session_registry import SessionRegistry
+from gateway.events.subject import Subject
 
 __all__ = [
     "Announcer",
     "Announces",
     "Counts",
     "Publisher",
-    "Register",
+    "SessionRegistry",
     "Silent",
-    "Who",
+    "Subject",
     "announcer_of",
     "publisher_of",
 ]

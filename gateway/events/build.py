@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gateway.config import Settings
 from gateway.events.announcer import Announcer, Announces, Silent
-from gateway.events.condition import Condition
+from gateway.events.broker_probe import BrokerProbe
+from gateway.events.broker_status import BrokerStatus
 from gateway.events.counts import Counts
 from gateway.events.publisher import CAPACITY, KafkaPublisher, NullPublisher, Publisher
-from gateway.events.reach import Reach
-from gateway.events.register import Register, RegisterStore
+from gateway.events.session_registry import SessionRegistry, SessionRegistryStore
 from gateway.events.transport import Kafka
 from gateway.transport import tls_context
 
@@ -32,10 +32,10 @@ def publisher_of(settings: Settings, counts: Counts) -> Publisher:
         ca_bundle=settings.ca_bundle,
     )
     tls = tls_context(kafka.ca or kafka.ca_bundle) if kafka.protocol.endswith("SSL") else None
-    reach = Reach(kafka.brokers, tls)
-    return KafkaPublisher(Clients(kafka, reach), reach, counts, Condition(",".join(kafka.brokers)), CAPACITY)
+    reach = BrokerProbe(kafka.brokers, tls)
+    return KafkaPublisher(Clients(kafka, reach), reach, counts, BrokerStatus(",".join(kafka.brokers)), CAPACITY)
 
 
-def announcer_of(settings: Settings, publisher: Publisher, store: RegisterStore) -> Announces:
+def announcer_of(settings: Settings, publisher: Publisher, store: SessionRegistryStore) -> Announces:
     """Tells other services through the publisher; nobody, and keeps nothing in the store, where there is no Kafka."""
-    return Announcer(publisher, Register(store)) if settings.kafka_brokers else Silent()
+    return Announcer(publisher, SessionRegistry(store)) if settings.kafka_brokers else Silent()

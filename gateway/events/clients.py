@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 
-from gateway.events.faults import Unfit, Unreachable
-from gateway.events.reach import Reach
+from gateway.events.broker_probe import BrokerProbe
+from gateway.events.faults import IncompatibleClient, Unreachable
 from gateway.events.transport import Kafka, Transport
 from gateway.events.with_confluent import ConfluentTransport
 
@@ -18,7 +18,7 @@ class Clients:
     """Opens transports. With `auto` that is pykafka where all of this hold, else confluent-kafka: the brokers take its
     requests (asked each time, they may be new ones), connections are plain, and it can be imported."""
 
-    def __init__(self, kafka: Kafka, reach: Reach) -> None:
+    def __init__(self, kafka: Kafka, reach: BrokerProbe) -> None:
         self._kafka = kafka
         self._reach = reach
         self._in_vain = 0
@@ -32,7 +32,7 @@ class Clients:
             self._may_be_pykafka = self._kafka.client == "pykafka"
 
     def open(self) -> Transport:
-        """A new client. Unreachable, Unfit, or another Fault."""
+        """A new client. Unreachable, IncompatibleClient, or another Fault."""
         if not self._may_be_pykafka:
             return ConfluentTransport(self._kafka)
         takes = self._reach.takes_first_versions()
@@ -42,7 +42,7 @@ class Clients:
             self._in_vain += 1
             return _open_pykafka(self._kafka)
         if self._kafka.client == "pykafka":
-            raise Unfit(
+            raise IncompatibleClient(
                 "a broker does not take what pykafka sends, as from Kafka 4: set KAFKA_CLIENT=confluent or auto"
             )
         return ConfluentTransport(self._kafka)
@@ -68,7 +68,7 @@ def _pykafka_fault() -> str | None:
 def _open_pykafka(kafka: Kafka) -> Transport:
     fault = _pykafka_fault()
     if fault is not None:
-        raise Unfit(f"pykafka can not be imported here ({fault}): set KAFKA_CLIENT=confluent")
+        raise IncompatibleClient(f"pykafka can not be imported here ({fault}): set KAFKA_CLIENT=confluent")
     from gateway.events.with_pykafka import PykafkaTransport
 
     return PykafkaTransport(kafka)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import orjson
 
 from gateway import errors
-from gateway.events.who import Who
+from gateway.events.subject import Subject
 
 AuthMethod = Literal["oauth2", "jwt_refresh"]
 LogoutReason = Literal["user_action", "token_expired", "admin_action"]
@@ -54,7 +54,7 @@ class Event:
         ]
 
 
-def authenticated(who: Who, method: AuthMethod, traceparent: str) -> Event:
+def authenticated(who: Subject, method: AuthMethod, traceparent: str) -> Event:
     """`user.authenticated`: names are left out where they are not known, `email` is null then."""
     names = {"firstName": who.first_name, "lastName": who.last_name}
     data = {
@@ -66,6 +66,6 @@ def authenticated(who: Who, method: AuthMethod, traceparent: str) -> Event:
     return Event("user.authenticated", who.user_id, data, traceparent)
 
 
-def logged_out(who: Who, reason: LogoutReason, traceparent: str) -> Event:
+def logged_out(who: Subject, reason: LogoutReason, traceparent: str) -> Event:
     """`user.logged_out`: `sessionId` is null where all sessions of the user ended."""
     return Event("user.logged_out", who.user_id, {"sessionId": who.session_id, "logoutReason": reason}, traceparent)

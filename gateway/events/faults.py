@@ -17,22 +17,22 @@ class Unreachable(Fault):
     """No broker answers."""
 
 
-class Silence(Fault):
+class AckTimeout(Fault):
     """A broker took events and does not acknowledge them."""
 
 
-class Unfit(Fault):
+class IncompatibleClient(Fault):
     """Client and broker do not fit each other."""
 
     lasting = True
     said_after = 1
 
 
-class Refused(Fault):
+class AccessRefused(Fault):
     """The broker answers, and takes no event of this gateway's: a topic that is not there, rights, a password."""
 
     lasting = True
 
 
-class Rejected(Fault):
+class RecordRejected(Fault):
     """The broker takes events, and not this one: it is too large, or a batch with it is."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 import gevent
 from gevent.event import Event as Signal
 
-from gateway.events.condition import Condition
+from gateway.events.broker_probe import BrokerProbe
+from gateway.events.broker_status import BrokerStatus
 from gateway.events.counts import Counts
 from gateway.events.event import Event
-from gateway.events.faults import Fault, Rejected, Silence
+from gateway.events.faults import AckTimeout, Fault, RecordRejected
 from gateway.events.outbox import Outbox
-from gateway.events.reach import Reach
 from gateway.events.transport import Report, Transport
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class KafkaPublisher:
     4. A batch that is refused as too large is sent one by one; an event that is refused alone is lost.
     """
 
-    def __init__(self, clients: Clients, reach: Reach, counts: Counts, condition: Condition, capacity: int) -> None:
+    def __init__(
+        self, clients: Clients, reach: BrokerProbe, counts: Counts, condition: BrokerStatus, capacity: int
+    ) -> None:
         """`capacity`: events that wait, at most."""
         self._clients = clients
         self._reach = reach
@@ -157,7 +159,7 @@ class KafkaPublisher:
                 continue
             silent = monotonic() - last
             if silent > transport.patience:
-                raise Silence("a broker takes events and acknowledges none")
+                raise AckTimeout("a broker takes events and acknowledges none")
             if transport.fault is not None and (transport.fault.lasting or silent > SILENT_SECONDS):
                 self._condition.fails(transport.fault)
             gevent.sleep(pause)
@@ -171,16 +173,16 @@ class KafkaPublisher:
                 self._outbox.settle(report.event)
                 self._counts.sent(1)
                 self._succeed(name)
-            elif isinstance(report.fault, Rejected) and size == 1:  # 4
+            elif isinstance(report.fault, RecordRejected) and size == 1:  # 4
                 self._outbox.settle(report.event)
                 self._counts.failed(1)
                 self._condition.rejected(report.fault, len(report.event.value))
             else:
                 faults.append(report.fault)
         self._counts.queued(len(self._outbox))
-        if any(isinstance(fault, Rejected) for fault in faults):  # 4
+        if any(isinstance(fault, RecordRejected) for fault in faults):  # 4
             self._singly = size
-            raise next(fault for fault in faults if isinstance(fault, Rejected))
+            raise next(fault for fault in faults if isinstance(fault, RecordRejected))
         if faults:
             raise faults[0]
 

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from gevent import monkey
 
 from gateway.events.event import Event
-from gateway.events.faults import Fault, Refused, Rejected, Unfit, Unreachable
+from gateway.events.faults import AccessRefused, Fault, IncompatibleClient, RecordRejected, Unreachable
 from gateway.events.transport import Kafka, Report
 
 _SETTINGS: dict[str, Any] = {
@@ -35,15 +35,15 @@ _REJECTED = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaErro
 # What to look at, by librdkafka's code; anything else is that no broker can be used.
 _ADVICE: dict[int, tuple[type[Fault], str]] = {
     KafkaError._AUTHENTICATION: (
-        Refused,
+        AccessRefused,
         "it refuses the user (see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SASL_MECHANISM)",
     ),
-    KafkaError._SSL: (Refused, "TLS fails (see KAFKA_SSL_CA, KAFKA_SECURITY_PROTOCOL)"),
-    KafkaError.SASL_AUTHENTICATION_FAILED: (Refused, "it refuses the user (see KAFKA_SASL_USERNAME)"),
-    KafkaError._UNKNOWN_TOPIC: (Refused, "the topic is not there: create it (see KAFKA_TOPIC)"),
-    KafkaError.UNKNOWN_TOPIC_OR_PART: (Refused, "the topic is not there: create it (see KAFKA_TOPIC)"),
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: (Refused, "the user may not write to the topic (see KAFKA_TOPIC)"),
-    KafkaError._UNSUPPORTED_FEATURE: (Unfit, "it is too old for this client: set KAFKA_CLIENT=pykafka"),
+    KafkaError._SSL: (AccessRefused, "TLS fails (see KAFKA_SSL_CA, KAFKA_SECURITY_PROTOCOL)"),
+    KafkaError.SASL_AUTHENTICATION_FAILED: (AccessRefused, "it refuses the user (see KAFKA_SASL_USERNAME)"),
+    KafkaError._UNKNOWN_TOPIC: (AccessRefused, "the topic is not there: create it (see KAFKA_TOPIC)"),
+    KafkaError.UNKNOWN_TOPIC_OR_PART: (AccessRefused, "the topic is not there: create it (see KAFKA_TOPIC)"),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (AccessRefused, "the user may not write to the topic (see KAFKA_TOPIC)"),
+    KafkaError._UNSUPPORTED_FEATURE: (IncompatibleClient, "it is too old for this client: set KAFKA_CLIENT=pykafka"),
 }
 
 
@@ -55,14 +55,14 @@ class ConfluentTransport:
     patience = 120.0
 
     def __init__(self, kafka: Kafka) -> None:
-        """Connects to nothing yet. Unfit where librdkafka does not take the settings."""
+        """Connects to nothing yet. IncompatibleClient where librdkafka does not take the settings."""
         self.fault: Fault | None = None
         self._topic = kafka.topic
         self._reports: list[Report] = []
         try:
             self._producers = [Producer({**_configuration(kafka), "error_cb": self._on_error})]
         except KafkaException as error:
-            raise Unfit(f"confluent-kafka does not take the settings: {error.args[0].str()}") from None
+            raise IncompatibleClient(f"confluent-kafka does not take the settings: {error.args[0].str()}") from None
 
     def send(self, events: Sequence[Event]) -> None:
         """Never blocks: librdkafka only queues it."""
@@ -73,7 +73,7 @@ class ConfluentTransport:
         def delivered(error: KafkaError | None, message: Message) -> None:
             fault = _fault(error) if error is not None else None
             self._reports.append(Report(event, fault))
-            self.fault = None if isinstance(fault, Rejected) else fault
+            self.fault = None if isinstance(fault, RecordRejected) else fault
 
         try:
             self._producers[0].produce(
@@ -103,7 +103,7 @@ class ConfluentTransport:
 
 def _fault(error: KafkaError) -> Fault:
     if error.code() in _REJECTED:
-        return Rejected(error.name())
+        return RecordRejected(error.name())
     kind, text = _ADVICE.get(error.code(), (Unreachable, ""))
     return kind(text or f"no broker can be used ({error.name()})")
 

@@ -18,7 +18,7 @@ from pykafka.partitioners import HashingPartitioner
 from pykafka.producer import Producer
 
 from gateway.events.event import Event
-from gateway.events.faults import Fault, Refused, Rejected, Silence, Unreachable
+from gateway.events.faults import AccessRefused, AckTimeout, Fault, RecordRejected, Unreachable
 from gateway.events.greenlets import Greenlets, discard
 from gateway.events.murmur2 import to_positive
 from gateway.events.transport import Kafka, Report
@@ -40,10 +40,10 @@ _SETTINGS: dict[str, Any] = {
 }
 
 _ADVICE: dict[type[Exception], tuple[type[Fault], str]] = {
-    UnknownTopicOrPartition: (Refused, "the topic is not there: create it (see KAFKA_TOPIC)"),
-    TopicAuthorizationFailed: (Refused, "the gateway may not write to the topic (see KAFKA_TOPIC)"),
-    MessageSizeTooLarge: (Rejected, "MessageSizeTooLarge"),
-    InvalidMessageSize: (Rejected, "InvalidMessageSize"),
+    UnknownTopicOrPartition: (AccessRefused, "the topic is not there: create it (see KAFKA_TOPIC)"),
+    TopicAuthorizationFailed: (AccessRefused, "the gateway may not write to the topic (see KAFKA_TOPIC)"),
+    MessageSizeTooLarge: (RecordRejected, "MessageSizeTooLarge"),
+    InvalidMessageSize: (RecordRejected, "InvalidMessageSize"),
 }
 
 
@@ -62,7 +62,7 @@ class PykafkaTransport:
         self._producer: Any = None
         self._sent: dict[int, tuple[Any, Event]] = {}
         try:
-            with gevent.Timeout(BUILD_SECONDS, Silence("a broker does not answer in time")):
+            with gevent.Timeout(BUILD_SECONDS, AckTimeout("a broker does not answer in time")):
                 self._build(kafka)
         except Fault:
             self.discard()

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, overload
 
 import gevent
-from gevent.event import Event
+from gevent.event import Event as Signal
 from gevent.lock import RLock
 from requests import RequestException
 
@@ -61,7 +61,7 @@ class Keycloak:
         self._endpoints: Endpoints | None = None
         self._last_read = -UNKNOWN_KID_SECONDS
         self._reading = RLock()
-        self._tried = Event()
+        self._tried = Signal()
         self._reader: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:

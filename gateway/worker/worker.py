@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from gevent.event import Event
+from gevent.event import Event as Signal
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn import util
@@ -76,7 +76,7 @@ class GatewayWorker(GeventWorker):
         self._heads: dict[socket.socket, float] = {}
 
     def init_process(self) -> None:
-        self._stopping = Event()
+        self._stopping = Signal()
         self._connections = Pool(self.worker_connections)
         self.cfg = Settled(self.cfg)
         self._base_environ = wsgi.base_environ(self.cfg)

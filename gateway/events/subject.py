@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Subject:
     """A user in one session. `session_id` is Keycloak's `sid`, else the gateway's own id of the session; None where all
     sessions of the user are meant. What is not known is None."""
 

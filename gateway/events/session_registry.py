@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from gateway.events.who import Who
+from gateway.events.subject import Subject
 from gateway.oidc import digest_of
 
 DAY = 86_400.0
@@ -17,7 +17,7 @@ DAY = 86_400.0
 OLD_OWNER_SECONDS = 60.0
 
 
-class RegisterStore(Protocol):
+class SessionRegistryStore(Protocol):
     """Where it is kept, for all workers and machines."""
 
     def add(self, key: str, life: float) -> bool: ...
@@ -39,46 +39,46 @@ class _Stay:
 _UNKNOWN = _Stay("", "", 0.0)
 
 
-class Register:
+class SessionRegistry:
     """Kept in the store, so known as far as that reaches: on one machine, with Redis on all."""
 
-    def __init__(self, store: RegisterStore) -> None:
+    def __init__(self, store: SessionRegistryStore) -> None:
         self._store = store
 
-    def begin(self, who: Who, refresh_token: str | None, life: float) -> None:
+    def begin(self, who: Subject, refresh_token: str | None, life: float) -> None:
         """Somebody signed in; the refresh token lives for `life` seconds."""
         self._keep(who, _Stay(who.user_id, token_hex(8), life + DAY), refresh_token)
 
-    def go_on(self, who: Who, old: str, new: str | None, life: float) -> None:
+    def go_on(self, who: Subject, old: str, new: str | None, life: float) -> None:
         """The refresh token `old` brought `new` (None: it stays), which lives for `life` seconds."""
         self._keep(who, _Stay(who.user_id, self._stay(who.session_id).sign_in, life + DAY), new or old)
         if new is not None and new != old:
             self._own(who, old, OLD_OWNER_SECONDS)
 
-    def owner(self, refresh_token: str) -> Who | None:
+    def owner(self, refresh_token: str) -> Subject | None:
         """Whose refresh token that is, None where it is not known."""
         found = self._read(f"owner:{digest_of(refresh_token)}")
-        return Who(found["user"], found["session"]) if found is not None else None
+        return Subject(found["user"], found["session"]) if found is not None else None
 
     def user_of(self, session_id: str | None) -> str | None:
         """Whose session that is, None where it is not known."""
         return self._stay(session_id).user_id or None
 
-    def end(self, who: Who) -> bool:
+    def end(self, who: Subject) -> bool:
         """The session is over: True for the first who says so of this sign-in. All of a user's end each time."""
         if who.session_id is None:
             return True
         stay = self._stay(who.session_id)
         return self._store.add(f"logged out:{who.session_id}:{stay.sign_in}", max(stay.life, DAY))
 
-    def _keep(self, who: Who, stay: _Stay, refresh_token: str | None) -> None:
+    def _keep(self, who: Subject, stay: _Stay, refresh_token: str | None) -> None:
         record = {"user": stay.user_id, "signIn": stay.sign_in, "life": stay.life}
         if who.session_id is not None:
             self._store.put(f"session:{who.session_id}", orjson.dumps(record), stay.life)
         if refresh_token is not None:
             self._own(who, refresh_token, stay.life)
 
-    def _own(self, who: Who, refresh_token: str, life: float) -> None:
+    def _own(self, who: Subject, refresh_token: str, life: float) -> None:
         record = {"user": who.user_id, "session": who.session_id}
         self._store.put(f"owner:{digest_of(refresh_token)}", orjson.dumps(record), life)
 

@@ -9,7 +9,7 @@ from gateway.events.faults import Fault
 log = logging.getLogger("gateway.events")
 
 
-class Condition:
+class BrokerStatus:
     """Told by the publisher what happens; says it once."""
 
     def __init__(self, place: str) -> None:

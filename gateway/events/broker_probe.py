@@ -19,7 +19,7 @@ _NO_TOPICS = struct.pack("!hii", -1, 1000, 0)  # acks, time-out, none: it change
 _MOST_BYTES = 1 << 20
 
 
-class Reach:
+class BrokerProbe:
     """Asks the brokers, one after the other: where name resolution hangs, each of the two questions holds one of the
     threads that resolve names, and never a second one."""
 
