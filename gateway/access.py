@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from gateway import errors
 from gateway.headers import put
 from gateway.instruments import OTHER, Instruments
-from gateway.logs import SERVICE, Lines
+from gateway.logs import SERVICE, LogWriter
 from gateway.scope import KNOWN_METHODS, Scope, TrustedProxies, current, open_scope, require_sound
 from gateway.traces import Tracing
 
@@ -24,7 +24,7 @@ _QUIET = ("health.", "metrics.")
 class Access:
     """The hook that opens the scope and the span, and closes them with one line and the request's metrics."""
 
-    def __init__(self, lines: Lines, trusted: TrustedProxies, instruments: Instruments, tracing: Tracing) -> None:
+    def __init__(self, lines: LogWriter, trusted: TrustedProxies, instruments: Instruments, tracing: Tracing) -> None:
         self._lines = lines
         self._trusted = trusted
         self._instruments = instruments

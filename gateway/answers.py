@@ -39,13 +39,13 @@ def _answer(status: int, message: str, headers: Mapping[str, str]) -> Response:
 
 def answer(error: errors.GatewayError) -> Response:
     """The answer that `error` is, for a view that has to add to it."""
-    errors.let_go(error)
+    errors.drop_traceback(error)
     return _answer(error.status, error.message, error.headers)
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
     """What Flask refuses itself: no such route, no such method."""
-    errors.let_go(error)
+    errors.drop_traceback(error)
     status = error.code or 500
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if status == 405 and allowed else {}

@@ -23,7 +23,7 @@ from gateway.proxy import CallBounds, DisconnectMonitor, ServiceProxy, Upstream
 from gateway.scope import Networks, TrustedProxies
 from gateway.sessions import Cookies, Redirects, Refresher, Seal, SessionCookies, SessionRevocations, SignIn, derive
 from gateway.store import Store
-from gateway.tokens import IdTokens, LogoutTokens, Rules, Signatures, Verifier
+from gateway.tokens import AccessTokenPolicy, IdTokens, LogoutTokens, Signatures, Verifier
 from gateway.traces import span_pipeline, tracing_to
 from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
@@ -54,7 +54,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     )
     # Only the issuer says who signed in and out: a shared secret does not.
     public = Signatures(tuple(name for name in settings.jwt_algorithms if name != "HS256") or ("RS256",), keycloak)
-    rules = Rules(
+    rules = AccessTokenPolicy(
         settings.issuer, settings.audience, settings.jwt_leeway, settings.jwt_allowed_clients, settings.client_id
     )
     verifier = Verifier(rules, signatures)

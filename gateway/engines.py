@@ -17,7 +17,7 @@ from gateway.exposition import Exposition
 from gateway.identity import Identity
 from gateway.instruments import Instruments
 from gateway.limits import RateLimits
-from gateway.logs import Lines
+from gateway.logs import LogWriter
 from gateway.oidc import Grants, Keycloak
 from gateway.probes import Probes
 from gateway.proxy import ServiceProxy
@@ -30,7 +30,7 @@ from gateway.traces import Tracing
 log = logging.getLogger("gateway")
 
 
-class Living(Protocol):
+class Lifecycle(Protocol):
     """What owns a greenlet, a pool or a client."""
 
     def start(self) -> None: ...
@@ -49,7 +49,7 @@ class Engines:
 
     settings: Settings
     warnings: tuple[Problem, ...]
-    lines: Lines
+    lines: LogWriter
     instruments: Instruments
     exposition: Exposition
     tracing: Tracing
@@ -76,7 +76,7 @@ class Engines:
     metrics_readers: Networks
     began: float
     draining: Signal
-    living: tuple[tuple[Living, ...], ...]
+    living: tuple[tuple[Lifecycle, ...], ...]
 
     def start(self) -> None:
         """Start what lives; in a worker, after gevent's patch and the fork."""
@@ -100,7 +100,7 @@ class Engines:
             gevent.joinall([gevent.spawn(_close, part, deadline) for part in parts])
 
 
-def _close(part: Living, deadline: float) -> None:
+def _close(part: Lifecycle, deadline: float) -> None:
     try:
         part.close(deadline)
     except Exception:

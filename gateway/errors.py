@@ -187,7 +187,7 @@ def message(status: int) -> str:
     return MESSAGES.get(status) or reason(status)
 
 
-def let_go(error: BaseException) -> None:
+def drop_traceback(error: BaseException) -> None:
     """Take an error's frames from it, and from those it came of: they hold the request, and the request the error, so
     that both would wait for the garbage collector."""
     found: BaseException | None = error

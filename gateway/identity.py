@@ -96,7 +96,7 @@ class Identity:
                 try:
                     scope.principal = self.principal_of(scope.environ)
                 except errors.GatewayError as refusal:
-                    errors.let_go(refusal)
+                    errors.drop_traceback(refusal)
                     scope.refusal = refusal
 
     def require_in(self, app: Flask) -> None:
@@ -116,7 +116,7 @@ class Identity:
     def principal_of(self, environ: Mapping[str, Any]) -> Principal:
         """The Principal of the request's credentials.
 
-        Raises Unauthorized, Lapsed, BadRequest, ServiceUnavailable; Forbidden for a write of a foreign page.
+        Raises Unauthorized, ExpiredToken, BadRequest, ServiceUnavailable; Forbidden for a write of a foreign page.
         """
         token = bearer(environ)
         began = perf_counter()

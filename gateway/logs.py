@@ -60,7 +60,7 @@ def _dump(fields: dict[str, Any]) -> bytes:
         return orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE)
 
 
-class Lines:
+class LogWriter:
     """Standard output. Once started it writes several lines at once, as many as fit LINE_BYTES, HELD_SECONDS after the
     first at the latest: a write of its own for each wakes the reader each time (200 us a request under load). What is
     urgent is written at once, with what came before it."""
@@ -162,7 +162,7 @@ class JsonFormatter(BaseJsonFormatter):
 class StdoutHandler(logging.Handler):
     """Writes each record as one line."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: LogWriter) -> None:
         super().__init__()
         self.lines = lines
         self.setFormatter(JsonFormatter())
@@ -176,9 +176,9 @@ class StdoutHandler(logging.Handler):
         self.lines.emit(line, level_of(record), record.name)
 
 
-def configure(level: str) -> Lines:
+def configure(level: str) -> LogWriter:
     """Send every record from `level` (debug, info, warn, error) on, of all loggers, to standard output."""
-    lines = Lines(level)
+    lines = LogWriter(level)
     root = logging.getLogger()
     root.handlers[:] = [StdoutHandler(lines)]
     root.setLevel(_LEVELS[level])
@@ -198,7 +198,7 @@ class GunicornLogger(Logger):
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        self.error_log.handlers[:] = [StdoutHandler(Lines())]
+        self.error_log.handlers[:] = [StdoutHandler(LogWriter())]
         self.error_log.propagate = False
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:

@@ -8,7 +8,7 @@ from time import monotonic
 import gevent
 import pytest
 
-from gateway.batches import Batches, Bounds, Hopeless, Pace, TryAgain
+from gateway.batches import Batches, Bounds, Pace, PermanentFailure, RetryableFailure
 
 LOG = logging.getLogger("tests.batches")
 ROOMY = Bounds(items=1000, size=1 << 20)
@@ -132,7 +132,7 @@ class TestSending:
 class TestFaults:
     def test_the_batch_stays_at_the_front(self, make: Make, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
-        peer.then = fail(TryAgain("away"))
+        peer.then = fail(RetryableFailure("away"))
         queue = make(batch=Bounds(5, 1000))
         fill(queue, range(5))
         until(lambda: peer.tries >= 4)
@@ -150,7 +150,7 @@ class TestFaults:
 
         def then(items: list[int]) -> None:
             times.append(monotonic())
-            raise TryAgain("away")
+            raise RetryableFailure("away")
 
         peer.then = then
         fill(make(batch=Bounds(1, 1000), pace=Pace(0.05, 0.05, 0.2)), range(20))
@@ -165,7 +165,7 @@ class TestFaults:
 
         def then(items: list[int]) -> None:
             if items[0] < 10:
-                raise Hopeless("status 400")
+                raise PermanentFailure("status 400")
 
         peer.then = then
         fill(make(batch=Bounds(5, 1000)), range(20))
@@ -188,7 +188,7 @@ class TestFaults:
         until(lambda: peer.items == list(range(5, 10)))
         assert [record.levelname for record in caplog.records] == ["ERROR"]
 
-    @pytest.mark.parametrize("error", [TryAgain("a"), Hopeless("b")], ids=["away", "without hope"])
+    @pytest.mark.parametrize("error", [RetryableFailure("a"), PermanentFailure("b")], ids=["away", "without hope"])
     def test_one_outage_is_one_line(
         self, make: Make, peer: Peer, caplog: pytest.LogCaptureFixture, error: Exception
     ) -> None:
@@ -220,7 +220,7 @@ class TestBounds:
         assert peer.items == [0, 1, 2, 3, 14, 15, 16, 17, 18, 19]
 
     def test_an_outage_keeps_the_newest(self, make: Make, peer: Peer) -> None:
-        peer.then = fail(TryAgain("away"))
+        peer.then = fail(RetryableFailure("away"))
         queue = make(held=Bounds(10, 1 << 20), batch=Bounds(4, 1 << 20))
         for first in range(0, 100, 10):
             fill(queue, range(first, first + 10))
@@ -259,7 +259,7 @@ class TestClosing:
     def test_a_peer_that_is_away_gets_one_try_more(
         self, make: Make, peer: Peer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        peer.then = fail(TryAgain("away"))
+        peer.then = fail(RetryableFailure("away"))
         queue = make(pace=Pace(0.05, 60, 60))
         fill(queue, range(5))
         until(lambda: peer.tries == 1)
@@ -270,7 +270,7 @@ class TestClosing:
     def test_a_try_that_is_under_way_and_fails_is_the_last_one(self, make: Make, peer: Peer) -> None:
         def then(items: list[int]) -> None:
             gevent.sleep(0.1)
-            raise TryAgain("too slow")
+            raise RetryableFailure("too slow")
 
         peer.then = then
         queue = make()

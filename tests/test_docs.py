@@ -11,7 +11,7 @@ from harness.issuer import Issuer
 
 from gateway.config.settings import NAMES, OLD_NAMES, SECRETS
 from gateway.instruments import Instruments
-from gateway.traces.listed import ATTRIBUTES
+from gateway.traces.allowlist import ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATING = (ROOT / "docs" / "operating.md").read_text()

@@ -26,7 +26,7 @@ class Realm:
 def grants() -> Grants:
     endpoints = Endpoints(
         jwks="", authorization="https://keycloak.test/auth", token=TOKEN, revocation=REVOKE, end_session=None,
-        names_itself=True,
+        iss_parameter_supported=True,
     )  # fmt: skip
     return Grants(Realm(endpoints), Adapter(tls_context(None), CALL), "client", "secret", "openid")  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import TraceFlags
 
-from gateway.batches import Hopeless
+from gateway.batches import PermanentFailure
 from gateway.traces import JaegerExporter, OtlpExporter, span_pipeline
 from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
@@ -179,7 +179,7 @@ class TestOtlp:
         assert "OTEL_EXPORTER_OTLP_HEADERS" in record.getMessage() and "MARK" not in record.getMessage()
 
     def test_what_can_not_be_encoded_is_without_hope(self, collector: Service, session: SealedSession) -> None:
-        with pytest.raises(Hopeless):
+        with pytest.raises(PermanentFailure):
             OtlpExporter(collector.url, {}, session).send([object()])  # type: ignore[list-item]
         assert not collector.requests
 

@@ -19,7 +19,7 @@ from harness.signin import Browser, Realm, visit
 from harness.visitor import Visitor
 from harness.waiting import until
 
-from gateway.traces.listed import ATTRIBUTES
+from gateway.traces.allowlist import ATTRIBUTES
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"

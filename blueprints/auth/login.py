@@ -72,8 +72,8 @@ def _complete(*, navigates: bool) -> Response:
     try:
         if not query.get("code") and "error" not in query:
             raise errors.BadRequest("code is missing")
-        names_itself = engines().keycloak.endpoints.names_itself
-        signed_in = sign_in.complete(found, query, names_itself=names_itself)
+        iss_parameter_supported = engines().keycloak.endpoints.iss_parameter_supported
+        signed_in = sign_in.complete(found, query, iss_parameter_supported=iss_parameter_supported)
         response = _signed_in(signed_in, sent, navigates=navigates)
     except errors.GatewayError as failure:
         explain(failure)

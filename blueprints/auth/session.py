@@ -20,7 +20,7 @@ from gateway.limits import by_address, limited
 from gateway.oidc import SessionOver, TokenAnswer
 from gateway.scope import Principal, current
 from gateway.sessions import BrowserSession, sent_cookies
-from gateway.tokens import InvalidToken, Lapsed
+from gateway.tokens import ExpiredToken, InvalidToken
 
 
 @blueprint.get("/auth/session")
@@ -32,7 +32,7 @@ def session() -> Response:
     principal, refusal = scope.principal, scope.refusal
     if principal is not None:
         return jsonify(authenticated=True, user=_user(principal), expiresIn=max(0, int(principal.expires - time())))
-    if isinstance(refusal, Lapsed):
+    if isinstance(refusal, ExpiredToken):
         known = engines().sessions.find(sent_cookies(request.environ)) if bearer(request.environ) is None else None
         refreshable = known is not None and known.refresh_token is not None and not is_over(known)
         return jsonify({"authenticated": False, **({"refreshable": True} if refreshable else {})})

@@ -2,7 +2,7 @@
 
 from gateway.batches.batches import Batches
 from gateway.batches.bounds import Bounds, Pace
-from gateway.batches.faults import Hopeless, TryAgain
+from gateway.batches.faults import PermanentFailure, RetryableFailure
 from gateway.batches.post import place, post
 
-__all__ = ["Batches", "Bounds", "Hopeless", "Pace", "TryAgain", "place", "post"]
+__all__ = ["Batches", "Bounds", "PermanentFailure", "Pace", "RetryableFailure", "place", "post"]

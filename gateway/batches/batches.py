@@ -12,7 +12,7 @@ import gevent
 from gevent.event import Event as Signal
 
 from gateway.batches.bounds import USUAL, Bounds, Pace
-from gateway.batches.faults import Hopeless, TryAgain
+from gateway.batches.faults import PermanentFailure, RetryableFailure
 
 Item = TypeVar("Item")
 
@@ -36,8 +36,8 @@ class Batches(Generic[Item]):
         batch: Bounds,
         pace: Pace = USUAL,
     ) -> None:
-        """`name` is the peer in the lines of `log`. `send` returns when the peer has the items, else raises TryAgain or
-        Hopeless; anything else it raises is a bug, and as hopeless. `dropped` is told how many items were lost."""
+        """`name` is the peer in the lines of `log`. `send` returns when the peer has the items, else raises RetryableFailure or
+        PermanentFailure; anything else it raises is a bug, and as hopeless. `dropped` is told how many items were lost."""
         self._name = name
         self._send = send
         self._dropped = dropped
@@ -146,13 +146,13 @@ class Batches(Generic[Item]):
         """Send what was taken. False where it is back at the front, to be tried again."""
         try:
             self._send([item for item, _ in self._away])
-        except TryAgain as error:
+        except RetryableFailure as error:
             self._put_back()
             self._pause = min(self._pause * 2, self._pace.last_retry) or self._pace.first_retry
             if self._is_news(error):
                 self._log.warning("%s: can not be delivered to (%s), it is tried again", self._name, error)
             return False
-        except Hopeless as error:
+        except PermanentFailure as error:
             self._give_up()
             if self._is_news(error):
                 self._log.warning("%s: does not take what is sent (%s), it is dropped", self._name, error)

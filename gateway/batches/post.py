@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from requests import RequestException
 
-from gateway.batches.faults import Hopeless, TryAgain
+from gateway.batches.faults import PermanentFailure, RetryableFailure
 from gateway.transport import SealedSession, Timeouts, loggable
 
 CALL = Timeouts(connect=2.0, read=2.0, total=2.0)
@@ -15,17 +15,17 @@ _TOO_MANY = 429
 
 
 def post(session: SealedSession, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Return when the peer has taken it (2xx). TryAgain where it is away, too slow, overloaded (429) or broken (5xx);
-    Hopeless for any other answer."""
+    """Return when the peer has taken it (2xx). RetryableFailure where it is away, too slow, overloaded (429) or broken (5xx);
+    PermanentFailure for any other answer."""
     try:
         with session.post(url, data=body, headers=dict(headers), timeout=CALL) as response:  # type: ignore[arg-type]
             status = response.status_code
     except RequestException as error:
-        raise TryAgain(loggable(error)) from None
+        raise RetryableFailure(loggable(error)) from None
     if status == _TOO_MANY or status >= 500:
-        raise TryAgain(f"status {status}")
+        raise RetryableFailure(f"status {status}")
     if status // 100 != 2:
-        raise Hopeless(f"status {status}")
+        raise PermanentFailure(f"status {status}")
 
 
 def place(url: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from gateway.config import dotenv, kinds
+from gateway.config import dotenv, parsers
 from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS, Settings
 
 SEALING_CHARACTERS = 32
@@ -135,7 +135,7 @@ def _is_placeholder(secret: str) -> bool:
 
 def _members(name: str, value: str) -> tuple[str, ...]:
     """The secrets in a value: SESSION_SECRET is a list, a comma in another is a comma."""
-    return kinds.read_list(value) or ("",) if name == "SESSION_SECRET" else (value,)
+    return parsers.read_list(value) or ("",) if name == "SESSION_SECRET" else (value,)
 
 
 def _weak_secrets(values: Mapping[str, str]) -> Iterator[Problem]:
@@ -191,7 +191,7 @@ def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[
 
 def _kafka_contradictions(values: Mapping[str, str]) -> Iterator[Problem]:
     protocol = values.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT").upper()
-    if protocol not in kinds.KAFKA_PROTOCOLS:
+    if protocol not in parsers.KAFKA_PROTOCOLS:
         return  # its kind says so
     for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
         if protocol.startswith("SASL") and name not in values:

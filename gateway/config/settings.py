@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gateway.config.kinds import (
+from gateway.config.parsers import (
     Algorithms,
     BaseUrls,
     Brokers,

@@ -14,7 +14,7 @@ from gateway.headers import put
 from gateway.limits.rules import Key, Rule, RuleBook, by_address
 from gateway.limits.windows import Windows
 from gateway.scope import Allowance, Scope, current
-from gateway.tokens import InvalidToken, Lapsed
+from gateway.tokens import ExpiredToken, InvalidToken
 
 log = logging.getLogger("gateway.limits")
 
@@ -49,7 +49,7 @@ class RateLimits:
             except KeyError:
                 rule, key = self._known[endpoint] = self._rules.of(endpoint, app.view_functions[endpoint])
             refusal = scope.refusal
-            if isinstance(refusal, InvalidToken) and not isinstance(refusal, Lapsed):
+            if isinstance(refusal, InvalidToken) and not isinstance(refusal, ExpiredToken):
                 self._spend(self._rules.token, by_address())
             elif rule is not None and key is not None:
                 self._spend(rule, key())

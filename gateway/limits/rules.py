@@ -11,7 +11,7 @@ from flask_limiter import Limit
 from limits import RateLimitItem
 
 from gateway.scope import current
-from gateway.tokens import Lapsed
+from gateway.tokens import ExpiredToken
 
 Key = Callable[[], str]
 
@@ -24,7 +24,7 @@ def by_caller() -> str:
     scope = current()
     if scope.principal is not None:
         return f"user {scope.principal.user_id}"
-    if isinstance(scope.refusal, Lapsed) and scope.refusal.user_id is not None:
+    if isinstance(scope.refusal, ExpiredToken) and scope.refusal.user_id is not None:
         return f"user {scope.refusal.user_id}"
     return by_address()
 

@@ -36,7 +36,7 @@ class KeycloakFault(Exception):
 class Endpoints:
     """What the gateway needs of the discovery document (OpenID Connect Discovery 1.0 section 3).
 
-    `authorization` and `end_session` are for the browser, the others as the gateway reaches them; `names_itself`: a
+    `authorization` and `end_session` are for the browser, the others as the gateway reaches them; `iss_parameter_supported`: a
     callback carries `iss` (RFC 9207).
     """
 
@@ -45,7 +45,7 @@ class Endpoints:
     token: str | None
     revocation: str | None
     end_session: str | None
-    names_itself: bool
+    iss_parameter_supported: bool
 
 
 class Keycloak:
@@ -162,7 +162,7 @@ class Keycloak:
             token=self._reached(_endpoint(document, "token_endpoint")),
             revocation=self._reached(_endpoint(document, "revocation_endpoint")),
             end_session=_endpoint(document, "end_session_endpoint"),
-            names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+            iss_parameter_supported=document.get("authorization_response_iss_parameter_supported") is True,
         )
 
     @overload

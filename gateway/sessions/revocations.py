@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.oidc import digest_of
 from gateway.scope import Principal
-from gateway.tokens import Logout
+from gateway.tokens import LogoutNotice
 
 REMEMBERED_SECONDS = 86_400.0
 """Longer than any access token lives; a refresh of an ended session fails at Keycloak."""
@@ -75,7 +75,7 @@ class SessionRevocations:
         """The session of this id of our own is over for good, whatever refresh is under way for it."""
         self._store.end(f"own:{own_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
 
-    def apply_logout_token(self, logout: Logout) -> None:
+    def apply_logout_token(self, logout: LogoutNotice) -> None:
         """Keycloak says so: the one session, or all of the user's whose tokens were issued up to then."""
         until = time() + REMEMBERED_SECONDS
         if logout.session_id is not None:

@@ -113,17 +113,17 @@ class SignIn:
         """What a login cookie holds, None where it is no good or too old."""
         return self._seal.open(value, LOGIN_SECONDS)
 
-    def complete(self, login: Login, query: Mapping[str, str], *, names_itself: bool) -> SignedIn:
+    def complete(self, login: Login, query: Mapping[str, str], *, iss_parameter_supported: bool) -> SignedIn:
         """The end of a login.
 
-        1. The answer is of our issuer (RFC 9207; required where it says that it `names_itself`).
+        1. The answer is of our issuer (RFC 9207; required where it says that it `iss_parameter_supported`).
         2. The login is used up, on this machine or in Redis, before anything is asked of Keycloak.
         3. The code is exchanged; 4. the ID token is verified.
 
         Raises LoginFailed, LoginExpired, or what the token endpoint's failure is (see Grants).
         """
         issuer = query.get("iss")
-        if (issuer is not None or names_itself) and issuer != self._issuer:  # 1
+        if (issuer is not None or iss_parameter_supported) and issuer != self._issuer:  # 1
             raise LoginFailed("issuer")
         if not self._used.add(f"state:{login.state}", LOGIN_SECONDS):  # 2
             raise LoginExpired()

@@ -1,9 +1,18 @@
 """Tokens of the issuer: access tokens, ID tokens, logout tokens, each with the checks of its kind."""
 
-from gateway.tokens.access import Rules, Verifier
-from gateway.tokens.invalid import InvalidToken, Lapsed
-from gateway.tokens.logout import Logout, LogoutTokens
+from gateway.tokens.access_token import AccessTokenPolicy, Verifier
+from gateway.tokens.id_token import IdTokens
+from gateway.tokens.invalid import ExpiredToken, InvalidToken
+from gateway.tokens.logout_token import LogoutNotice, LogoutTokens
 from gateway.tokens.signatures import Signatures
-from gateway.tokens.signed_in import IdTokens
 
-__all__ = ["IdTokens", "InvalidToken", "Lapsed", "Logout", "LogoutTokens", "Rules", "Signatures", "Verifier"]
+__all__ = [
+    "IdTokens",
+    "InvalidToken",
+    "ExpiredToken",
+    "LogoutNotice",
+    "LogoutTokens",
+    "AccessTokenPolicy",
+    "Signatures",
+    "Verifier",
+]

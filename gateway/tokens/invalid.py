@@ -14,7 +14,7 @@ class InvalidToken(errors.Unauthorized):
         self.explanation = explanation
 
 
-class Lapsed(InvalidToken):
+class ExpiredToken(InvalidToken):
     """A token that was good, and is over; `user_id` is whose it was."""
 
     def __init__(self, user_id: str | None = None) -> None:

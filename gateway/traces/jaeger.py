@@ -31,7 +31,7 @@ class JaegerExporter:
         self._session = session
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send them in one call, each try in a call of its own. Raises TryAgain, Hopeless."""
+        """Send them in one call, each try in a call of its own. Raises RetryableFailure, PermanentFailure."""
         post(self._session, self.endpoint, batch(spans), _HEADERS)
 
 

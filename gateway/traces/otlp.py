@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.util.re import parse_env_headers
 
-from gateway.batches import Hopeless, post
+from gateway.batches import PermanentFailure, post
 from gateway.traces import otlp_wire
 from gateway.transport import SealedSession
 
@@ -45,11 +45,11 @@ class OtlpExporter:
             self._headers["Content-Encoding"] = _either(environ, "COMPRESSION").strip().lower()
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send them in one call, each try in a call of its own. Raises TryAgain, Hopeless."""
+        """Send them in one call, each try in a call of its own. Raises RetryableFailure, PermanentFailure."""
         try:
             body = otlp_wire.encode(spans)
         except Exception:
-            raise Hopeless("could not be encoded") from None
+            raise PermanentFailure("could not be encoded") from None
         post(self._session, self.endpoint, self._pack(body) if self._pack else body, self._headers)
 
 

@@ -36,7 +36,7 @@ class Exporter(Protocol):
     """One way out."""
 
     def send(self, spans: list[ReadableSpan]) -> None:
-        """Raises TryAgain, Hopeless."""
+        """Raises RetryableFailure, PermanentFailure."""
 
 
 class SpanPipeline(SpanProcessor):

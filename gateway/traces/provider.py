@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, Sam
 from opentelemetry.trace import SpanKind
 
 from gateway.scope import current, serving
+from gateway.traces.allowlist import AttributeAllowlist
 from gateway.traces.light import LightTracer
-from gateway.traces.listed import Listed
 from gateway.traces.tracing import Tracing
 
 PRODUCTION_RATIO = 0.1
@@ -34,7 +34,7 @@ def tracing_to(pipeline: SpanProcessor | None, settings: Mapping[str, str], *, p
         shutdown_on_exit=False,
         id_generator=_ScopesTrace(),
     )
-    provider.add_span_processor(Listed(pipeline))
+    provider.add_span_processor(AttributeAllowlist(pipeline))
     return Tracing(provider, sampler, _ratio(production=production), LightTracer(provider.resource, pipeline))
 
 

@@ -51,7 +51,7 @@ MARGIN_SECONDS = 2.0
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Settled:
+class CachedConfig:
     """gunicorn's configuration, which looks a setting up anew each time, with what was asked for kept: 10 us a request.
     A reload begins new workers."""
 
@@ -78,7 +78,7 @@ class GatewayWorker(GeventWorker):
     def init_process(self) -> None:
         self._stopping = Signal()
         self._connections = Pool(self.worker_connections)
-        self.cfg = Settled(self.cfg)
+        self.cfg = CachedConfig(self.cfg)
         self._base_environ = wsgi.base_environ(self.cfg)
         self._limits = {
             "limit_request_line": self.cfg.limit_request_line,

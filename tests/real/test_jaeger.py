@@ -21,7 +21,7 @@ from harness.visitor import Visitor
 from harness.waiting import until
 
 from gateway.traces import JaegerExporter, OtlpExporter
-from gateway.traces.listed import ATTRIBUTES as ATTRIBUTES_LISTED
+from gateway.traces.allowlist import ATTRIBUTES as ATTRIBUTES_LISTED
 from gateway.transport import Adapter, SealedSession, Timeouts, tls_context
 
 WAYS = ["Thrift", "OTLP"]

@@ -31,7 +31,7 @@ OF_CALLS = frozenset({"server.address", "server.port"})
 """Of a request it would be its Host, which is whatever the client says."""
 
 
-class Listed(SpanProcessor):
+class AttributeAllowlist(SpanProcessor):
     """Hands spans on to another processor with the ATTRIBUTES alone: events and a status's description hold the words
     of exceptions, which may quote a URL or a header."""
 

@@ -13,7 +13,7 @@ from gateway.cache import Cache
 from gateway.keys import KeySet
 from gateway.scope import Principal
 from gateway.tokens.claims import audience, require_times, shown, text
-from gateway.tokens.invalid import InvalidToken, Lapsed
+from gateway.tokens.invalid import ExpiredToken, InvalidToken
 from gateway.tokens.signatures import Signatures
 
 CACHED_BYTES = 32 << 20
@@ -26,7 +26,7 @@ _KINDS = frozenset({"jwt", "at+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AccessTokenPolicy:
     """What an access token has to be: of `issuer`, for `audience`, of one of `clients` (empty: any). Roles are those
     of the realm and of `client_id`. `leeway` is the clock skew allowed, in seconds."""
 
@@ -40,20 +40,20 @@ class Rules:
 class Verifier:
     """Verifies access tokens, each once: what it found is kept until the token's `exp`, or until the keys change."""
 
-    def __init__(self, rules: Rules, signatures: Signatures, now: Callable[[], float] = time) -> None:
+    def __init__(self, rules: AccessTokenPolicy, signatures: Signatures, now: Callable[[], float] = time) -> None:
         self._rules = rules
         self._signatures = signatures
         self._now = now
         self._known: Cache[tuple[Principal, KeySet]] = Cache(CACHED_BYTES)
 
     def verify(self, token: str) -> Principal:
-        """Who `token` speaks for. Raises InvalidToken, Lapsed, ServiceUnavailable where no keys were ever read."""
+        """Who `token` speaks for. Raises InvalidToken, ExpiredToken, ServiceUnavailable where no keys were ever read."""
         digest = sha256(token.encode("latin-1", "replace")).digest()
         known = self._known.get(digest)
         if known is not None and known[1] is self._signatures.keys:
             if self._now() >= known[0].expires + self._rules.leeway:
                 self._known.drop(digest)
-                raise Lapsed(known[0].user_id)
+                raise ExpiredToken(known[0].user_id)
             return known[0]
         kind, claims = self._signatures.claims(token, _KINDS)
         if kind == "at+jwt":
@@ -71,7 +71,7 @@ class Verifier:
             return None
 
 
-def principal_of(claims: Mapping[str, Any], token: str, rules: Rules, now: float) -> Principal:
+def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy, now: float) -> Principal:
     """Who the verified claims speak for, by `rules`, at `now` (seconds since the epoch). Raises InvalidToken."""
     _require_access_token(claims)
     if claims.get("iss") != rules.issuer:
@@ -80,8 +80,8 @@ def principal_of(claims: Mapping[str, Any], token: str, rules: Rules, now: float
     subject = text(claims.get("sub"))
     try:
         expires = require_times(claims, rules.leeway, now)
-    except Lapsed:
-        raise Lapsed(subject) from None
+    except ExpiredToken:
+        raise ExpiredToken(subject) from None
     if subject is None:
         raise InvalidToken(
             "subject",
@@ -112,7 +112,7 @@ def _require_access_token(claims: Mapping[str, Any]) -> None:
         raise InvalidToken("bound", "the token is bound to a key (cnf), whose proof the gateway does not take")
 
 
-def _require_audience(claims: Mapping[str, Any], rules: Rules) -> None:
+def _require_audience(claims: Mapping[str, Any], rules: AccessTokenPolicy) -> None:
     if rules.audience not in audience(claims):
         raise InvalidToken(
             "audience",

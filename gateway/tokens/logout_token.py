@@ -1,4 +1,4 @@
-"""Logout tokens: Keycloak's word that a session is over (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
+"""Logout tokens: Keycloak's word that a session is over (OpenID Connect Back-Channel LogoutNotice 1.0 section 2.6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 @dataclass(frozen=True, slots=True)
-class Logout:
+class LogoutNotice:
     """Whose session is over: the one of `session_id`, or all of `user_id` whose tokens were issued up to `issued`.
     `token_id` (its `jti`) tells a repeated token until `expires`; times are seconds since the epoch."""
 
@@ -36,7 +36,7 @@ class LogoutTokens:
     client_id: str
     leeway: float
 
-    def verify(self, token: str) -> Logout:
+    def verify(self, token: str) -> LogoutNotice:
         """What the token says. Raises InvalidToken, ServiceUnavailable where no keys were ever read."""
         _, claims = self.signatures.claims(token, _KINDS)
         if claims.get("iss") != self.issuer or self.client_id not in audience(claims):
@@ -44,10 +44,10 @@ class LogoutTokens:
         events: Any = claims.get("events")
         if not isinstance(events, dict) or not isinstance(events.get(_EVENT), dict):
             raise InvalidToken("logout_token")
-        if "nonce" in claims or claims.get("typ", "Logout") != "Logout":
+        if "nonce" in claims or claims.get("typ", "LogoutNotice") != "LogoutNotice":
             raise InvalidToken("logout_token")
         expires = require_times(claims, self.leeway, time())
         session_id, user_id, token_id = (text(claims.get(name)) for name in ("sid", "sub", "jti"))
         if token_id is None or (session_id is None and user_id is None):
             raise InvalidToken("logout_token")
-        return Logout(session_id, user_id, token_id, time_of(claims, "iat"), expires)
+        return LogoutNotice(session_id, user_id, token_id, time_of(claims, "iat"), expires)
