@@ -4,9 +4,9 @@ import ast
 import re
 from collections import defaultdict
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from harness.repository import ROOT
+
 LIST = ROOT / "docs" / "conformance.md"
 ROW = re.compile(r"\| ([A-Z]\d+) \| (.+) \| (.*?) ?\|")
 

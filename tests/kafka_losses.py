@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from harness.repository import ROOT
+
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from harness.issuer import Issuer  # noqa: E402

@@ -2,13 +2,13 @@
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from harness.repository import ROOT
 
 from gateway.config import ProblemsFound, load
 from gateway.config.settings import NAMES, SECRETS, Settings
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "settings.md"
 HEAD = "| setting | default | expected | what for |\n|---|---|---|---|\n"
 _TABLE = re.compile(re.escape(HEAD) + r"(?:\|.*\|\n)*")

@@ -16,9 +16,9 @@ from typing import Any, Self
 from harness import http
 from harness.issuer import CLIENT, REALM, Issuer
 from harness.ports import free_port
+from harness.repository import ROOT
 from harness.waiting import until
 
-ROOT = Path(__file__).resolve().parents[2]
 NOBODY = "http://127.0.0.1:1"
 FRONTEND = "http://localhost:3000"
 SERVICES = {"users": "USER_SERVICE_URL", "interviews": "INTERVIEW_SERVICE_URL", "media": "MEDIA_SERVICE_URL"}

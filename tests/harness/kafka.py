@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from jsonschema import Draft202012Validator
 
+from harness.repository import ROOT
+
 TOPIC = "auth-events"
-SCHEMAS = Path(__file__).resolve().parents[2] / "deploy" / "events"
+SCHEMAS = ROOT / "deploy" / "events"
 
 _EAGER = {
     "group.id": "tests",

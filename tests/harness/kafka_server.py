@@ -11,9 +11,10 @@ from typing import Self
 from harness.gateway import processes
 from harness.kafka import Reader
 from harness.ports import free_port
+from harness.repository import SCRIPTS
 from harness.waiting import until
 
-SCRIPT = Path(__file__).resolve().parents[1] / "peers" / "kafka.sh"
+SCRIPT = SCRIPTS / "kafka.sh"
 OLD, NEW = "3.9.2", "4.4.0"
 
 

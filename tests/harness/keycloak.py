@@ -13,9 +13,9 @@ import requests
 
 from harness.issuer import CLIENT, REALM
 from harness.ports import free_port
+from harness.repository import ROOT, SCRIPTS
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "tests" / "peers" / "keycloak.sh"
+SCRIPT = SCRIPTS / "keycloak.sh"
 SHIPPED = ROOT / "deploy" / "keycloak" / "realm.json"
 NAME = REALM.rpartition("/")[2]
 OTHER = "other-app"

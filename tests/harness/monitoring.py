@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from gateway.instruments import Instruments
-from harness.gateway import ROOT
+from harness.repository import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "gateway.json"

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from harness import http
 from harness.certificate import self_signed
-from harness.gateway import ROOT
+from harness.repository import ROOT
 from harness.waiting import until
 
 SHIPPED = ROOT / "deploy" / "nginx"

@@ -10,9 +10,8 @@ from typing import Self
 
 import requests
 
+from harness.repository import SCRIPTS
 from harness.waiting import until
-
-SCRIPTS = Path(__file__).resolve().parents[1] / "peers"
 
 
 class Peer:

@@ -17,8 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from harness import thrift
 from harness.received import Received
-
-ROOT = Path(__file__).resolve().parents[2]
+from harness.repository import ROOT
 
 
 class ShippingProcess:

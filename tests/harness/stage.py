@@ -12,7 +12,8 @@ import requests
 
 from demo.plan import Part, gateway_url, parts, read_environment
 from demo.run import Demo, DemoError, check_ports
-from harness.gateway import ROOMY, ROOT
+from harness.gateway import ROOMY
+from harness.repository import ROOT
 
 ORDERLY = (sys.executable, "-m", "harness.orderly")
 SHIFTS = range(17_000, 24_600, 50)

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[2]
+from harness.repository import ROOT
+
 SECRET = b"a secret of the tests, 32 bytes and more"
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from harness.certificate import self_signed
-from harness.gateway import ROOMY, ROOT, Gateway, StartGateway
+from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.kafka import TOPIC, Message, Reader
 from harness.kafka_server import NEW, OLD, KafkaServer
 from harness.losses import COUNT, Fault, absent, hanging, killed, killed_twice, measure
 from harness.ports import free_port
 from harness.provider import as_user, gateway_of
+from harness.repository import ROOT
 from harness.service import Service
 from harness.visitor import Visitor
 from harness.waiting import until

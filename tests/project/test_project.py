@@ -10,8 +10,7 @@ from pathlib import Path
 
 import conformance
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from harness.repository import ROOT
 
 # Imports go down only. A package counts as one module: what its files import of each other is its own affair.
 FLOORS = [

@@ -14,16 +14,17 @@ import kafka_losses
 import pytest
 from harness import jose
 from harness.each_worker import each_worker
+from harness.environment import GOOD
 from harness.errors import TIMESTAMP
-from harness.gateway import ROOMY, ROOT, Gateway
+from harness.gateway import ROOMY, Gateway
 from harness.http import Answer
 from harness.issuer import Issuer
 from harness.kafka import Message, MockKafka, Reader, schema
 from harness.losses import COUNT, FAULTS
 from harness.provider import Scripted, as_user, gateway_of, refusal
+from harness.repository import ROOT
 from harness.service import Service
 from harness.visitor import Visitor
-from test_settings import GOOD
 
 from demo.identity import Provider
 from gateway.config import load

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 from harness import promql
-from harness.gateway import ROOT
 from harness.monitoring import (
     PROMETHEUS,
     RUNBOOK,
@@ -21,6 +20,7 @@ from harness.monitoring import (
     runbook,
     runbook_queries,
 )  # fmt: skip
+from harness.repository import ROOT
 
 METRICS = metrics()
 TARGET = {"job", "instance"}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from harness.gateway import Gateway
 from harness.issuer import Issuer
+from harness.repository import ROOT
 
 from gateway.config.settings import NAMES, OLD_NAMES, SECRETS
 from gateway.instruments import Instruments
 from gateway.traces.allowlist import ATTRIBUTES
 
-ROOT = Path(__file__).resolve().parents[1]
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
 PATHS = re.compile(r"`(?:GET|POST|PUT|PATCH|DELETE )?(/(?:auth|health|users|interviews|openapi\.json|docs)\b[a-z/.-]*)")

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.gateway import ROOMY, ROOT, Gateway, StartGateway
+from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.kafka import MockKafka, hanging_broker
 from harness.ports import free_port
 from harness.relay import Relay, to
+from harness.repository import ROOT
 from harness.waiting import until
 
 STOP_SECONDS = 15

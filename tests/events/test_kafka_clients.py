@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from struct import pack
 from typing import Any
 
@@ -14,6 +13,7 @@ from confluent_kafka import Producer
 from gevent.server import StreamServer
 from harness.kafka import MockKafka, hanging_broker
 from harness.ports import free_port
+from harness.repository import ROOT
 
 from gateway.events.broker_probe import BrokerProbe
 from gateway.events.clients import IN_VAIN, Clients
@@ -22,7 +22,6 @@ from gateway.events.faults import IncompatibleClient, Unreachable
 from gateway.events.murmur2 import murmur2, to_positive
 from gateway.events.transport import Kafka
 
-ROOT = Path(__file__).resolve().parents[1]
 # What org.apache.kafka.common.utils.UtilsTest holds Java to.
 OF_JAVA = {
     b"21": -973932308,

@@ -10,26 +10,13 @@ from pathlib import Path
 import certifi
 import pytest
 import settings_table
+from harness.environment import GOOD, SECRET
 from harness.gateway import StartGateway
 from harness.ports import free_port
+from harness.repository import ROOT
 
 from gateway.config import Problem, ProblemsFound, Settings, load
 from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS
-
-ROOT = settings_table.ROOT
-SECRET = "0123456789abcdef0123456789abcdef"
-GOOD = {
-    "KEYCLOAK_ISSUER_URL": "https://keycloak.example.com/realms/ai-video-interview",
-    "KEYCLOAK_CLIENT_ID": "ai-video-interview-app",
-    "KEYCLOAK_CLIENT_SECRET": "Kfg7-of-keycloak",
-    "KEYCLOAK_REDIRECT_URI": "https://api.example.com/auth/callback",
-    "JWT_AUDIENCE": "ai-video-interview-app",
-    "SESSION_SECRET": SECRET,
-    "USER_SERVICE_URL": "http://users:3003",
-    "INTERVIEW_SERVICE_URL": "http://interviews:3004",
-    "FRONTEND_URL": "https://app.example.com",
-}
-"""Production's least."""
 
 SASL = {
     "KAFKA_BROKERS": "kafka:9093",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import gevent
 import pytest
-from harness.store import ROOT, SECRET, StoreProcess
+from harness.repository import ROOT
+from harness.store import SECRET, StoreProcess
 from harness.waiting import until
 
 from gateway.scope import Principal
