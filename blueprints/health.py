@@ -6,10 +6,9 @@ from time import monotonic
 
 from flask import Blueprint, Response, jsonify
 
-from gateway import errors
-from gateway.engines import engines
-from gateway.identity import public
-from gateway.limits import free
+from gateway.clock import timestamp
+from gateway.marks import free, public, quiet
+from gateway.wiring import engines
 
 blueprint = Blueprint("health", __name__)
 
@@ -17,6 +16,7 @@ _ONLY_REPORTED = frozenset({"kafka"})  # requests are served without it
 
 
 @blueprint.get("/health")
+@quiet
 @public
 @free
 def health() -> tuple[Response, int]:
@@ -27,7 +27,7 @@ def health() -> tuple[Response, int]:
         found = {**found, "redis": engines().store.healthy}
     body = jsonify(
         status="ok" if healthy else "degraded",
-        timestamp=errors.timestamp(),
+        timestamp=timestamp(),
         uptime=round(monotonic() - engines().began, 3),
         services={name: "healthy" if good else "unhealthy" for name, good in found.items()},
     )
@@ -35,6 +35,7 @@ def health() -> tuple[Response, int]:
 
 
 @blueprint.get("/health/live")
+@quiet
 @public
 @free
 def live() -> Response:
@@ -43,6 +44,7 @@ def live() -> Response:
 
 
 @blueprint.get("/health/ready")
+@quiet
 @public
 @free
 def ready() -> tuple[Response, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint
+from werkzeug.wrappers import Response
 
-from gateway.engines import engines
+from gateway.services import INTERVIEWS
+from gateway.wiring import engines
 
 blueprint = Blueprint("interviews", __name__)
 
@@ -14,4 +16,4 @@ blueprint = Blueprint("interviews", __name__)
 @blueprint.route("/interviews/<id>/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def interviews(id: str = "", rest: str = "") -> Response:
     """List, create, read, change, delete, and whatever the service has under one interview."""
-    return engines().interviews.forward()
+    return engines().services.of(INTERVIEWS).forward()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint
+from werkzeug.wrappers import Response
 
-from gateway import errors
-from gateway.engines import engines
-from gateway.limits import limited
+from gateway.limits import by_caller
+from gateway.marks import limited
+from gateway.services import MEDIA
+from gateway.wiring import engines
 
 blueprint = Blueprint("media", __name__)
 
 
 @blueprint.route("/media/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-@limited("media")
+@limited("media", by_caller)
 def media(rest: str) -> Response:
     """Forward; without MEDIA_SERVICE_URL there is no such route."""
-    service = engines().media
-    if service is None:
-        raise errors.NotFound()
-    return service.forward()
+    return engines().services.of(MEDIA).forward()

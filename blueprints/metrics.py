@@ -8,10 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from gateway import errors, headers
-from gateway.engines import engines
-from gateway.identity import public
-from gateway.limits import free
+from gateway.marks import free, public, quiet
 from gateway.scope import current
+from gateway.wiring import engines
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -19,6 +18,7 @@ _FORWARDED = {"HTTP_VIA", *(f"HTTP_{name.upper().replace('-', '_')}" for name in
 
 
 @blueprint.get("/metrics")
+@quiet
 @public
 @free
 def metrics() -> Response:
@@ -26,8 +26,8 @@ def metrics() -> Response:
     proxy's own address."""
     if not _names_its_client(request.environ) or not engines().metrics_readers.contains(current().client):
         raise errors.Forbidden()
-    engines().instruments.write()
-    text, kind = engines().exposition.text(request.headers.get("Accept", ""))
+    engines().observability.instruments.write()
+    text, kind = engines().observability.exposition.text(request.headers.get("Accept", ""))
     response = Response(text, content_type=kind)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint
+from werkzeug.wrappers import Response
 
-from gateway.engines import engines
+from gateway.services import USERS
+from gateway.wiring import engines
 
 blueprint = Blueprint("users", __name__)
 
@@ -12,4 +14,4 @@ blueprint = Blueprint("users", __name__)
 @blueprint.route("/users/me", methods=["GET", "PUT"])
 def me() -> Response:
     """Read or change the caller's profile."""
-    return engines().users.forward()
+    return engines().services.of(USERS).forward()

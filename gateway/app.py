@@ -2,176 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Iterable
 
-from flask import Blueprint, Flask, Request, Response, appcontext_popped, appcontext_pushed, request
-from flask.ctx import RequestContext
-from flask.sessions import NullSession, SessionInterface
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, Rule
+from flask import Blueprint, Flask
 
-from gateway import answers, cors
-from gateway.access import Access
-from gateway.build import build_engines
 from gateway.config import Problem, Settings
-from gateway.traces import instrument
-
-
-class _NoSessions(SessionInterface):
-    """Flask's own session is not used: nothing is opened or saved (40 us a request)."""
-
-    _none = NullSession()
-
-    def open_session(self, app: Flask, request: Any) -> NullSession:
-        return self._none
-
-    def is_null_session(self, obj: object) -> bool:
-        return True
-
-
-PATH_CHARACTERS = 256
-"""What fits a longer path is not remembered: clients make paths up."""
-
-
-class _Request(Request):
-    """Flask's request, of which only the environ is read at once: most are asked for nothing else (10 us)."""
-
-    def __init__(self, environ: dict[str, Any], populate_request: bool = True, shallow: bool = False) -> None:
-        self.environ = environ
-        self.shallow = shallow
-        self.method = environ["REQUEST_METHOD"]
-        environ["werkzeug.request"] = self
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("scheme", "server", "root_path", "path", "query_string", "headers", "remote_addr"):
-            raise AttributeError(name)
-        super().__init__(self.environ)
-        return self.__dict__[name]
-
-
-class _Context(RequestContext):
-    """Flask's context; what fits a path is remembered (20 us a request)."""
-
-    app: Gateway
-
-    def match_request(self) -> None:
-        request = self.request
-        environ = request.environ
-        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        match = self.app.matched if len(path) <= PATH_CHARACTERS else self.app.match
-        try:
-            request.url_rule, arguments = match(path, method)
-            request.view_args = dict(arguments)
-        except HTTPException as error:
-            request.routing_exception = error
-
-
-class Hooks(NamedTuple):
-    """What is called for each request to one endpoint, in its order."""
-
-    before: tuple[Callable[[], Any], ...]
-    after: tuple[Callable[[Response], Response], ...]
-    teardown: tuple[Callable[[BaseException | None], None], ...]
-
-
-class Gateway(Flask):
-    """Flask with what a gateway does not need left out, by its own extension points."""
-
-    request_class = _Request
-    session_interface = _NoSessions()
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, static_folder=None)
-        self._hooks: dict[str | None, Hooks] = {}
-        # Routes bound without a host: any Host is accepted, nothing is built from it (30 us a request).
-        self._adapter = MapAdapter(self.url_map, "gateway.invalid", "/", "", "http", "/", "GET", None)
-        self.matched = lru_cache(maxsize=1024)(self.match)
-
-    def ensure_sync(self, func: Any) -> Any:
-        """No view or hook is async; looking at each for every request costs 30 us."""
-        return func
-
-    def create_url_adapter(self, request: Any) -> MapAdapter | None:
-        """The same for all requests; none for the app's context: no URL is ever built."""
-        return self._adapter if request is not None else None
-
-    def match(self, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
-        """What fits a path as WSGI has it. Raises werkzeug's exceptions where nothing does."""
-        decoded = path.encode("latin-1").decode("utf-8", "replace")
-        rule, arguments = self._adapter.match(decoded, method, return_rule=True)
-        return rule, arguments
-
-    def request_context(self, environ: dict[str, Any]) -> RequestContext:
-        return _Context(self, environ)
-
-    def full_dispatch_request(self) -> Response:
-        """As Flask's: hooks, view, hooks. Its hooks were found once for each endpoint, not for each request, nobody
-        listens to signals, and there is no session to save (30 us a request)."""
-        self._got_first_request = True
-        asked = request._get_current_object()  # type: ignore[attr-defined]
-        rule = asked.url_rule
-        hooks = self._hooks_of(rule.endpoint if rule is not None else None)
-        found = None
-        try:
-            for hook in hooks.before:
-                found = hook()
-                if found is not None:
-                    break
-            else:
-                if asked.routing_exception is not None:
-                    self.raise_routing_exception(asked)
-                found = self.view_functions[rule.endpoint](**asked.view_args)
-        except Exception as error:
-            found = self.handle_user_exception(error)
-        response = found if isinstance(found, Response) else self.make_response(found)  # type: ignore[arg-type]
-        for after in hooks.after:
-            response = after(response)
-        return response
-
-    def do_teardown_request(self, exc: BaseException | None = None) -> None:
-        rule = request._get_current_object().url_rule  # type: ignore[attr-defined]
-        for hook in self._hooks_of(rule.endpoint if rule is not None else None).teardown:
-            hook(exc)
-
-    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        for hook in self.teardown_appcontext_funcs:
-            hook(exc)
-
-    def _hooks_of(self, endpoint: str | None) -> Hooks:
-        found = self._hooks.get(endpoint)
-        if found is None:
-            names = [None, *([endpoint.rpartition(".")[0]] if endpoint and "." in endpoint else [])]
-            inner = names[::-1]
-            found = self._hooks[endpoint] = Hooks(
-                tuple(hook for name in names for hook in self.before_request_funcs.get(name, ())),
-                tuple(hook for name in inner for hook in reversed(self.after_request_funcs.get(name, ()))),
-                tuple(hook for name in inner for hook in reversed(self.teardown_request_funcs.get(name, ()))),  # type: ignore[misc]
-            )
-        return found
+from gateway.hooks import (
+    AccessHook,
+    CorsHook,
+    ErrorHook,
+    InstrumentationHook,
+    LoadIdentityHook,
+    RateLimitHook,
+    RequireIdentityHook,
+    TargetHook,
+    register,
+)
+from gateway.lean_flask import LeanFlask
+from gateway.wiring import build_engines
 
 
 def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tuple[Problem, ...] = ()) -> Flask:
     """The WSGI app. Building it starts nothing; `app.extensions["gateway"].start()` does.
 
-    The order in which the hooks are registered is the request's way: scope, CORS, who asks, rate limits, who may pass.
+    The list of hooks is the request's way: what stands first sees it first, and its response last.
     """
-    built = build_engines(settings, warnings)
-    for signal in (appcontext_pushed, appcontext_popped):
-        signal.is_muted = True
-    app = Gateway("gateway")
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["gateway"] = built
-    Access(built.lines, built.trusted_proxies, built.instruments, built.tracing).init_app(app)
-    instrument(app, built.tracing)
-    answers.init_app(app)
-    cors.init_app(app, settings.frontend, settings.cors_allow_headers)
-    built.identity.load_in(app)
-    built.limits.init_app(app)
-    built.identity.require_in(app)
+    engines = build_engines(settings, warnings)
+    seen = engines.observability
+    app = LeanFlask("gateway")
+    app.extensions["gateway"] = engines
+    register(
+        app,
+        [
+            AccessHook(seen.log_writer, engines.trusted_proxies, seen.instruments, seen.tracing),
+            *([InstrumentationHook(seen.tracing)] if seen.tracing.provider is not None else []),
+            ErrorHook(),
+            CorsHook(settings.frontend, settings.cors_allow_headers, settings.cors_expose_headers),
+            TargetHook(),
+            LoadIdentityHook(engines.sign_in.authenticator),
+            RateLimitHook(engines.limiter),
+            RequireIdentityHook(),
+        ],
+    )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app

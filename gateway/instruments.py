@@ -14,16 +14,14 @@ from typing import Any
 import gevent
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway import http_methods
+
 # A gateway's own part is a millisecond; what is over a minute is a stream.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 TOKEN_BUCKETS = (0.00001, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 2.5)
 
 WRITE_SECONDS = 1.0
 """What was counted is written this often, and before this worker tells its metrics."""
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER = "other"
-"""The method that nobody knows, and the route that is none: a client can make no label up."""
 
 
 class Level:
@@ -130,8 +128,9 @@ class Instruments:
         self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
 
     def answered(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
-        """A request was answered. `route`: its rule, None where it has none; `seconds`: None where it never began."""
-        request = self._answer(method if method in METHODS else OTHER, route or OTHER, status)
+        """A request was answered. `method` is labelled, so that a client makes none up; `route`: its rule, None where
+        it has none; `seconds`: None where it never began."""
+        request = self._answer(http_methods.label(method), route or http_methods.OTHER, status)
         if seconds is not None:
             request.observe(seconds)
         else:

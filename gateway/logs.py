@@ -21,7 +21,7 @@ import orjson
 from gunicorn.glogging import Logger
 from pythonjsonlogger.core import BaseJsonFormatter, LogData
 
-from gateway import errors
+from gateway.clock import timestamp
 from gateway.scope import serving
 
 LINE_BYTES = 4096
@@ -92,7 +92,7 @@ class LogWriter:
     def write(self, level: str, message: str, **fields: Any) -> None:
         """Write one line past `logging` (60 us a line there, 5 here)."""
         if self.wants(level):
-            begin = {"timestamp": errors.timestamp(), "level": level, "service": SERVICE, "message": message}
+            begin = {"timestamp": timestamp(), "level": level, "service": SERVICE, "message": message}
             self.put(level, begin | fields)
 
     def put(self, level: str, fields: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ class JsonFormatter(BaseJsonFormatter):
     """Any log record in the shape of our lines, with the trace id of the request it was written in."""
 
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        log_data["timestamp"] = errors.timestamp()
+        log_data["timestamp"] = timestamp()
         log_data["level"] = level_of(record)
         log_data["service"] = SERVICE
         log_data["message"] = record.getMessage()

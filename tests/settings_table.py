@@ -7,7 +7,7 @@ from typing import Any
 from harness.repository import ROOT
 
 from gateway.config import ProblemsFound, load
-from gateway.config.settings import NAMES, SECRETS, Settings
+from gateway.config.settings import NAMES, ROWS, SECRETS, SettingRow
 
 DOCUMENT = ROOT / "docs" / "settings.md"
 HEAD = "| setting | default | expected | what for |\n|---|---|---|---|\n"
@@ -38,16 +38,15 @@ def shown(default: Any) -> str:
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
-def row(name: str) -> str:
-    (field,) = (field for field in Settings.model_fields.values() if field.alias == name)
-    setting = f"`{name}`" + (f" or `{name}_FILE`" if name in SECRETS else "")
-    default = "**required**" if field.is_required() else shown(field.default)
-    kind = expected().get(name) or ("a secret" if name in SECRETS else "a text")
-    return f"| {setting} | {default} | {kind} | {field.description} |\n"
+def written_row(row: SettingRow) -> str:
+    setting = f"`{row.name}`" + (f" or `{row.name}_FILE`" if row.secret else "")
+    default = "**required**" if row.required else shown(row.default)
+    kind = expected().get(row.name) or ("a secret" if row.secret else "a text")
+    return f"| {setting} | {default} | {kind} | {row.description} |\n"
 
 
 def table() -> str:
-    return HEAD + "".join(map(row, NAMES))
+    return HEAD + "".join(map(written_row, ROWS))
 
 
 def written() -> str:

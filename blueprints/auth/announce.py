@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.engines import engines
 from gateway.events import Subject
 from gateway.oidc import TokenAnswer
 from gateway.scope import Principal, current
 from gateway.sessions import BrowserSession
 from gateway.tokens import InvalidToken
 from gateway.tokens.claims import text
+from gateway.wiring import engines
 
 
 def signed_in(claims: Mapping[str, Any], tokens: TokenAnswer, session: BrowserSession) -> None:
@@ -19,7 +19,7 @@ def signed_in(claims: Mapping[str, Any], tokens: TokenAnswer, session: BrowserSe
     who = _who(claims, tokens, session.id)
     if who is not None:
         life = float(tokens.refresh_expires_in)
-        engines().announcer.signed_in(who, tokens.refresh_token, life, current().traceparent)
+        engines().sign_in.announcer.signed_in(who, tokens.refresh_token, life, current().traceparent)
 
 
 def refreshed(
@@ -29,23 +29,23 @@ def refreshed(
     who = _who(claims, tokens, session.id if session is not None else None)
     if who is not None:
         life = float(tokens.refresh_expires_in)
-        engines().announcer.refreshed(who, refresh_token, tokens.refresh_token, life, current().traceparent)
+        engines().sign_in.announcer.refreshed(who, refresh_token, tokens.refresh_token, life, current().traceparent)
 
 
 def refused(refresh_token: str, session: BrowserSession | None) -> None:
     """After a refresh that Keycloak refused because the session is over."""
-    announcer, traceparent = engines().announcer, current().traceparent
+    announcer, traceparent = engines().sign_in.announcer, current().traceparent
     if session is None:
         announcer.lost(refresh_token, "token_expired", traceparent)
         return
-    principal = engines().verifier.subject(session.access_token)
+    principal = engines().sign_in.verifier.subject(session.access_token)
     session_id = principal.session_id if principal is not None else None
     announcer.signed_out(Subject(session.user_id, session_id or session.id), "token_expired", traceparent)
 
 
 def signed_out(principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
     """After a logout, by whatever told whose it is."""
-    announcer, traceparent = engines().announcer, current().traceparent
+    announcer, traceparent = engines().sign_in.announcer, current().traceparent
     user_id = principal.user_id if principal is not None else session.user_id if session is not None else None
     if user_id is not None:
         ids = (principal.session_id if principal else None, session.id if session else None)
@@ -57,7 +57,7 @@ def signed_out(principal: Principal | None, session: BrowserSession | None, refr
 
 def _who(claims: Mapping[str, Any], tokens: TokenAnswer, own_id: str | None) -> Subject | None:
     """Whom verified tokens are of: the ID token's claims, else what the access token says, else `own_id` as session."""
-    principal = engines().verifier.subject(tokens.access_token)
+    principal = engines().sign_in.verifier.subject(tokens.access_token)
     user_id = _text(claims, "sub") or (principal.user_id if principal is not None else None)
     if user_id is None:
         return None

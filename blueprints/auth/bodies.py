@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 import gevent
 
 from gateway import errors
-from gateway.engines import engines
 from gateway.proxy import Body
+from gateway.wiring import engines
 
 CHARACTERS = 16_384
 BODY_BYTES = 65_536

@@ -11,20 +11,21 @@ from blueprints.auth import announce
 from blueprints.auth.bodies import json_fields
 from blueprints.auth.routes import blueprint, explain, log, tell
 from gateway import errors
-from gateway.engines import engines
-from gateway.identity import public
-from gateway.limits import by_address, limited
+from gateway.limits import by_address
+from gateway.marks import instrumented, limited, public
 from gateway.sessions import LOGIN_SECONDS, BrowserSession, LoginExpired, LoginFailed, SignedIn, cookie_of, sent_cookies
 from gateway.tokens import InvalidToken
+from gateway.wiring import engines
 
 
 @blueprint.post("/auth/login")
+@instrumented
 @public
 @limited("auth", by_address)
 def login() -> Response:
     """Begin a login: where to send the browser, and the cookie that binds the login to it."""
     fields = json_fields(request.environ, "redirectUri", "returnTo")
-    redirects, cookies, sign_in = engines().redirects, engines().cookies, engines().sign_in
+    redirects, cookies, sign_in = engines().sign_in.redirects, engines().sign_in.cookies, engines().sign_in.sign_in
     frontend = redirects.frontend(request.environ)
     redirect_uri = redirects.redirect_uri(fields["redirectUri"])
     begun, value, url = sign_in.begin(redirect_uri, frontend, redirects.return_to(fields["returnTo"], frontend))
@@ -40,13 +41,14 @@ def _by_login() -> str:
     """The login whose genuine cookie came along, else the address: an office behind one is not locked out."""
     state = request.args.get("state", "")
     try:
-        value = engines().cookies.read(sent_cookies(request.environ), cookie_of(state))
-        return f"login {engines().sign_in.find(state, value).state}"
+        value = engines().sign_in.cookies.read(sent_cookies(request.environ), cookie_of(state))
+        return f"login {engines().sign_in.sign_in.find(state, value).state}"
     except LoginExpired:
         return by_address()
 
 
 @blueprint.get("/auth/callback")
+@instrumented
 @public
 @limited("auth", key=None)
 def callback() -> Response:
@@ -58,21 +60,21 @@ def callback() -> Response:
     try:
         return _complete(navigates=True)
     except errors.GatewayError as failure:
-        return _to_frontend(engines().redirects.frontend({}) + "/?authError=" + _auth_error(failure))
+        return _to_frontend(engines().sign_in.redirects.frontend({}) + "/?authError=" + _auth_error(failure))
 
 
 def _complete(*, navigates: bool) -> Response:
     """The answer to a callback, with the login's cookie removed. A program's failed login keeps it until it lapses: it
     may not be used up. TooManyRequests where it is one too many, which a browser learns as any other failure."""
-    engines().limits.count(_by_login())
+    engines().limiter.count(_by_login())
     query = _query()
-    cookies, sign_in, sent = engines().cookies, engines().sign_in, sent_cookies(request.environ)
+    cookies, sign_in, sent = engines().sign_in.cookies, engines().sign_in.sign_in, sent_cookies(request.environ)
     name = cookie_of(query.get("state", ""))
     found = sign_in.find(query.get("state", ""), cookies.read(sent, name))
     try:
         if not query.get("code") and "error" not in query:
             raise errors.BadRequest("code is missing")
-        iss_parameter_supported = engines().keycloak.endpoints.iss_parameter_supported
+        iss_parameter_supported = engines().sign_in.keycloak.endpoints.iss_parameter_supported
         signed_in = sign_in.complete(found, query, iss_parameter_supported=iss_parameter_supported)
         response = _signed_in(signed_in, sent, navigates=navigates)
     except errors.GatewayError as failure:
@@ -101,9 +103,9 @@ def _signed_in(signed_in: SignedIn, sent: Mapping[str, str], *, navigates: bool)
             tokenType="Bearer",
         )
     session = BrowserSession.of(user_id, tokens)
-    engines().sessions.save(response, sent, session, tokens.refresh_expires_in)
+    engines().sign_in.sessions.save(response, sent, session, tokens.refresh_expires_in)
     try:
-        engines().revocations.sign_in(engines().verifier.verify(tokens.access_token))
+        engines().sign_in.revocations.sign_in(engines().sign_in.verifier.verify(tokens.access_token))
     except InvalidToken as refusal:
         log.warning("Auth: the access token of this sign-in will be refused: %s", refusal.explanation or refusal.reason)
     tell("login_success", user_id)

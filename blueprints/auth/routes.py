@@ -7,8 +7,8 @@ import logging
 from flask import Blueprint, Response
 
 from gateway import errors
-from gateway.engines import engines
 from gateway.tokens import InvalidToken
+from gateway.wiring import engines
 
 log = logging.getLogger("gateway.auth")
 blueprint = Blueprint("auth", __name__)
@@ -30,9 +30,9 @@ def revoke(refresh_token: str | None) -> None:
     """Take a refresh token back, here and at Keycloak, if there is one and that can be reached."""
     if refresh_token is None:
         return
-    engines().revocations.revoke_refresh_token(refresh_token)
+    engines().sign_in.revocations.revoke_refresh_token(refresh_token)
     try:
-        engines().grants.revoke(refresh_token)
+        engines().sign_in.grants.revoke(refresh_token)
     except errors.GatewayError as failure:
         log.warning("Auth: the session goes on at Keycloak until it lapses there: status %d", failure.status)
 

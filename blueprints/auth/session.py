@@ -13,17 +13,19 @@ from blueprints.auth import announce
 from blueprints.auth.bodies import json_fields
 from blueprints.auth.routes import blueprint, explain, log, revoke, tell
 from gateway import errors
-from gateway.answers import answer
-from gateway.engines import engines
-from gateway.identity import bearer, identified, public
-from gateway.limits import by_address, limited
+from gateway.authentication import bearer
+from gateway.hooks.errors import error_response
+from gateway.limits import by_address
+from gateway.marks import identified, instrumented, limited, public
 from gateway.oidc import SessionOver, TokenAnswer
 from gateway.scope import Principal, current
 from gateway.sessions import BrowserSession, sent_cookies
 from gateway.tokens import ExpiredToken, InvalidToken
+from gateway.wiring import engines
 
 
 @blueprint.get("/auth/session")
+@instrumented
 @public
 @identified
 def session() -> Response:
@@ -33,7 +35,9 @@ def session() -> Response:
     if principal is not None:
         return jsonify(authenticated=True, user=_user(principal), expiresIn=max(0, int(principal.expires - time())))
     if isinstance(refusal, ExpiredToken):
-        known = engines().sessions.find(sent_cookies(request.environ)) if bearer(request.environ) is None else None
+        known = (
+            engines().sign_in.sessions.find(sent_cookies(request.environ)) if bearer(request.environ) is None else None
+        )
         refreshable = known is not None and known.refresh_token is not None and not is_over(known)
         return jsonify({"authenticated": False, **({"refreshable": True} if refreshable else {})})
     if isinstance(refusal, (errors.Unauthorized, errors.BadRequest)):
@@ -53,15 +57,16 @@ def _user(principal: Principal) -> dict[str, Any]:
 
 def is_over(session: BrowserSession) -> bool:
     """Whether the session was ended: its tokens may still verify, and are refused all the same."""
-    return engines().revocations.includes_own(session.id) or _has_ended(session.access_token)
+    return engines().sign_in.revocations.includes_own(session.id) or _has_ended(session.access_token)
 
 
 def _has_ended(access_token: str) -> bool:
-    principal = engines().verifier.subject(access_token)
-    return principal is not None and engines().revocations.includes(principal)
+    principal = engines().sign_in.verifier.subject(access_token)
+    return principal is not None and engines().sign_in.revocations.includes(principal)
 
 
 @blueprint.post("/auth/refresh")
+@instrumented
 @public
 @limited("auth", key=None)
 def refresh() -> Response:
@@ -70,24 +75,24 @@ def refresh() -> Response:
         refresh_token = json_fields(request.environ, "refreshToken")["refreshToken"]
         refresh_by = partial(_by_cookie, *_own_session()) if refresh_token is None else partial(_by_body, refresh_token)
     except errors.GatewayError:
-        engines().limits.count(by_address())
+        engines().limiter.count(by_address())
         raise
     return refresh_by()
 
 
 def _own_session() -> tuple[BrowserSession, str]:
     """The session of the cookies, and its refresh token. Unauthorized without; Forbidden for a foreign page."""
-    session = engines().sessions.find(sent_cookies(request.environ))
+    session = engines().sign_in.sessions.find(sent_cookies(request.environ))
     if session is None or session.refresh_token is None:
         raise errors.Unauthorized()
-    engines().identity.require_own_page(request.environ)
+    engines().sign_in.authenticator.require_own_page(request.environ)
     return session, session.refresh_token
 
 
 def _by_body(refresh_token: str) -> Response:
     try:
         tokens, claims = _refreshed(refresh_token, None, by_address())
-        if _has_ended(tokens.access_token) or engines().revocations.is_refresh_token_revoked(
+        if _has_ended(tokens.access_token) or engines().sign_in.revocations.is_refresh_token_revoked(
             tokens.refresh_token
         ):  # a superseded token's answer, from before the end
             raise SessionOver
@@ -106,7 +111,7 @@ def _by_cookie(session: BrowserSession, refresh_token: str) -> Response:
     sent, key = sent_cookies(request.environ), f"session {session.id}"
     try:
         if is_over(session):
-            engines().limits.count(key)
+            engines().limiter.count(key)
             raise SessionOver
         tokens, claims = _refreshed(refresh_token, session, key)
         if is_over(session):  # it ended while Keycloak answered
@@ -114,11 +119,11 @@ def _by_cookie(session: BrowserSession, refresh_token: str) -> Response:
             raise SessionOver
     except SessionOver:
         tell("token_refresh_failed", session.user_id)
-        response = answer(errors.Unauthorized("invalid_token"))
-        engines().sessions.clear(response, sent)
+        response = error_response(errors.Unauthorized("invalid_token", code=errors.ErrorCode.SESSION_ENDED))
+        engines().sign_in.sessions.clear(response, sent)
         return response
     response = jsonify(expiresIn=tokens.expires_in)
-    engines().sessions.save(response, sent, session.renewed(tokens), tokens.refresh_expires_in)
+    engines().sign_in.sessions.save(response, sent, session.renewed(tokens), tokens.refresh_expires_in)
     if claims is not None:
         announce.refreshed(claims, tokens, refresh_token, session)
     return response
@@ -132,9 +137,9 @@ def _refreshed(
 
     Raises SessionOver, also for another user's ID token, which is no answer; TooManyRequests.
     """
-    limits = engines().limits
+    limits = engines().limiter
     try:
-        tokens, asked = engines().refresher.refresh(refresh_token, lambda: limits.count(key))
+        tokens, asked = engines().sign_in.refresher.refresh(refresh_token, lambda: limits.count(key))
     except SessionOver:
         announce.refused(refresh_token, session)
         raise
@@ -144,7 +149,7 @@ def _refreshed(
     claims: Mapping[str, Any] = {"sub": user_id}
     if tokens.id_token is not None:
         try:
-            claims = engines().id_tokens.verify(tokens.id_token, tokens.access_token, None)
+            claims = engines().sign_in.id_tokens.verify(tokens.id_token, tokens.access_token, None)
         except InvalidToken as refusal:
             explain(refusal)
             raise SessionOver from refusal

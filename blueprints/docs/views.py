@@ -13,8 +13,9 @@ from flask import Blueprint, Response, request
 from blueprints.docs import page
 from blueprints.docs.openapi import Facts, document
 from gateway import headers
-from gateway.engines import engines
-from gateway.identity import public
+from gateway.marks import any_origin, instrumented, public
+from gateway.services import MEDIA
+from gateway.wiring import engines
 
 blueprint = Blueprint("docs", __name__, template_folder=".")
 
@@ -38,6 +39,8 @@ class Form:
 
 
 @blueprint.get("/openapi.json")
+@any_origin
+@instrumented
 @public
 def openapi() -> Response:
     """The OpenAPI 3.1 document of this deployment."""
@@ -45,6 +48,7 @@ def openapi() -> Response:
 
 
 @blueprint.get("/docs")
+@instrumented
 @public
 def docs() -> Response:
     """The same document as a page that needs no other host and runs no script."""
@@ -54,12 +58,12 @@ def docs() -> Response:
 def _facts() -> Facts:
     settings = engines().settings
     return Facts(
-        media=settings.media_service is not None,
+        media=MEDIA.name in settings.services,
         redis=settings.redis_url is not None,
         kafka=bool(settings.kafka_brokers),
         max_body=settings.max_body,
         max_upload=settings.max_upload,
-        cookie=engines().cookies.name(headers.ACCESS_COOKIE),
+        cookie=engines().sign_in.cookies.name(headers.ACCESS_COOKIE),
     )
 
 

@@ -5,4 +5,4 @@ from gateway.batches.bounds import Bounds, Pace
 from gateway.batches.faults import PermanentFailure, RetryableFailure
 from gateway.batches.post import place, post
 
-__all__ = ["Batches", "Bounds", "PermanentFailure", "Pace", "RetryableFailure", "place", "post"]
+__all__ = ["Batches", "Bounds", "Pace", "PermanentFailure", "RetryableFailure", "place", "post"]

@@ -36,8 +36,9 @@ class Batches(Generic[Item]):
         batch: Bounds,
         pace: Pace = USUAL,
     ) -> None:
-        """`name` is the peer in the lines of `log`. `send` returns when the peer has the items, else raises RetryableFailure or
-        PermanentFailure; anything else it raises is a bug, and as hopeless. `dropped` is told how many items were lost."""
+        """`name` is the peer in the lines of `log`. `send` returns when the peer has the items, else raises
+        RetryableFailure or PermanentFailure; anything else it raises is a bug, and as hopeless. `dropped` is told how
+        many items were lost."""
         self._name = name
         self._send = send
         self._dropped = dropped

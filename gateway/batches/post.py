@@ -15,8 +15,8 @@ _TOO_MANY = 429
 
 
 def post(session: SealedSession, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Return when the peer has taken it (2xx). RetryableFailure where it is away, too slow, overloaded (429) or broken (5xx);
-    PermanentFailure for any other answer."""
+    """Return when the peer has taken it (2xx). RetryableFailure where it is away, too slow, overloaded (429) or broken
+    (5xx); PermanentFailure for any other answer."""
     try:
         with session.post(url, data=body, headers=dict(headers), timeout=CALL) as response:  # type: ignore[arg-type]
             status = response.status_code

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from gateway.config import dotenv, parsers
-from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS, Settings
+from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS, Settings, is_production
+from gateway.services import SERVICES
 
 SEALING_CHARACTERS = 32
 _MADE_BY = {
@@ -67,17 +70,10 @@ def load(
     named = {problem.name.removesuffix("_FILE") for problem in problems}
     problems += [Problem(name, "is required") for name in REQUIRED if name not in values and name not in named]
     otel = {name: value for name, value in raw.items() if name.startswith("OTEL_") and value}
-    settings = None
-    try:
-        settings = Settings.model_validate({**values, "otel": otel})
-    except ValidationError as error:
-        problems += [
-            Problem(str(fault["loc"][0]), fault["msg"].removeprefix("Value error, "))
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
-            if fault["type"] != "missing"
-        ]
+    services = _service_urls(values, problems)
+    settings = _parsed({**values, "otel": otel, "services": services}, problems)
     problems += _unknown_sampler(otel)
-    production = values.get("NODE_ENV") not in ("development", "dev", "test", "local")
+    production = is_production(values.get("NODE_ENV"))
     weak = list(_weak_secrets(values))
     problems += _contradictions(values, production=production)
     if production:
@@ -85,6 +81,32 @@ def load(
     if problems or settings is None:
         raise ProblemsFound(sorted(set(problems), key=_place))
     return settings, (*weak, *_doubts(settings))
+
+
+def _parsed(values: Mapping[str, Any], problems: list[Problem]) -> Settings | None:
+    """The settings; None where a value can not be read, which is added to `problems`."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [
+            Problem(str(fault["loc"][0]), fault["msg"].removeprefix("Value error, "))
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+            if fault["type"] != "missing"
+        ]
+        return None
+
+
+def _service_urls(values: Mapping[str, str], problems: list[Problem]) -> Mapping[str, tuple[str, ...]]:
+    """The base URLs of each service that is configured, by its name; what can not be read is added to `problems`."""
+    urls = {}
+    for spec in SERVICES:
+        if spec.setting not in values:
+            continue
+        try:
+            urls[spec.name] = parsers.read_base_urls(values[spec.setting])
+        except ValueError as error:
+            problems.append(Problem(spec.setting, str(error)))
+    return MappingProxyType(urls)
 
 
 def _place(problem: Problem) -> int:

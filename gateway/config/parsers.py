@@ -1,10 +1,12 @@
-"""The kinds of values a setting can have: each reads a string, or says what it expected instead."""
+"""How the values of settings are parsed: each parser reads a string, or says what it expected instead."""
 
 from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,6 +17,8 @@ from gateway.scope.peers import Networks
 
 # The characters of a URL (RFC 3986 section 2), less "*" and the like in its host.
 _URL = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:/[\w.~!$&'()*+,;=:@%/-]*)?", re.ASCII)
+
+_NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 KAFKA_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
@@ -154,22 +158,17 @@ def read_topic(value: str) -> str:
     return value
 
 
-def read_kafka_client(value: str) -> str:
-    if value not in ("auto", "pykafka", "confluent"):
-        raise ValueError("expected auto, pykafka or confluent")
-    return value
+def choice(*known: str, any_case: bool = True, aliases: Mapping[str, str] = _NO_ALIASES) -> Callable[[str], str]:
+    """A reader of one of the `known` words, in `any_case` or as it is; `aliases` (lower case) are other words."""
+    folded = {word.lower() if any_case else word: word for word in known} | dict(aliases)
 
+    def read(value: str) -> str:
+        found = folded.get(value.lower() if any_case else value)
+        if found is None:
+            raise ValueError(f"expected {', '.join(known[:-1])} or {known[-1]}")
+        return found
 
-def read_kafka_protocol(value: str) -> str:
-    if value.upper() not in KAFKA_PROTOCOLS:
-        raise ValueError("expected PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
-    return value.upper()
-
-
-def read_sasl_mechanism(value: str) -> str:
-    if value.upper() not in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
-        raise ValueError("expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-    return value.upper()
+    return read
 
 
 def read_number(value: str) -> int:
@@ -206,13 +205,6 @@ def read_leeway(value: str) -> float:
     return seconds
 
 
-def read_log_level(value: str) -> str:
-    level = {"warning": "warn", "log": "info", "verbose": "debug"}.get(value.lower(), value.lower())
-    if level not in ("debug", "info", "warn", "error"):
-        raise ValueError("expected debug, info, warn or error")
-    return level
-
-
 def read_certificates(value: str) -> Path:
     try:
         ssl.create_default_context(cafile=value)
@@ -227,7 +219,6 @@ def _kind(read: Any) -> BeforeValidator:
 
 
 Url = Annotated[str, _kind(read_url)]
-BaseUrls = Annotated[tuple[str, ...], _kind(read_base_urls)]
 Origins = Annotated[tuple[str, ...], _kind(read_origins)]
 NetworkList = Annotated[tuple[str, ...], _kind(read_networks)]
 Words = Annotated[tuple[str, ...], _kind(read_list)]
@@ -237,12 +228,14 @@ RedisUrl = Annotated[SecretStr, _kind(read_redis)]
 Rate = Annotated[str, _kind(read_rate)]
 Brokers = Annotated[tuple[str, ...], _kind(read_brokers)]
 Topic = Annotated[str, _kind(read_topic)]
-KafkaClient = Annotated[Literal["auto", "pykafka", "confluent"], _kind(read_kafka_client)]
-KafkaProtocol = Annotated[str, _kind(read_kafka_protocol)]
-SaslMechanism = Annotated[str, _kind(read_sasl_mechanism)]
+KafkaClient = Annotated[
+    Literal["auto", "pykafka", "confluent"], _kind(choice("auto", "pykafka", "confluent", any_case=False))
+]
+KafkaProtocol = Annotated[str, _kind(choice(*KAFKA_PROTOCOLS))]
+SaslMechanism = Annotated[str, _kind(choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))]
 Number = Annotated[int, _kind(read_number)]
 Port = Annotated[int, _kind(read_port)]
 Seconds = Annotated[float, _kind(read_seconds)]
 Leeway = Annotated[float, _kind(read_leeway)]
-LogLevel = Annotated[str, _kind(read_log_level)]
+LogLevel = Annotated[str, _kind(choice("debug", "info", "warn", "error", aliases={"warning": "warn", "log": "info"}))]
 Certificates = Annotated[Path, _kind(read_certificates)]

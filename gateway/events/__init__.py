@@ -1,9 +1,8 @@
 """Events for other services, in a Kafka topic: nobody waits for Kafka, and sign-in lives without it."""
 
 from gateway.events.announcer import Announcer, Announces, Silent
-from gateway.events.build import announcer_of, publisher_of
 from gateway.events.counts import Counts
-from gateway.events.publisher import Publisher
+from gateway.events.publisher import NullPublisher, Publisher
 from gateway.events.session_registry import SessionRegistry
 from gateway.events.subject import Subject
 
@@ -11,10 +10,9 @@ __all__ = [
     "Announcer",
     "Announces",
     "Counts",
+    "NullPublisher",
     "Publisher",
     "SessionRegistry",
     "Silent",
     "Subject",
-    "announcer_of",
-    "publisher_of",
 ]

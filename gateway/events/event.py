@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import orjson
 
-from gateway import errors
+from gateway.clock import timestamp
 from gateway.events.subject import Subject
 
 AuthMethod = Literal["oauth2", "jwt_refresh"]
@@ -25,7 +25,7 @@ class Event:
     data: Mapping[str, Any]
     traceparent: str
     id: str = field(default_factory=lambda: str(uuid4()))
-    timestamp: str = field(default_factory=errors.timestamp)
+    timestamp: str = field(default_factory=timestamp)
 
     @property
     def key(self) -> bytes:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from flask_limiter import Limit
 from limits import RateLimitItem
 
+from gateway.marks import LimitKey, RouteMarks
 from gateway.scope import current
 from gateway.tokens import ExpiredToken
-
-Key = Callable[[], str]
 
 PREFIX_BITS = 64
 """Of an IPv6 address: a client has all of the rest."""
@@ -69,15 +68,16 @@ class RuleBook:
         self.token = self._rule("token", "default")
         """For tokens that fail their checks, apart from all other counting."""
 
-    def of(self, endpoint: str, view: Callable[..., object]) -> tuple[Rule | None, Key | None]:
-        """The endpoint's rule and whose calls it counts together; no rule where the view is free."""
-        if getattr(view, "is_free", False):
+    def of(self, endpoint: str, marks: RouteMarks) -> tuple[Rule | None, LimitKey | None]:
+        """The endpoint's rule and whose calls it counts together; no rule where its view is free."""
+        if not marks.limited:
             return None, None
-        text, key = getattr(view, "limit", ("default", by_caller))
-        if text == "default":
-            return self.default, key
+        if marks.limit is None:
+            return self.default, by_caller
+        if marks.limit.rule == "default":
+            return self.default, marks.limit.key
         name = ".".join(dict.fromkeys(endpoint.split(".")))  # `media` for `media.media`
-        return self._rule(name, text), key
+        return self._rule(name, marks.limit.rule), marks.limit.key
 
     def _rule(self, name: str, text: str) -> Rule:
         declared = Limit(self._settings.get(text, text), key_function=by_caller, scope=name, shared=True)

@@ -36,9 +36,8 @@ class KeycloakFault(Exception):
 class Endpoints:
     """What the gateway needs of the discovery document (OpenID Connect Discovery 1.0 section 3).
 
-    `authorization` and `end_session` are for the browser, the others as the gateway reaches them; `iss_parameter_supported`: a
-    callback carries `iss` (RFC 9207).
-    """
+    `authorization` and `end_session` are for the browser, the others as the gateway reaches them;
+    `iss_parameter_supported`: a callback carries `iss` (RFC 9207)."""
 
     jwks: str
     authorization: str | None

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from gateway import headers
+from gateway import headers, http_methods
 from gateway.proxy.body import Body
 from gateway.scope import Scope
 from gateway.transport import UpstreamResponse
-
-_METHODS_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
-
 
 NAME_CHARACTERS = 128
 """Longer names are not remembered: a client makes them up."""
@@ -78,7 +75,7 @@ def _framing(environ: Mapping[str, Any], body: Body) -> Mapping[str, str]:
         return {"Transfer-Encoding": "chunked"}
     length = len(body.first) if body.is_whole else body.length
     declared = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
-    if not length and not declared and environ["REQUEST_METHOD"] not in _METHODS_WITH_CONTENT:
+    if not length and not declared and environ["REQUEST_METHOD"] not in http_methods.WITH_CONTENT:
         return {}
     return {"Content-Length": str(length)}
 

@@ -11,7 +11,7 @@ import gevent
 from opentelemetry.trace import Tracer
 from requests import PreparedRequest
 
-from gateway import errors, spans
+from gateway import errors, http_methods, spans
 from gateway.proxy import fields
 from gateway.proxy.body import Body
 from gateway.proxy.disconnects import DisconnectMonitor, InFlightCall
@@ -32,9 +32,6 @@ from gateway.transport import (
 log = logging.getLogger("gateway.proxy")
 
 TURN = 16
-
-# RFC 9110 section 9.2.2.
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
 # What went wrong, in a word for metrics and logs: the first class that fits.
@@ -145,7 +142,7 @@ class ServiceProxy:
     def _may_repeat(self, error: Exception, request: PreparedRequest, body: Body) -> bool:
         if isinstance(error, ConnectError):
             return self._upstream.has_other_instances
-        return isinstance(error, NoResponse) and request.method in IDEMPOTENT and body.is_whole
+        return isinstance(error, NoResponse) and request.method in http_methods.IDEMPOTENT and body.is_whole
 
     def _await_body(self, answer: UpstreamResponse, call: InFlightCall) -> None:
         event_stream = (answer.field("content-type") or "").lower().startswith("text/event-stream")
@@ -164,7 +161,7 @@ class ServiceProxy:
     def fault(self, error: Exception, call: InFlightCall) -> errors.GatewayError:
         """What the client is told of a fault, after the log was told more."""
         if call.abandoned:
-            return errors.ClientLeft()
+            return errors.ClientClosedRequest()
         self._upstream.metrics.failed(kind_of(error))
         answer = (
             errors.GatewayTimeout() if isinstance(error, (ResponseTimeout, ConnectTimedOut)) else errors.BadGateway()

@@ -1,11 +1,11 @@
-"""A service's answer as Flask has it."""
+"""A service's answer as werkzeug has it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from gateway.headers import Fields
 

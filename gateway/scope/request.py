@@ -15,7 +15,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 from werkzeug.routing import Rule
 
-from gateway import errors, headers
+from gateway import errors, headers, http_methods
+from gateway.marks import NO_ROUTE, RouteMarks
 from gateway.scope import target
 from gateway.scope.allowance import Allowance
 from gateway.scope.peers import TrustedProxies
@@ -26,8 +27,6 @@ _ids = Random()  # noqa: S311
 # gunicorn's master imports this too: each worker has to begin with a seed of its own.
 os.register_at_fork(after_in_child=_ids.seed)
 
-KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -35,9 +34,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 class Scope:
     """One request, `environ` as WSGI has it. `client` is the address found through the trusted proxies, `forwarded_for`
     the chain to hand on; `path` and `query` (with its `?`) are the target byte for byte; `endpoint` and `route` are
-    Flask's and None where none fits; `started` is a `perf_counter` time in seconds. Of who asks there is a `principal`
-    or a `refusal`, or neither for views that are open to everybody. `parent_sampled` is a trusted peer's decision, None
-    where there is none; `span` is what a traced request's calls are children of."""
+    Flask's and None where none fits, `marks` those of its view; `code` is that of the error it is answered with;
+    `started` is a `perf_counter` time in seconds. Of who asks there is a `principal` or a `refusal`, or neither for
+    views that are open to everybody. `parent_sampled` is a trusted peer's decision, None where there is none; `span` is
+    what a traced request's calls are children of."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -54,6 +54,7 @@ class Scope:
     query: str
     endpoint: str | None = None
     route: str | None = None
+    marks: RouteMarks = NO_ROUTE
     parent_sampled: bool | None = None
     span: Context | None = None
     span_token: Token[Context] | None = None
@@ -61,6 +62,7 @@ class Scope:
     principal: Principal | None = None
     refusal: errors.GatewayError | None = None
     allowance: Allowance | None = None
+    code: errors.ErrorCode | None = None
     started: float = field(default_factory=perf_counter)
 
     @property
@@ -102,7 +104,9 @@ def serving() -> Scope | None:
     return _current.get(None)
 
 
-def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies, rule: Rule | None = None) -> Scope:
+def open_scope(
+    environ: Mapping[str, Any], trusted: TrustedProxies, rule: Rule | None = None, marks: RouteMarks = NO_ROUTE
+) -> Scope:
     """Load what a WSGI environ says of a request that fits `rule`; it is `current` from now on. Refuses nothing (see
     `require_sound`), so that an error, too, has an id and a path."""
     peer = environ.get("REMOTE_ADDR", "")
@@ -125,6 +129,7 @@ def open_scope(environ: Mapping[str, Any], trusted: TrustedProxies, rule: Rule |
         query=query,
         endpoint=rule.endpoint if rule is not None else None,
         route=rule.rule if rule is not None else None,
+        marks=marks,
     )
     if trusted.contains(peer):
         _believe(scope, environ, trusted)
@@ -153,14 +158,14 @@ def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) 
 def require_sound(scope: Scope) -> None:
     """Refuse what could be understood in two ways or would go round for ever.
 
-    Raises NotImplementedHere for a method nobody knows, BadRequest for an ambiguous target or an HTTP/1.1 request
+    Raises UnknownMethod for a method nobody knows, BadRequest for an ambiguous target or an HTTP/1.1 request
     without Host (RFC 9112 section 3.2), LoopDetected for one that came through this gateway before (RFC 9110
     section 7.6.3).
     """
     environ = scope.environ
     # Methods are case-sensitive (RFC 9110 section 9.1); werkzeug would make a GET of a get.
-    if environ["REQUEST_METHOD"] not in KNOWN_METHODS:
-        raise errors.NotImplementedHere()
+    if environ["REQUEST_METHOD"] not in http_methods.KNOWN:
+        raise errors.UnknownMethod()
     if scope.path == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
         return
     if not target.is_sound(scope.path, scope.query):

@@ -10,15 +10,15 @@ from gateway.sessions.sign_in import LOGIN_SECONDS, LoginExpired, LoginFailed, S
 
 __all__ = [
     "LOGIN_SECONDS",
+    "BrowserSession",
     "Cookies",
-    "SessionRevocations",
     "LoginExpired",
     "LoginFailed",
     "Redirects",
     "Refresher",
     "Seal",
-    "BrowserSession",
     "SessionCookies",
+    "SessionRevocations",
     "SignIn",
     "SignedIn",
     "cookie_of",

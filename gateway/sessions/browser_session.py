@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from secrets import token_urlsafe
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from gateway import errors
 from gateway.cache import Cache

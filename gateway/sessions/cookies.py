@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from gateway.headers import ACCESS_COOKIE, LOGIN_COOKIE
 

@@ -27,8 +27,8 @@ def opened_end(sealer: Sealer, name: bytes, value: bytes) -> tuple[str, float, f
 
 
 class RevocationIndex:
-    """At most `MAX_REVOCATIONS` sessions, the one that ended first goes first. Read again from the machine's file when, and
-    only when, its number in shared memory is another (measured: see `at`)."""
+    """At most `MAX_REVOCATIONS` sessions, the one that ended first goes first. Read again from the machine's file when,
+    and only when, its number in shared memory is another (measured: see `at`)."""
 
     def __init__(self, machine: LocalStore, sealer: Sealer) -> None:
         self._local = machine

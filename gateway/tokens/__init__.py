@@ -2,17 +2,18 @@
 
 from gateway.tokens.access_token import AccessTokenPolicy, Verifier
 from gateway.tokens.id_token import IdTokens
-from gateway.tokens.invalid import ExpiredToken, InvalidToken
+from gateway.tokens.invalid import EndedSession, ExpiredToken, InvalidToken
 from gateway.tokens.logout_token import LogoutNotice, LogoutTokens
 from gateway.tokens.signatures import Signatures
 
 __all__ = [
+    "AccessTokenPolicy",
+    "EndedSession",
+    "ExpiredToken",
     "IdTokens",
     "InvalidToken",
-    "ExpiredToken",
     "LogoutNotice",
     "LogoutTokens",
-    "AccessTokenPolicy",
     "Signatures",
     "Verifier",
 ]

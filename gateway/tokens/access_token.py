@@ -47,7 +47,8 @@ class Verifier:
         self._known: Cache[tuple[Principal, KeySet]] = Cache(CACHED_BYTES)
 
     def verify(self, token: str) -> Principal:
-        """Who `token` speaks for. Raises InvalidToken, ExpiredToken, ServiceUnavailable where no keys were ever read."""
+        """Who `token` speaks for. Raises InvalidToken, ExpiredToken, ServiceUnavailable where no keys were ever
+        read."""
         digest = sha256(token.encode("latin-1", "replace")).digest()
         known = self._known.get(digest)
         if known is not None and known[1] is self._signatures.keys:

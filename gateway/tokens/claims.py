@@ -36,7 +36,8 @@ def time(claims: Mapping[str, Any], name: str) -> float:
 
 
 def require_times(claims: Mapping[str, Any], leeway: float, now: float) -> float:
-    """`exp`, after it, `nbf` and `iat` were found to fit `now` (RFC 7519 section 4.1). Raises InvalidToken, ExpiredToken."""
+    """`exp`, after it, `nbf` and `iat` were found to fit `now` (RFC 7519 section 4.1). Raises InvalidToken,
+    ExpiredToken."""
     expires = time(claims, "exp")
     for name in ("nbf", "iat"):
         if claims.get(name) is not None and time(claims, name) > now + leeway:

@@ -8,8 +8,10 @@ from gateway import errors
 class InvalidToken(errors.Unauthorized):
     """`reason` is a word for metrics, `explanation` a sentence for the log. Neither reaches the client."""
 
+    code = errors.ErrorCode.TOKEN_INVALID
+
     def __init__(self, reason: str, explanation: str = "", message: str | None = None) -> None:
-        super().__init__("invalid_token", message)
+        super().__init__("invalid_token", message, self.code)
         self.reason = reason
         self.explanation = explanation
 
@@ -17,6 +19,17 @@ class InvalidToken(errors.Unauthorized):
 class ExpiredToken(InvalidToken):
     """A token that was good, and is over; `user_id` is whose it was."""
 
+    code = errors.ErrorCode.TOKEN_EXPIRED
+
     def __init__(self, user_id: str | None = None) -> None:
         super().__init__("expired", message="Token expired")
         self.user_id = user_id
+
+
+class EndedSession(InvalidToken):
+    """A token that verifies, of a session that is over."""
+
+    code = errors.ErrorCode.SESSION_ENDED
+
+    def __init__(self) -> None:
+        super().__init__("ended")

@@ -1,10 +1,9 @@
 """Traces: which requests have spans, what those hold, and where they go."""
 
-from gateway.traces.instrumented import instrument
 from gateway.traces.jaeger import JaegerExporter
 from gateway.traces.otlp import OtlpExporter
 from gateway.traces.pipeline import span_pipeline
 from gateway.traces.provider import tracing_to
 from gateway.traces.tracing import Tracing
 
-__all__ = ["JaegerExporter", "OtlpExporter", "Tracing", "instrument", "span_pipeline", "tracing_to"]
+__all__ = ["JaegerExporter", "OtlpExporter", "Tracing", "span_pipeline", "tracing_to"]

@@ -76,7 +76,8 @@ class LightSpan(trace.Span):
         tracer.to.on_end(
             ReadableSpan(
                 self._name, self._context, self._parent, tracer.resource, self._attributes, kind=self._kind,
-                status=_STATUSES[self._status], start_time=self._start, end_time=time_ns(), instrumentation_scope=tracer.scope,
+                status=_STATUSES[self._status], start_time=self._start, end_time=time_ns(),
+                instrumentation_scope=tracer.scope,
             )
         )  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""OTLP's protobuf (opentelemetry-proto v1 trace.proto) for what our spans hold: 4 us a span where the library takes 28."""
+"""OTLP's protobuf (opentelemetry-proto v1 trace.proto) for what our spans hold: 4 us a span where the library takes
+28."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
 from struct import Struct

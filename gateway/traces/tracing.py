@@ -7,7 +7,6 @@ which are few: that costs a request 100 us, also one that is not sampled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import getrandbits
 from typing import Any
 
@@ -18,12 +17,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
-from gateway.instruments import METHODS
+from gateway import http_methods
 from gateway.scope import Scope
 from gateway.spans import NO_TRACER
-
-INSTRUMENTED = ("/auth/", "/docs", "/openapi.json")
-"""The paths whose spans opentelemetry-instrumentation-flask makes."""
 
 
 class Tracing:
@@ -45,11 +41,11 @@ class Tracing:
         if self.provider is None:
             return
         scope.sampled = self._decides(scope)
-        if not scope.sampled or is_instrumented(environ):
+        if not scope.sampled or scope.marks.instrumented:
             return
         method = environ["REQUEST_METHOD"]
         attributes = {
-            "http.request.method": method if method in METHODS else "_OTHER",
+            "http.request.method": method if method in http_methods.SERVED else "_OTHER",
             "url.scheme": scope.proto,
             "url.path": scope.path,
             "client.address": scope.client,
@@ -86,25 +82,19 @@ class Tracing:
 
     def _decides(self, scope: Scope) -> bool:
         if scope.parent_id is not None and scope.parent_sampled is not None:
-            told = self._sampler.should_sample(parent_of(scope), int(scope.trace_id, 16), "")
+            result = self._sampler.should_sample(parent_of(scope), int(scope.trace_id, 16), "")
         else:
             # A client that nobody vouches for may choose its trace id, and with it what a ratio says of it.
             trace_id = int(scope.trace_id, 16) if scope.parent_id is None else getrandbits(128)
             if self._bound is not None:
                 return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
-            told = self._sampler.should_sample(None, trace_id, "")
-        return told.decision is Decision.RECORD_AND_SAMPLE
-
-
-def is_instrumented(environ: Mapping[str, Any]) -> bool:
-    """Whether opentelemetry-instrumentation-flask makes the request's span. By the path as it is routed, decoded."""
-    path: str = environ["PATH_INFO"]
-    return path.startswith(INSTRUMENTED)
+            result = self._sampler.should_sample(None, trace_id, "")
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
 
 def name_of(method: str) -> str:
     """The name of a request's span that has no route. Names are few, whatever clients send: Jaeger lists them all."""
-    return method if method in METHODS else "HTTP"
+    return method if method in http_methods.SERVED else "HTTP"
 
 
 def parent_of(scope: Scope) -> Context:

@@ -32,7 +32,7 @@ def status_of(refusal: Exception) -> int:
 def write_error(client: socket.socket, status: int) -> str:
     """Answer with our one error body, and say that the connection ends; the trace id that it names."""
     trace_id = new_trace_id()
-    body = orjson.dumps(errors.body(status, errors.message(status), "", trace_id))
+    body = orjson.dumps(errors.body(status, errors.message_of(status), errors.code_of(status), "", trace_id))
     lines: Mapping[str, object] = {
         "Server": wsgi.SERVER,
         "Date": util.http_date(),

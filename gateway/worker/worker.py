@@ -251,7 +251,7 @@ class GatewayWorker(GeventWorker):
 
     def _answer(self, request: Any, listener: Any, client: socket.socket, addr: Any) -> bool:
         """Let the app answer; whether the connection can serve another request."""
-        active = self._engines.instruments.active
+        active = self._engines.observability.instruments.active
         active.value += 1
         try:
             return self._serve(request, listener, client, addr)
@@ -303,8 +303,8 @@ class GatewayWorker(GeventWorker):
         status = status_of(refusal)
         trace_id = write_error(client, status)
         address = addr[0] if isinstance(addr, tuple) else ""
-        self._engines.instruments.answered("", None, status, None)
-        self._engines.lines.write(
+        self._engines.observability.instruments.answered("", None, status, None)
+        self._engines.observability.log_writer.write(
             "info",
             f"HTTP: refused {status}",
             statusCode=status,

@@ -16,7 +16,8 @@ from harness.ports import free_port
 from harness.repository import ROOT
 
 from gateway.config import Problem, ProblemsFound, Settings, load
-from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS
+from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, ROWS, SECRETS
+from gateway.services import INTERVIEWS, USERS
 
 SASL = {
     "KAFKA_BROKERS": "kafka:9093",
@@ -74,8 +75,8 @@ class TestDocument:
         assert {name for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text) if name[:5] != "OTEL_"} == known
 
     def test_says_what_each_is_for(self) -> None:
-        for field in Settings.model_fields.values():
-            assert field.description, field.alias
+        for row in ROWS:
+            assert row.description, row.name
 
 
 class TestSources:
@@ -91,7 +92,11 @@ class TestSources:
     def test_empty_is_unset(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("PORT=4001\nLOG_LEVEL=\n")
         settings, _ = loaded(tmp_path, {"PORT": "", "MEDIA_SERVICE_URL": ""})
-        assert (settings.port, settings.log_level, settings.media_service) == (3001, "info", None)
+        assert (settings.port, settings.log_level, set(settings.services)) == (
+            3001,
+            "info",
+            {USERS.name, INTERVIEWS.name},
+        )
 
     def test_of_the_working_directory_alone(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("PORT=4001\n")
@@ -171,7 +176,7 @@ BAD = {
     "INTERVIEW_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
     "MEDIA_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
     "FRONTEND_URL": ["*", "https://*.a", "https://a,*", "https://a/path", "null", ",", *BAD_URLS],
-    "LOG_LEVEL": ["loud", "3"],
+    "LOG_LEVEL": ["loud", "3", "verbose"],
     "REDIS_URL": ["localhost:6379", "http://a", "redis://", "redis://a b"],
     "RATE_LIMIT_DEFAULT": BAD_RATES,
     "RATE_LIMIT_MEDIA": BAD_RATES,
@@ -200,6 +205,7 @@ BAD = {
     "KAFKA_SSL_CA": ["none.pem", "/", __file__],
 }
 TAKE_ANY_TEXT = {"NODE_ENV", "KEYCLOAK_CLIENT_ID", "JWT_AUDIENCE", "HOST", "JWT_ALLOWED_CLIENTS", "CORS_ALLOW_HEADERS",
+                 "CORS_EXPOSE_HEADERS",
                  "LOKI_TENANT", "KAFKA_CLIENT_ID", "KAFKA_SASL_USERNAME"}  # fmt: skip
 
 
@@ -216,12 +222,10 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("name", "value", "field", "expected"),
         [
-            ("USER_SERVICE_URL", "http://a:1/ , https://b/base/", "user_service", ("http://a:1", "https://b/base")),
             ("FRONTEND_URL", "https://App.Example.com:443/", "frontend", ("https://app.example.com",)),
             ("FRONTEND_URL", "http://[::1]:3000,http://b", "frontend", ("http://[::1]:3000", "http://b")),
             ("KEYCLOAK_ISSUER_URL", "https://k/realms/a/", "issuer", "https://k/realms/a/"),
             ("LOG_LEVEL", "WARNING", "log_level", "warn"),
-            ("LOG_LEVEL", "verbose", "log_level", "debug"),
             ("JWT_LEEWAY", "0", "jwt_leeway", 0.0),
             ("PROXY_READ_TIMEOUT", "0.5", "read_timeout", 0.5),
             ("TRUSTED_PROXIES", "10.0.0.0/8, ::1,unix", "trusted_proxies", ("10.0.0.0/8", "::1", "unix")),
@@ -235,6 +239,10 @@ class TestKinds:
     )
     def test_take_what_they_are(self, tmp_path: Path, name: str, value: str, field: str, expected: object) -> None:
         assert getattr(loaded(tmp_path, {name: value})[0], field) == expected
+
+    def test_base_urls_of_several_instances(self, tmp_path: Path) -> None:
+        settings, _ = loaded(tmp_path, {"USER_SERVICE_URL": "http://a:1/ , https://b/base/"})
+        assert settings.services[USERS.name] == ("http://a:1", "https://b/base")
 
     @pytest.mark.parametrize(
         ("name", "value"),

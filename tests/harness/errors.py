@@ -4,7 +4,8 @@ import re
 
 from harness.http import Answer
 
-KEYS = {"statusCode", "message", "error", "timestamp", "path", "traceId"}
+KEYS = {"statusCode", "message", "error", "code", "timestamp", "path", "traceId"}
+CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 PHRASES = {
@@ -58,6 +59,7 @@ def check_error(answer: Answer, status: int | None = None, message: str | None =
     assert isinstance(body, dict) and set(body) == KEYS, told
     assert body["statusCode"] == answer.status, told
     assert body["error"] == PHRASES[answer.status], told
+    assert CODE.fullmatch(body["code"]), told
     assert isinstance(body["message"], str) and body["message"], told
     assert body["message"] in MESSAGES.get(answer.status, {body["message"]}), told
     if answer.status in REASON_PHRASE_ALONE:

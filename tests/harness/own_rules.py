@@ -5,14 +5,14 @@ from flask import Blueprint, Response, jsonify
 from blueprints import BLUEPRINTS
 from gateway.app import create_app
 from gateway.config import load
-from gateway.identity import public
-from gateway.limits import by_address, free, limited
+from gateway.limits import by_address, by_caller
+from gateway.marks import free, limited, public
 
 blueprint = Blueprint("own", __name__)
 
 
 @blueprint.get("/own/ten")
-@limited("10 per minute")
+@limited("10 per minute", by_caller)
 def ten() -> Response:
     return jsonify("ten")
 

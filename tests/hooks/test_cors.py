@@ -45,8 +45,24 @@ EXPOSED = {
     "x-request-id",
     "etag",
     "location",
+    "link",
+    "x-total-count",
+    "accept-ranges",
     "content-range",
+    "content-encoding",
     "content-disposition",
+    "proxy-status",
+    "tus-resumable",
+    "tus-version",
+    "tus-extension",
+    "tus-max-size",
+    "upload-length",
+    "upload-offset",
+    "upload-metadata",
+    "upload-concat",
+    "upload-expires",
+    "upload-complete",
+    "upload-limit",
 }
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 PREFLIGHT = {
@@ -167,6 +183,30 @@ class TestPreflight:
         assert words(answer, "Access-Control-Allow-Headers") == {"authorization", "content-type"}
         assert answer.header("Access-Control-Max-Age") == "600"
         assert "origin" in words(answer, "Vary")
+
+    @pytest.mark.conformance("C9")
+    @pytest.mark.parametrize("path", ["/nope", "/interviews/a%2fb", "/users/me/../x", "/users/me"])
+    @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+    def test_is_204_on_every_path_and_method(self, gateway: Gateway, path: str, method: str) -> None:
+        """So that a script can read the 404, 400 or 405 that its request is then answered with."""
+        asked = {"Origin": FIRST, "Access-Control-Request-Method": method}
+        preflight = gateway.get(path, headers=asked, method="OPTIONS")
+        assert preflight.status == 204
+        assert preflight.header("Access-Control-Allow-Origin") == FIRST
+        refused = gateway.get(path, headers={"Origin": FIRST}, method=method)
+        assert refused.status >= 400
+        assert refused.header("Access-Control-Allow-Origin") == FIRST
+
+    @pytest.mark.conformance("C9")
+    @pytest.mark.parametrize("name", ["traceparent", "If-None-Match", "Last-Event-ID", "Range", "Tus-Resumable"])
+    def test_allows_the_headers_that_frontends_use(self, gateway: Gateway, name: str) -> None:
+        asked = {
+            "Origin": FIRST,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": name.lower(),
+        }
+        answer = gateway.get("/users/me", headers=asked, method="OPTIONS")
+        assert words(answer, "Access-Control-Allow-Headers") == {name.lower()}
 
     @pytest.mark.conformance("C7")
     @pytest.mark.parametrize(

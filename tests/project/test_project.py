@@ -19,20 +19,22 @@ FLOORS = [
     "blueprints.auth blueprints.users blueprints.interviews blueprints.media blueprints.health blueprints.metrics"
     " blueprints.docs",
     "gateway.app gateway.check gateway.worker",
-    "gateway.build",
-    "gateway.engines",
-    "gateway.access gateway.answers gateway.cors gateway.identity gateway.limits",
+    "gateway.wiring gateway.lean_flask",
+    "gateway.hooks",
+    "gateway.authentication gateway.limits",
     "gateway.sessions gateway.events gateway.exposition gateway.traces gateway.loki",
     "gateway.oidc gateway.tokens gateway.proxy gateway.probes gateway.batches",
     "gateway.transport gateway.store gateway.instruments gateway.logs gateway.keys",
     "gateway.config",
     "gateway.scope",
-    "gateway.cache gateway.errors gateway.headers gateway.spans",
+    "gateway.cache gateway.cors gateway.errors gateway.headers gateway.http_methods gateway.marks gateway.services"
+    " gateway.spans",
+    "gateway.clock",
 ]
 FLOOR = {module: -row for row, modules in enumerate(FLOORS) for module in modules.split()}
 OWN = {"gateway", "blueprints", "wsgi", "demo"}
 ONLY_FOR_TYPES = {"_typeshed"}
-STATEMENTS = {"J": 14, "O": 10, "C": 8, "P": 15, "R": 3, "L": 5, "F": 7, "G": 4, "S": 3}
+STATEMENTS = {"J": 14, "O": 10, "C": 9, "P": 15, "R": 3, "L": 5, "F": 7, "G": 4, "S": 3}
 
 
 def module_name(file: Path) -> str:

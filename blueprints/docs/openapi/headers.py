@@ -44,6 +44,10 @@ HEADERS: Node = {
     "Accept-Ranges": text("`bytes` where parts can be asked for.", "bytes"),
     "Content-Range": text("Which bytes of how many these are.", f"bytes 0-5/{len(samples.FILE_TEXT)}"),
     "Content-Security-Policy": text("What the answer may do in a browser.", "sandbox"),
+    "Proxy-Status": text(
+        "On what the gateway answers in a service's place (RFC 9209): tells its 502 from a service's own.",
+        "api-gateway; error=http_response_timeout",
+    ),
     "X-Content-Type-Options": text("The content type is to be believed.", "nosniff"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway import cors
+from gateway import cors, http_methods
 
 OVERVIEW = f"""\
 The one entrance to the interview platform. The gateway checks the caller's token, forwards the call to the service that
@@ -43,8 +43,8 @@ A session's cookies can not be read by scripts, and go with every call that is m
 (`fetch(…, {{credentials: "include"}})`). A `POST`, `PUT`, `PATCH` or `DELETE` by cookie is 403 but from a page of the
 frontend: `Origin` has to be the frontend's.
 
-CORS lets the configured frontend's origin in, with credentials: methods {", ".join(cors.METHODS)}, request headers
-{", ".join(cors.ALLOWED_HEADERS)} and those that the operator added. `OPTIONS` on any of these paths is its
+CORS lets the configured frontend's origin in, with credentials: methods {", ".join(http_methods.ROUTED)}, request
+headers {", ".join(cors.ALLOWED_HEADERS)} and those that the operator added. `OPTIONS` on any of these paths is its
 preflight: 204, no token needed, never forwarded, good for {cors.MAX_AGE_SECONDS} seconds. Scripts may read
 {", ".join(f"`{name}`" for name in cors.EXPOSED_HEADERS)} where they are there.
 """

@@ -35,8 +35,15 @@ class Refusal:
             "content": {JSON: {"schema": ref("schemas", "Error"), "examples": examples}},
         }
 
+    @property
+    def code(self) -> errors.ErrorCode:
+        return errors.code_of(self.status)
+
     def _body(self, message: str) -> Node:
-        return {**errors.body(self.status, message, "/users/me", samples.TRACE_ID), "timestamp": samples.MOMENT}
+        return {
+            **errors.body(self.status, message, self.code, "/users/me", samples.TRACE_ID),
+            "timestamp": samples.MOMENT,
+        }
 
 
 REFUSALS = (
@@ -60,31 +67,34 @@ REFUSALS = (
         (errors.Forbidden.message,),
     ),
     Refusal(404, "There is no such path.", (errors.NotFound.message,)),
-    Refusal(405, "The path does not have this method.", (errors.message(405),), ("Allow",)),
+    Refusal(405, "The path does not have this method.", (errors.message_of(405),), ("Allow",)),
     Refusal(408, "The head or the body of the request came too slowly.", (errors.RequestTimeout.message,)),
     Refusal(413, "The body is larger than this route takes.", (errors.PayloadTooLarge.message,)),
-    Refusal(414, "The request target is too long.", (errors.message(414),)),
+    Refusal(414, "The request target is too long.", (errors.message_of(414),)),
     Refusal(415, "The body is not said to be `application/json`.", (errors.UnsupportedMediaType.message,)),
-    Refusal(417, "`Expect` says something else than `100-continue`.", (errors.message(417),)),
+    Refusal(417, "`Expect` says something else than `100-continue`.", (errors.message_of(417),)),
     Refusal(429, "A rate limit is used up.", (errors.TooManyRequests.message,), ("Retry-After",)),
-    Refusal(431, "The header fields are too large, or too many.", (errors.message(431),)),
-    Refusal(500, "A fault of the gateway's own; `traceId` finds it in the log.", (errors.message(500),)),
-    Refusal(501, "Nobody knows this method or transfer coding.", (errors.NotImplementedHere.message,)),
+    Refusal(431, "The header fields are too large, or too many.", (errors.message_of(431),)),
+    Refusal(500, "A fault of the gateway's own; `traceId` finds it in the log.", (errors.message_of(500),)),
+    Refusal(501, "Nobody knows this method or transfer coding.", (errors.UnknownMethod.message,)),
     Refusal(
         502,
         "The service could not be reached, broke off, or spoke no HTTP. On `/auth`: Keycloak failed, or refused the"
         " gateway itself.",
         (errors.BadGateway.message,),
+        ("Proxy-Status",),
     ),
     Refusal(
         503,
         "The service is not to be called now: too many calls are under way, or it did not answer lately. Or Keycloak is"
         " needed and can not be reached, or its keys were not read yet.",
         (errors.ServiceUnavailable.message,),
-        ("Retry-After",),
+        ("Retry-After", "Proxy-Status"),
     ),
-    Refusal(504, "The service, or on `/auth` Keycloak, was too slow.", (errors.GatewayTimeout.message,)),
-    Refusal(508, "The request came through this gateway before.", (errors.LoopDetected.message,)),
+    Refusal(
+        504, "The service, or on `/auth` Keycloak, was too slow.", (errors.GatewayTimeout.message,), ("Proxy-Status",)
+    ),
+    Refusal(508, "The request came through this gateway before.", (errors.LoopDetected.message,), ("Proxy-Status",)),
 )
 _NAMES = {refusal.status: refusal.name for refusal in REFUSALS}
 

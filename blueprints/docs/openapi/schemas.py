@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blueprints.docs.openapi.nodes import Node, ref
+from gateway.errors import ErrorCode
 
 TIMESTAMP: Node = {
     "type": "string",
@@ -14,12 +15,17 @@ TIMESTAMP: Node = {
 ERROR: Node = {
     "type": "object",
     "description": "The one body of every error of the gateway's.",
-    "required": ["statusCode", "message", "error", "timestamp", "path", "traceId"],
+    "required": ["statusCode", "message", "error", "code", "timestamp", "path", "traceId"],
     "additionalProperties": False,
     "properties": {
         "statusCode": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The status, once more."},
         "message": {"type": "string", "minLength": 1, "description": "What is wrong, in a sentence."},
         "error": {"type": "string", "description": "The status's reason phrase (RFC 9110)."},
+        "code": {
+            "type": "string",
+            "enum": [code.value for code in ErrorCode],
+            "description": "The stable word that a client decides by.",
+        },
         "timestamp": TIMESTAMP,
         "path": {
             "type": "string",

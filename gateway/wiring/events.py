@@ -1,20 +1,18 @@
-"""The engines of events, by the settings."""
+"""The events for other services."""
 
 from __future__ import annotations
 
 from gateway.config import Settings
-from gateway.events.announcer import Announcer, Announces, Silent
+from gateway.events import Counts, NullPublisher, Publisher
 from gateway.events.broker_probe import BrokerProbe
 from gateway.events.broker_status import BrokerStatus
-from gateway.events.counts import Counts
-from gateway.events.publisher import CAPACITY, KafkaPublisher, NullPublisher, Publisher
-from gateway.events.session_registry import SessionRegistry, SessionRegistryStore
+from gateway.events.publisher import CAPACITY, KafkaPublisher
 from gateway.events.transport import Kafka
 from gateway.transport import tls_context
 
 
-def publisher_of(settings: Settings, counts: Counts) -> Publisher:
-    """Publishes to KAFKA_BROKERS; without them events go nowhere."""
+def publisher(settings: Settings, counts: Counts) -> Publisher:
+    """Publishes to KAFKA_BROKERS; without them events go nowhere. Connects to nothing."""
     if not settings.kafka_brokers:
         return NullPublisher()
     from gateway.events.clients import Clients  # librdkafka is 5 MB of a worker: only for who uses it
@@ -32,10 +30,6 @@ def publisher_of(settings: Settings, counts: Counts) -> Publisher:
         ca_bundle=settings.ca_bundle,
     )
     tls = tls_context(kafka.ca or kafka.ca_bundle) if kafka.protocol.endswith("SSL") else None
-    reach = BrokerProbe(kafka.brokers, tls)
-    return KafkaPublisher(Clients(kafka, reach), reach, counts, BrokerStatus(",".join(kafka.brokers)), CAPACITY)
-
-
-def announcer_of(settings: Settings, publisher: Publisher, store: SessionRegistryStore) -> Announces:
-    """Tells other services through the publisher; nobody, and keeps nothing in the store, where there is no Kafka."""
-    return Announcer(publisher, SessionRegistry(store)) if settings.kafka_brokers else Silent()
+    probe = BrokerProbe(kafka.brokers, tls)
+    status = BrokerStatus(",".join(kafka.brokers))
+    return KafkaPublisher(Clients(kafka, probe), probe, counts, status, CAPACITY)

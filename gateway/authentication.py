@@ -1,52 +1,22 @@
-"""Who is asking: every endpoint needs a Principal unless its view says `@public`."""
+"""Authentication: the Principal of a request, by its bearer token or its session cookie, and whose page sent it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
-from flask import Flask
-
-from gateway import errors
+from gateway import errors, http_methods
 from gateway.instruments import TokenMetrics
-from gateway.scope import Principal, current
+from gateway.scope import Principal
 from gateway.sessions import SessionCookies, SessionRevocations, sent_cookies
-from gateway.tokens import InvalidToken, Verifier
+from gateway.tokens import EndedSession, InvalidToken, Verifier
 
-log = logging.getLogger("gateway.identity")
+log = logging.getLogger("gateway.authentication")
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-def public(view: View) -> View:
-    """Mark a view as open to everybody; a view without the mark is closed."""
-    view.is_public = True  # type: ignore[attr-defined]
-    return view
-
-
-def identified(view: View) -> View:
-    """Mark a public view as one that is told who asks, if that can be found out."""
-    view.is_identified = True  # type: ignore[attr-defined]
-    return view
-
-
-def _asks_who(view: Callable[..., Any]) -> bool:
-    return not getattr(view, "is_public", False) or getattr(view, "is_identified", False)
-
-
-def require(role: str) -> Callable[[], None]:
-    """A before-request guard for a blueprint, or a call in a view: Forbidden without the role."""
-
-    def guard() -> None:
-        if role not in current().require_principal().roles:
-            raise errors.Forbidden()
-
-    return guard
+SHOWN_CHARACTERS = 200
+"""Of an Origin, which is whatever a client sends."""
 
 
 def bearer(environ: Mapping[str, Any]) -> str | None:
@@ -66,8 +36,8 @@ def bearer(environ: Mapping[str, Any]) -> str | None:
     return token
 
 
-class Identity:
-    """The hook that finds the Principal of a request: by its bearer token, else by its session cookie."""
+class Authenticator:
+    """Finds the Principal of a request: by its bearer token, else by its session cookie."""
 
     def __init__(
         self,
@@ -84,36 +54,7 @@ class Identity:
         self._frontends = frozenset(frontends)
         self._metrics = metrics
 
-    def load_in(self, app: Flask) -> None:
-        """Find out who asks, before a request is counted: refuses nobody."""
-
-        asks = cache(lambda endpoint: endpoint is not None and _asks_who(app.view_functions[endpoint]))
-
-        @app.before_request
-        def identify() -> None:
-            scope = current()
-            if asks(scope.endpoint):
-                try:
-                    scope.principal = self.principal_of(scope.environ)
-                except errors.GatewayError as refusal:
-                    errors.drop_traceback(refusal)
-                    scope.refusal = refusal
-
-    def require_in(self, app: Flask) -> None:
-        """Refuse who may not pass, after a request was counted."""
-
-        # No such route or method: that is the answer, for everybody.
-        closed = cache(
-            lambda endpoint: endpoint is not None and not getattr(app.view_functions[endpoint], "is_public", False)
-        )
-
-        @app.before_request
-        def let_in() -> None:
-            scope = current()
-            if scope.principal is None and closed(scope.endpoint):
-                scope.require_principal()
-
-    def principal_of(self, environ: Mapping[str, Any]) -> Principal:
+    def authenticate(self, environ: Mapping[str, Any]) -> Principal:
         """The Principal of the request's credentials.
 
         Raises Unauthorized, ExpiredToken, BadRequest, ServiceUnavailable; Forbidden for a write of a foreign page.
@@ -127,12 +68,12 @@ class Identity:
                 raise errors.Unauthorized()
             principal = self._verifier.verify(token)
             if self._revocations.includes(principal):
-                raise InvalidToken("ended")
+                raise EndedSession
         except InvalidToken as refusal:
             self._metrics.failed(refusal.reason)
             level = logging.WARNING if refusal.explanation else logging.DEBUG
-            told = refusal.explanation or refusal.reason
-            log.log(level, "Auth: token refused: %s", told, extra={"reason": refusal.reason})
+            why = refusal.explanation or refusal.reason
+            log.log(level, "Auth: token refused: %s", why, extra={"reason": refusal.reason})
             raise
         finally:
             if token is not None:
@@ -145,14 +86,19 @@ class Identity:
         Uploads live in the gateway's own origin, so that one does not count; without an Origin only the browser's word
         that page and gateway are of one origin does.
         """
-        if environ["REQUEST_METHOD"] in _SAFE:
+        if environ["REQUEST_METHOD"] in http_methods.SAFE:
             return
         origin = environ.get("HTTP_ORIGIN")
         if origin is None:
             if environ.get("HTTP_SEC_FETCH_SITE") != "same-origin":
-                raise errors.Forbidden()
+                self._refuse_origin("no Origin, and Sec-Fetch-Site is not same-origin")
         elif origin not in self._frontends:
-            raise errors.Forbidden()
+            self._refuse_origin(f"Origin {origin[:SHOWN_CHARACTERS]!r} is no FRONTEND_URL")
+
+    @staticmethod
+    def _refuse_origin(why: str) -> NoReturn:
+        log.warning("Auth: write refused: %s", why, extra={"code": errors.ErrorCode.FOREIGN_ORIGIN})
+        raise errors.Forbidden(errors.ErrorCode.FOREIGN_ORIGIN)
 
     def _token_of_cookie(self, environ: Mapping[str, Any]) -> str | None:
         found = self._sessions.access(sent_cookies(environ))
@@ -160,5 +106,5 @@ class Identity:
             return None
         self.require_own_page(environ)
         if self._revocations.includes_own(found[0]):
-            raise InvalidToken("ended")
+            raise EndedSession
         return found[1]

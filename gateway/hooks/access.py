@@ -1,0 +1,92 @@
+"""The ends of a request: its scope is opened first, its log line is written when the response has been sent."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from time import perf_counter
+
+from flask import Flask, request
+from werkzeug.wrappers import Response
+
+from gateway import http_methods
+from gateway.clock import timestamp
+from gateway.headers import put
+from gateway.hooks.hook import Hook
+from gateway.instruments import Instruments
+from gateway.logs import SERVICE, LogWriter
+from gateway.marks import NO_ROUTE, RouteMarks, marks_of
+from gateway.scope import Scope, TrustedProxies, current, open_scope
+from gateway.traces import Tracing
+
+log = logging.getLogger("gateway.access")
+
+
+class AccessHook(Hook):
+    """Opens the scope and the span, and closes them with one log line and the request's metrics."""
+
+    def __init__(
+        self, log_writer: LogWriter, trusted: TrustedProxies, instruments: Instruments, tracing: Tracing
+    ) -> None:
+        self._log_writer = log_writer
+        self._trusted = trusted
+        self._instruments = instruments
+        self._tracing = tracing
+        self._warned = False
+        self._marks: dict[str, RouteMarks] = {}
+
+    def install(self, app: Flask) -> None:
+        self._views = app.view_functions
+
+    def before_request(self) -> None:
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through it is 1 us
+        rule = asked.url_rule
+        marks = self._marks_of(rule.endpoint) if rule is not None else NO_ROUTE
+        scope = open_scope(asked.environ, self._trusted, rule, marks)
+        self._tracing.begin(scope)
+        if scope.forwarding_distrusted and not self._warned:
+            self._warned = True
+            log.warning(
+                "a proxy at %s sends forwarding headers and is not trusted, so its clients look like one: add its"
+                " address to TRUSTED_PROXIES if it is yours", scope.client,
+            )  # fmt: skip
+
+    def after_request(self, response: Response) -> Response:
+        scope = current()
+        put(response.headers, (("X-Request-Id", scope.request_id),))
+        self._tracing.served(scope)
+        response.call_on_close(partial(self._finish, scope, response.status_code))
+        return response
+
+    def _marks_of(self, endpoint: str) -> RouteMarks:
+        found = self._marks.get(endpoint)
+        if found is None:
+            found = self._marks[endpoint] = marks_of(self._views[endpoint])
+        return found
+
+    def _finish(self, scope: Scope, status: int) -> None:
+        seconds = perf_counter() - scope.started
+        method = http_methods.label(scope.environ["REQUEST_METHOD"])
+        self._instruments.answered(method, scope.route, status, seconds)
+        self._tracing.end(scope, method, status)
+        level = "debug" if scope.marks.quiet else "info"
+        if not self._log_writer.wants(level):
+            return
+        principal = scope.principal
+        line = {
+            "timestamp": timestamp(),
+            "level": level,
+            "service": SERVICE,
+            "message": f"HTTP: {method} {scope.path} {status}",
+            "method": method,
+            "url": scope.path,
+            "statusCode": status,
+            "duration": round(seconds * 1000, 1),
+            "userId": principal.user_id if principal else None,
+            "traceId": scope.trace_id,
+            "requestId": scope.request_id,
+            "ip": scope.client,
+        }
+        if scope.code is not None:
+            line["code"] = scope.code
+        self._log_writer.put(level, line)

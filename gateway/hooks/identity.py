@@ -1,0 +1,46 @@
+"""Who asks: found out before a request is counted, required after it was counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway import errors
+from gateway.authentication import Authenticator
+from gateway.hooks.hook import Hook
+from gateway.scope import current
+
+
+class LoadIdentityHook(Hook):
+    """Finds the Principal of a request, or why there is none. Refuses nobody."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    def before_request(self) -> None:
+        scope = current()
+        if not scope.marks.loads_identity:
+            return
+        try:
+            scope.principal = self._authenticator.authenticate(scope.environ)
+        except errors.GatewayError as refusal:
+            errors.drop_traceback(refusal)
+            scope.refusal = refusal
+
+
+class RequireIdentityHook(Hook):
+    """Refuses who is nobody, but on views that are public."""
+
+    def before_request(self) -> None:
+        scope = current()
+        if scope.principal is None and not scope.marks.public:
+            scope.require_principal()
+
+
+def require(role: str) -> Callable[[], None]:
+    """A before-request guard for a blueprint, or a call in a view: Forbidden without the role."""
+
+    def guard() -> None:
+        if role not in current().require_principal().roles:
+            raise errors.Forbidden(errors.ErrorCode.ROLE_MISSING)
+
+    return guard

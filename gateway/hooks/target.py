@@ -1,0 +1,13 @@
+"""Requests that could be understood in two ways are refused before anything is looked up for them."""
+
+from __future__ import annotations
+
+from gateway.hooks.hook import Hook
+from gateway.scope import current, require_sound
+
+
+class TargetHook(Hook):
+    """Refuses an unknown method, an ambiguous target, a missing Host, a loop (see `require_sound`)."""
+
+    def before_request(self) -> None:
+        require_sound(current())

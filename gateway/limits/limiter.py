@@ -1,0 +1,91 @@
+"""Counting requests by the rules of rate limits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from math import ceil
+from time import time
+
+from gateway import errors
+from gateway.limits.rules import Rule, RuleBook, by_address
+from gateway.limits.windows import Windows
+from gateway.marks import LimitKey
+from gateway.scope import Allowance, Scope, current
+from gateway.tokens import ExpiredToken, InvalidToken
+
+log = logging.getLogger("gateway.limits")
+
+
+class RateLimiter:
+    """Counts requests by the rules of a RuleBook, in Windows.
+
+    Flask-Limiter's `Limit` declares a rule, and the counters are a storage of its engine `limits`. The engine's fixed
+    window is one look here and three there; Flask-Limiter's own hooks would count before a token is known to be good,
+    and cost 213 us a request with headers, against 9.
+    """
+
+    def __init__(self, rules: RuleBook, windows: Windows, refused: Callable[[str], None]) -> None:
+        """`refused` is called with the name of the rule that refuses a request."""
+        self._rules = rules
+        self._windows = windows
+        self._refused = refused
+        self._by_endpoint: dict[str, tuple[Rule | None, LimitKey | None]] = {}
+
+    def count_request(self, scope: Scope) -> None:
+        """Count a request by the rule of its route, before anybody is refused for who asks. TooManyRequests."""
+        if scope.endpoint is None:  # no such route or method, for whoever asks
+            self._spend(scope, self._rules.default, by_address())
+            return
+        rule, key = self._rule_of(scope)
+        refusal = scope.refusal
+        if isinstance(refusal, InvalidToken) and not isinstance(refusal, ExpiredToken):
+            self.count_failed_token()
+        elif rule is not None and key is not None:
+            self._spend(scope, rule, key())
+
+    def count_failed_token(self) -> None:
+        """Count a token that failed its checks against its address, apart from all other counting. TooManyRequests."""
+        self._spend(current(), self._rules.token, by_address())
+
+    def count(self, key: str) -> None:
+        """Count one call of `key` by the rule of the view that is being served. TooManyRequests where none is left."""
+        scope = current()
+        rule, _ = self._rule_of(scope)
+        if rule is not None:
+            self._spend(scope, rule, key)
+
+    def show(self, key: str) -> None:
+        """Set what `key` has left for the view that is being served as the request's allowance; nothing is counted."""
+        scope = current()
+        rule, _ = self._rule_of(scope)
+        for policy, prefix, amount, _ in rule.bounds if rule is not None else ():
+            left = max(0, amount - self._windows.get(prefix + key))
+            if rule is not None and (scope.allowance is None or left <= scope.allowance.left):
+                reset = max(1, ceil(self._windows.get_expiry(prefix + key) - time()))
+                scope.allowance = Allowance(policy, rule.policy, amount, left, reset)
+
+    def _rule_of(self, scope: Scope) -> tuple[Rule | None, LimitKey | None]:
+        endpoint = scope.endpoint or ""
+        found = self._by_endpoint.get(endpoint)
+        if found is None:
+            found = self._by_endpoint[endpoint] = self._rules.of(endpoint, scope.marks)
+        return found
+
+    def _spend(self, scope: Scope, rule: Rule, key: str) -> None:
+        for policy, prefix, amount, seconds in rule.bounds:  # a fixed window, as the library's strategy has it
+            count, ends = self._windows.count(prefix + key, seconds)
+            left = amount - count if count < amount else 0
+            if scope.allowance is None or left <= scope.allowance.left:  # of several the one with the least is shown
+                scope.allowance = Allowance(policy, rule.policy, amount, left, max(1, ceil(ends - time())))
+            if count > amount:
+                self._refuse(scope, rule)
+
+    def _refuse(self, scope: Scope, rule: Rule) -> None:
+        self._refused(rule.name)
+        user = scope.principal.user_id if scope.principal else None
+        log.warning(
+            "Limits: %s: used up", rule.name,
+            extra={"rule": rule.name, "ip": scope.client, "userId": user, "url": scope.path},
+        )  # fmt: skip
+        raise errors.TooManyRequests(scope.allowance.reset if scope.allowance else 1)

@@ -1,0 +1,107 @@
+"""The engines of one worker, part by part, and how a view reaches them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from time import monotonic
+
+from flask import current_app
+from gevent.event import Event as Signal
+
+from gateway import probes
+from gateway.config import Problem, Settings
+from gateway.limits import RateLimiter
+from gateway.probes import Probes
+from gateway.scope import Networks, TrustedProxies
+from gateway.store import Store
+from gateway.wiring import events, lifecycle
+from gateway.wiring.lifecycle import Part, Stage
+from gateway.wiring.limits import rate_limiter
+from gateway.wiring.observability import Observability, observability
+from gateway.wiring.outbound import outbound
+from gateway.wiring.services import Services, service_probes, services
+from gateway.wiring.sign_in import SignInParts, sign_in, store
+
+log = logging.getLogger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Everything a view or a hook uses, built once per worker. `began` is a monotonic time."""
+
+    settings: Settings
+    warnings: tuple[Problem, ...]
+    observability: Observability
+    services: Services
+    sign_in: SignInParts
+    limiter: RateLimiter
+    store: Store
+    probes: Probes
+    trusted_proxies: TrustedProxies
+    metrics_readers: Networks
+    began: float
+    draining: Signal
+    parts: tuple[Part, ...]
+
+    def start(self) -> None:
+        """Start what lives; in a worker, after gevent's patch and the fork."""
+        for problem in self.warnings:
+            log.warning("Settings: %s", problem)
+        lifecycle.start(self.parts)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here: Keycloak's keys were read once, and this is not about to stop."""
+        return self.sign_in.keycloak.ready and not self.draining.is_set()
+
+    def drain(self) -> None:
+        """No new requests are wanted; those under way are served."""
+        self.draining.set()
+
+    def close(self, deadline: float) -> None:
+        """End all of it by `deadline`, a monotonic time."""
+        lifecycle.close(self.parts, deadline)
+
+
+def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Engines:
+    """All of them, each with its slice of the settings and what it uses of the others. Nothing is started, and nobody
+    is called."""
+    seen = observability(settings)
+    out = outbound(settings, seen.tracing.tracer)
+    kept = store(settings, out, seen.instruments)
+    publisher = events.publisher(settings, seen.instruments.events)
+    signs_in = sign_in(settings, out, kept, publisher, seen.instruments)
+    behind = services(settings, out, seen.instruments)
+    others = {
+        "keycloak": probes.issuer(out.session, signs_in.keycloak.discovery_url, settings.issuer),
+        **({"kafka": publisher.healthy} if settings.kafka_brokers else {}),
+    }
+    return Engines(
+        settings=settings,
+        warnings=warnings,
+        observability=seen,
+        services=behind,
+        sign_in=signs_in,
+        limiter=rate_limiter(settings, kept, seen.instruments),
+        store=kept,
+        probes=service_probes(settings, out, others),
+        trusted_proxies=TrustedProxies(settings.trusted_proxies),
+        metrics_readers=Networks(settings.metrics_allowed_networks),
+        began=monotonic(),
+        draining=Signal(),
+        parts=(
+            *seen.parts,
+            (Stage.EXPORTERS, publisher),
+            *out.parts,
+            (Stage.STORE, kept),
+            *behind.parts,
+            *signs_in.parts,
+        ),
+    )
+
+
+def engines() -> Engines:
+    """The engines of the app that serves this request."""
+    found: Engines = current_app.extensions["gateway"]
+    return found

@@ -1,0 +1,55 @@
+"""Log lines, metrics and traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway import logs
+from gateway.config import Settings
+from gateway.exposition import Exposition
+from gateway.instruments import Instruments
+from gateway.logs import LogWriter
+from gateway.loki import LOGGER, Loki
+from gateway.traces import Tracing, span_pipeline, tracing_to
+from gateway.transport import Adapter, SealedSession
+from gateway.wiring.lifecycle import Part, Stage
+from gateway.wiring.outbound import bounds_of, tls_of
+
+
+@dataclass(frozen=True, slots=True)
+class Observability:
+    """What an operator sees."""
+
+    log_writer: LogWriter
+    instruments: Instruments
+    exposition: Exposition
+    tracing: Tracing
+    parts: tuple[Part, ...]
+
+
+def observability(settings: Settings) -> Observability:
+    """By LOG_LEVEL, LOKI_HOST, JAEGER_ENDPOINT and OTEL_*. Nobody is called."""
+    instruments = Instruments()
+    exposition = Exposition(instruments.registry)
+    log_writer = logs.configure(settings.log_level)
+    delivery = Adapter(tls_of(settings), bounds_of(settings))  # its calls belong to no request: they have no spans
+    session = SealedSession(delivery)
+    spans = span_pipeline(settings.jaeger_endpoint, settings.otel, session, instruments.spans_dropped)
+    loki = None
+    if settings.loki_host is not None:
+        loki = Loki(settings.loki_host, settings.loki_tenant, session, instruments.lines_dropped)
+        log_writer.also(loki.put, but=LOGGER)
+    exporters = tuple((Stage.EXPORTERS, exporter) for exporter in (loki, spans) if exporter is not None)
+    return Observability(
+        log_writer,
+        instruments,
+        exposition,
+        tracing_to(spans, settings.otel, production=settings.production),
+        parts=(
+            (Stage.RECORDS, log_writer),
+            (Stage.RECORDS, exposition),
+            (Stage.RECORDS, instruments),
+            (Stage.DELIVERY, delivery),
+            *exporters,
+        ),
+    )

@@ -1,0 +1,63 @@
+"""The services: one proxy for each row of the table, and the probes of `/health`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway import errors, probes
+from gateway.config import Settings
+from gateway.instruments import Instruments
+from gateway.probes import Probes
+from gateway.proxy import CallBounds, DisconnectMonitor, ServiceProxy, Upstream
+from gateway.services import SERVICES, ServiceSpec
+from gateway.wiring.lifecycle import Part, Stage
+from gateway.wiring.outbound import Outbound, bounds_of
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that are configured."""
+
+    proxies: Mapping[str, ServiceProxy]
+    parts: tuple[Part, ...]
+
+    def of(self, spec: ServiceSpec) -> ServiceProxy:
+        """The proxy of a service. NotFound where it is not configured."""
+        found = self.proxies.get(spec.name)
+        if found is None:
+            raise errors.NotFound()
+        return found
+
+
+def services(settings: Settings, outbound: Outbound, instruments: Instruments) -> Services:
+    """A proxy for each service that has a base URL."""
+    disconnects = DisconnectMonitor()
+
+    def proxy(spec: ServiceSpec) -> ServiceProxy:
+        metrics = instruments.service(spec.name)
+        upstream = Upstream(spec.name, settings.services[spec.name], _bounds(settings, spec), metrics)
+        return ServiceProxy(upstream, outbound.adapter, disconnects, dict(spec.response_defaults), outbound.tracer)
+
+    configured = {spec.name: proxy(spec) for spec in SERVICES if spec.name in settings.services}
+    return Services(configured, parts=((Stage.WATCHERS, disconnects),))
+
+
+def service_probes(settings: Settings, outbound: Outbound, others: Mapping[str, probes.Probe]) -> Probes:
+    """The probes of the configured services, and the `others`, by their names in `/health`."""
+    found = {
+        spec.health_name: probes.service(outbound.session, settings.services[spec.name])
+        for spec in SERVICES
+        if spec.name in settings.services
+    }
+    return Probes({**found, **others})
+
+
+def _bounds(settings: Settings, spec: ServiceSpec) -> CallBounds:
+    return CallBounds(
+        bounds_of(settings),
+        settings.max_in_flight,
+        settings.max_upload if spec.uploads else settings.max_body,
+        settings.body_timeout,
+        total_to_head=spec.uploads,
+    )
