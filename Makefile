@@ -13,7 +13,7 @@ help:
 	@echo 'make check          lint, format, types (also: make lint)'
 	@echo 'make format         mend what lint and format can mend'
 	@echo 'make test-redis     the store and the rate limits against a real Redis'
-	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis'
+	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis: restarted, reloaded, frozen'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
@@ -47,7 +47,7 @@ test-redis: .venv/installed-dev
 
 test-balanced: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
-	$(BIN)/pytest tests/real/test_balanced.py
+	$(BIN)/pytest tests/real/test_balanced.py tests/real/test_rolling.py
 
 test-prometheus: .venv/installed-dev
 	tests/peers/debian.sh prometheus=prometheus

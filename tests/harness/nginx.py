@@ -37,17 +37,30 @@ http {{
 
 
 class Nginx:
-    """`api.example.com` is here https://localhost:<port>, `app.example.com` is https://127.0.0.1:<port>."""
+    """`api.example.com` is here https://localhost:<port>, `app.example.com` is https://127.0.0.1:<port>.
 
-    def __init__(self, folder: Path, port: int, gateways: tuple[int, int]) -> None:
+    `snippets` says what is other in the shipped snippets: name of the file → what is there → what is here.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        gateways: tuple[int, int],
+        snippets: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.port = port
         self._folder = folder
         certificate, key = self_signed(folder)
+        self.certificate = certificate
         self.tls = ssl.create_default_context(cafile=str(certificate))
         (folder / "www").mkdir()
         (folder / "www" / "index.html").write_text("the frontend")
         (folder / "snippets").mkdir()
-        (folder / "snippets" / "gateway-proxy.conf").write_text((SHIPPED / "snippets/gateway-proxy.conf").read_text())
+        for snippet in (SHIPPED / "snippets").glob("*.conf"):
+            (folder / "snippets" / snippet.name).write_text(
+                replaced(snippet.read_text(), (snippets or {}).get(snippet.name, {}))
+            )
         (folder / "gateway.conf").write_text(
             replaced(
                 (SHIPPED / "gateway.conf").read_text(),
