@@ -1,6 +1,7 @@
 """Packaging: what the gateway is made of, and what it needs to run.
 
-The lower bounds are what the suite runs with; the upper ones keep a new major version from arriving unseen.
+The lower bounds are what the suite runs with; the upper ones keep a new major version from arriving unseen, and a new
+minor one where the insides of a package are used (tests/deploy/test_dependencies.py names them).
 """
 
 from setuptools import find_packages, setup
@@ -10,7 +11,7 @@ RUN = [
     "flask >=3.1.3,<4",
     "werkzeug >=3.1.9,<4",
     "flask-cors >=6.0.5,<7",
-    "gunicorn >=27.0.1,<28",
+    "gunicorn >=27.0.1,<27.1",
     "gevent >=26.9,<27",
     "requests >=2.34,<3",
     "urllib3 >=2.8,<3",
@@ -29,13 +30,15 @@ RUN = [
     "orjson >=3.13,<4",
     "python-json-logger >=4.2,<5",
     "prometheus-flask-exporter >=0.23.2,<0.24",
-    "prometheus-client >=0.26,<1",
+    "prometheus-client >=0.26,<0.27",
     "opentelemetry-sdk >=1.45,<2",
     "opentelemetry-exporter-otlp-proto-http >=1.45,<2",
-    "opentelemetry-instrumentation-flask >=0.66b1,<1",
+    "opentelemetry-instrumentation-flask >=0.66b1,<0.67",
     # events
     "pykafka >=2.8,<3",
-    "setuptools >=67,<81",  # pykafka imports pkg_resources, which 3.12 no longer brings and 82 no longer has
+    # pykafka imports pkg_resources, which Python 3.12 no longer brings and setuptools 82 no longer has; below 78.1.1 is
+    # a path traversal (CVE-2025-47273)
+    "setuptools >=78.1.1,<81",
     "confluent-kafka >=2.16,<3",
 ]
 

@@ -10,6 +10,8 @@ from gateway.events.faults import IncompatibleClient, Unreachable
 from gateway.events.transport import Kafka, Transport
 from gateway.events.with_confluent import ConfluentTransport
 
+log = logging.getLogger("gateway")
+
 IN_VAIN = 3
 """So many pykafka clients that brought no event through, though the brokers say they would: another one is tried."""
 
@@ -27,9 +29,14 @@ class Clients:
         self._may_be_pykafka = kafka.client == "pykafka" or (kafka.client == "auto" and fits)
 
     def prepare(self) -> None:
-        """Import pykafka where it may be used: 0.2 seconds that no request should wait for."""
-        if self._may_be_pykafka and _pykafka_fault() is not None:
-            self._may_be_pykafka = self._kafka.client == "pykafka"
+        """Import pykafka where it may be used: 0.2 seconds that no request should wait for. Where it is not installed
+        `auto` is confluent-kafka, and one line says so."""
+        if not self._may_be_pykafka:
+            return
+        fault = _pykafka_fault()
+        if fault is not None and self._kafka.client == "auto":
+            log.info("Kafka: pykafka can not be imported (%s), confluent-kafka is used", fault)
+            self._may_be_pykafka = False
 
     def open(self) -> Transport:
         """A new client. Unreachable, IncompatibleClient, or another Fault."""

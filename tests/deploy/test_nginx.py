@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from harness.gateway import ROOT
+from harness.repository import ROOT
 
 from gateway.config.settings import Settings
 

@@ -58,7 +58,7 @@ def pair(issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pyte
         )
         (folder / "nginx").mkdir()
         nginx = stack.enter_context(Nginx(folder / "nginx", free_port(), (one.port, other.port), SHORTER))
-        bearer = {"Authorization": f"Bearer {issuer.mint(exp=int(time.time()) + 3600)}"}
+        bearer = {"Authorization": f"Bearer {issuer.mint({"exp": int(time.time()) + 3600})}"}
         yield Pair((one, other), Public(nginx, "localhost"), nginx, bearer)
 
 
