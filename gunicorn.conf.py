@@ -17,9 +17,16 @@ import time
 from pathlib import Path
 
 
+def _installed_first():
+    """gunicorn puts the working directory first: in a checkout its code would run in place of the installed one, half
+    pulled maybe at the next start of a worker. It comes last: what is not installed is still found there."""
+    sys.path.sort(key=lambda folder: folder in ("", os.getcwd()))
+
+
 def _checked():
     """What the check says: (the settings gunicorn needs or None, the problems)."""
-    done = subprocess.run([sys.executable, "-m", "gateway.check"], capture_output=True, text=True)
+    check = "import sys; sys.path.append(sys.path.pop(0)); from gateway.check import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     if done.returncode:
         return None, done.stderr.strip() or "the check of the configuration failed"
     return json.loads(done.stdout), done.stderr.strip()
@@ -42,6 +49,7 @@ def _remove(folder, master):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+_installed_first()
 _settings, _problems = _checked()
 if _settings is None:
     print(_problems, file=sys.stderr)

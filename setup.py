@@ -4,7 +4,10 @@ The lower bounds are what the suite runs with; the upper ones keep a new major v
 minor one where the insides of a package are used (tests/deploy/test_dependencies.py names them).
 """
 
+import shutil
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 RUN = [
     # the request's way: server, application, transport
@@ -66,6 +69,16 @@ DEV = [
     "playwright >=1.60,<2",
 ]
 
+
+class FreshBuild(build_py):
+    """Without what an earlier build left in `build/lib`: a module that was deleted since would be shipped."""
+
+    def run(self) -> None:
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
+
 setup(
     name="ai-video-interview-gateway",
     version="0.1.0",
@@ -76,6 +89,7 @@ setup(
     packages=find_packages(include=["gateway", "gateway.*", "blueprints", "blueprints.*"]),
     py_modules=["wsgi"],
     package_data={"": ["py.typed", "*.css", "*.html", "*.json"]},
+    cmdclass={"build_py": FreshBuild},
     install_requires=RUN,
     extras_require={"fast": FAST, "test": TEST, "dev": [*TEST, *DEV]},
     classifiers=[

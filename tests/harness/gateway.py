@@ -224,8 +224,12 @@ class Gateway:
         assert not survivors, f"the gateway ended and left {survivors} behind"
 
     def restart(self) -> None:
-        """SIGTERM, then begun anew at the same port, as an operator does with a new version; up when it returns."""
+        """SIGTERM, then begun anew, as an operator does with a new version; up when it returns."""
         self.stop()
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew at the same port, after `stop`; up when it returns."""
         self.process = self._spawn()
         self.pid = self.process.pid
         self._wait_up(True)

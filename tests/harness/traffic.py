@@ -17,7 +17,7 @@ PAUSE = 0.002
 class Traffic:
     """Counts by method: `answered` with 2xx; `lost` is every other end, in words."""
 
-    def __init__(self, public: Public, headers: dict[str, str], paths: dict[str, str], *, timeout: float = 15) -> None:
+    def __init__(self, public: Public, headers: dict[str, str], paths: dict[str, str], *, timeout: float = 60) -> None:
         self.answered: Counter[str] = Counter()
         self.lost: list[str] = []
         self._public, self._headers, self._paths, self._timeout = public, headers, paths, timeout
