@@ -14,6 +14,7 @@ help:
 	@echo 'make format         mend what lint and format can mend'
 	@echo 'make test-redis     the store and the rate limits against a real Redis'
 	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis: restarted, reloaded, frozen'
+	@echo 'make test-deploy    units, image, compose file, manifests, lock: by the tools that judge them'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
@@ -48,6 +49,11 @@ test-redis: .venv/installed-dev
 test-balanced: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
 	$(BIN)/pytest tests/real/test_balanced.py tests/real/test_rolling.py
+
+# The parts of deploy/ by the tools that judge them; real servers are in test-balanced and test-prometheus.
+test-deploy: .venv/installed-dev
+	tests/peers/debian.sh systemd-analyze=systemd docker-compose=docker-compose
+	$(BIN)/pytest tests/deploy tests/real/test_deploy_tools.py
 
 test-prometheus: .venv/installed-dev
 	tests/peers/debian.sh prometheus=prometheus
@@ -104,5 +110,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test check lint format test-redis test-balanced test-prometheus test-browser test-keycloak \
-	test-kafka test-jaeger test-loki bench clean
+.PHONY: help demo test check lint format test-redis test-balanced test-deploy test-prometheus test-browser \
+	test-keycloak test-kafka test-jaeger test-loki bench clean

@@ -1,13 +1,12 @@
-"""The unit of deploy/systemd: what systemd-analyze says of it, and how the gateway does that is started that way."""
+"""The units of deploy/systemd agree with the gateway, and how one does that is started that way. systemd-analyze judges
+them in tests/real."""
 
 import ast
 import configparser
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from harness.service import Service
 from harness.waiting import until
 
 UNITS = ROOT / "deploy" / "systemd"
-EXPOSURE = 20
-"""Tenths, at most."""
 
 
 class Unit(configparser.ConfigParser):
@@ -40,35 +37,6 @@ def constant(name: str) -> int:
     nodes = ast.parse((ROOT / "gunicorn.conf.py").read_text()).body
     (value,) = [node.value for node in nodes if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name]
     return int(ast.literal_eval(value))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The units, with a program that is there."""
-    for file in UNITS.glob("api-gateway.*"):
-        shutil.copy(file, tmp_path)
-    unit = tmp_path / "api-gateway.service"
-    unit.write_text(unit.read_text().replace("/opt/api-gateway/bin/gunicorn", "/bin/true"))
-    return tmp_path
-
-
-def analyze(*arguments: str | Path) -> str:
-    done = subprocess.run(
-        ["systemd-analyze", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def test_the_units_are_sound(folder: Path) -> None:
-    assert analyze("verify", folder / "api-gateway.service", folder / "api-gateway.socket") == ""
-
-
-def test_the_unit_is_hardened(folder: Path) -> None:
-    told = analyze("security", "--offline=yes", f"--threshold={EXPOSURE}", folder / "api-gateway.service")
-    (level,) = re.findall(r"Overall exposure level .*: ([0-9.]+)", told)
-    assert float(level) * 10 <= EXPOSURE
 
 
 def test_its_time_to_stop_fits_the_gateways() -> None:
