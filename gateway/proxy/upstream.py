@@ -46,10 +46,10 @@ class Upstream:
         """Count a call as under way; `leave` ends it. ServiceUnavailable where too many are, or the breaker is open."""
         if self.in_flight >= self.bounds.in_flight:
             self.metrics.failed("overload")
-            raise errors.ServiceUnavailable()
+            raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
         if not self._breaker.admits():
             self.metrics.failed("breaker_open")
-            raise errors.ServiceUnavailable(self._breaker.retry_after())
+            raise errors.ServiceUnavailable(self._breaker.retry_after(), errors.ErrorCode.BREAKER_OPEN)
         self.in_flight += 1
         self.metrics.calls.value = self.in_flight
         self._retries = min(RETRY_BUDGET, self._retries + RETRY_BUDGET_RATIO)
