@@ -163,9 +163,11 @@ class ServiceProxy:
         if call.abandoned:
             return errors.ClientClosedRequest()
         self._upstream.metrics.failed(kind_of(error))
-        answer = (
-            errors.GatewayTimeout() if isinstance(error, (ResponseTimeout, ConnectTimedOut)) else errors.BadGateway()
-        )
+        answer: errors.GatewayError = errors.BadGateway()
+        if isinstance(error, (ResponseTimeout, ConnectTimedOut)):
+            answer = errors.GatewayTimeout()
+        elif isinstance(error, (ConnectError, NoResponse)):
+            answer = errors.BadGateway(errors.ErrorCode.SERVICE_UNREACHABLE)
         log.error(
             "Proxy: %s: %s", self._upstream.name, error,
             extra={"upstream": self._upstream.name, "kind": kind_of(error), "statusCode": answer.status},
