@@ -11,6 +11,9 @@ from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.errors import InvalidResponseHeader
 
+from gateway.worker.remembered import Remembered
+from gateway.worker.turns import Turns
+
 DRAIN_BYTES = 65_536
 """An unread body up to this is read away to keep the connection; a longer one closes it."""
 
@@ -18,7 +21,7 @@ DRAIN_BYTES = 65_536
 _FIELD_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
-class Serving(Protocol):
+class Lasting(Protocol):
     """The worker: whether it goes on."""
 
     alive: bool
@@ -29,7 +32,6 @@ def _http_date(second: int) -> str:
     return str(util.http_date(second))
 
 
-@lru_cache(maxsize=1024)
 def _kind(name: str) -> str:
     """What a field's name means here: `content-length`, `date`, `hop` for those of one connection, else nothing."""
     lowered = name.lower()
@@ -38,13 +40,17 @@ def _kind(name: str) -> str:
     return "hop" if lowered in util.hop_headers else ""
 
 
+_KINDS = Remembered(_kind)
+
+
 class CoalescedResponse:
     """An answer as PEP 3333 has it, its head sent together with the first piece of the body (a send is 15 us)."""
 
-    def __init__(self, req: Any, sock: socket.socket, cfg: Any, worker: Serving) -> None:
+    def __init__(self, req: Any, sock: socket.socket, cfg: Any, worker: Lasting, turns: Turns) -> None:
         self.req = req
         self.sock = sock
         self._worker = worker
+        self._turns = turns
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self.headers_sent = False
@@ -68,8 +74,8 @@ class CoalescedResponse:
         )
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """A service's Date is kept (RFC 9110 section 6.6.1). Fields are not looked at one by one (15 us): names are ours,
-        or llhttp let them pass, values are looked at when the head is made."""
+        """A service's Date is kept (RFC 9110 section 6.6.1). Fields are not looked at one by one (15 us): names are
+        ours, or llhttp let them pass, values are looked at when the head is made."""
         if exc_info is not None and self.headers_sent:
             raise exc_info[1].with_traceback(exc_info[2])
         self.status = status
@@ -78,7 +84,7 @@ class CoalescedResponse:
         kept = self.headers = []
         self.response_length = self._date = None
         for field in headers:
-            kind = _kind(field[0])
+            kind = _KINDS[field[0]]
             if kind == "date":
                 self._date = self._date or field[1]
             elif kind == "content-length" and code != 204:
@@ -93,8 +99,9 @@ class CoalescedResponse:
         if self.headers_sent:
             return
         major, minor = self.req.version
+        date = self._date or _http_date(int(time()))
         lines = [
-            f"HTTP/{major}.{minor} {self.status}\r\nServer: {wsgi.SERVER}\r\nDate: {self._date or _http_date(int(time()))}\r\n"
+            f"HTTP/{major}.{minor} {self.status}\r\nServer: {wsgi.SERVER}\r\nDate: {date}\r\n"
             f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n"
         ]
         lines += [f"{name}: {value}\r\n" for name, value in self.headers]
@@ -107,6 +114,8 @@ class CoalescedResponse:
         self.headers_sent = True
 
     def write(self, arg: bytes) -> None:
+        if self.headers_sent:
+            self._turns.give()  # a service and a client that are both quick would have each other's turns only
         self.send_headers()
         if arg and not self._omits_body:
             if self.response_length is not None:

@@ -1,0 +1,100 @@
+"""What is said to a client: the app's answer, or what stands in its place."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any
+
+import gevent
+from gunicorn.http import wsgi
+
+from gateway.worker.refusal import status_of, write_error
+from gateway.worker.request import StrictRequest
+from gateway.worker.response import CoalescedResponse
+from gateway.worker.serving import Serving
+from gateway.worker.usual import UsualRequest
+
+CUT = "gateway.cut"
+"""Set in the environ of a request whose answer did not reach the client as a whole."""
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Answering:
+    """Answers the requests of one connection."""
+
+    def __init__(self, serving: Serving, client: socket.socket, addr: Any, listener: Any) -> None:
+        self._serving = serving
+        self._client = client
+        self._addr = addr
+        self._listener = listener
+
+    def answer(self, request: UsualRequest | StrictRequest) -> bool:
+        """Let the app answer; whether the connection can serve another request."""
+        serving = self._serving
+        active = serving.instruments.active
+        active.value += 1
+        try:
+            response, environ = self._begin(request)
+            serving.worker.count_request()
+            return self._send(response, environ)
+        finally:
+            active.value -= 1
+
+    def _begin(self, request: UsualRequest | StrictRequest) -> tuple[CoalescedResponse, dict[str, Any]]:
+        """The response, and the environ that the app gets."""
+        serving = self._serving
+        alive = (serving.worker, serving.turns)
+        if isinstance(request, UsualRequest):
+            return CoalescedResponse(request, self._client, serving.cfg, *alive), request.environ
+        response, environ = wsgi.create(
+            request, self._client, self._addr, self._listener, serving.cfg, CoalescedResponse, alive
+        )
+        if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
+            environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
+        return response, environ
+
+    def _send(self, response: CoalescedResponse, environ: dict[str, Any]) -> bool:
+        try:
+            pieces = self._serving.app(environ, response.start_response)
+            environ[CUT] = True  # until all is said
+            try:
+                for piece in pieces:
+                    response.write(piece)
+                response.close()
+                del environ[CUT]
+            finally:
+                pieces.close()
+        except OSError:
+            self._give_up(response, 500)  # the client is gone, or the service, which the proxy has told
+            return False
+        except gevent.GreenletExit:  # the worker stops, and waits no longer
+            if CUT not in environ:  # where an answer had begun its own line says so
+                self._tell("cut", 503, cut=True)
+            self._give_up(response, 503)
+            return False
+        except Exception:
+            self._serving.log.exception("an answer ended by an error")
+            self._give_up(response, 500)
+            return False
+        return not response.should_close()
+
+    def _give_up(self, response: CoalescedResponse, status: int) -> None:
+        """End a connection whose answer can not be finished so that nobody takes what came for the whole."""
+        if not response.headers_sent:
+            write_error(self._client, status)
+            return
+        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._client.close()
+
+    def refuse(self, refusal: Exception) -> None:
+        """Answer what the parser did not take. Nothing of the request is logged: it may hold a code or a token."""
+        status = status_of(refusal)
+        trace_id = write_error(self._client, status)
+        self._serving.instruments.answered("", None, status, None)
+        self._tell("refused", status, reason=type(refusal).__name__, traceId=trace_id)
+
+    def _tell(self, what: str, status: int, **fields: Any) -> None:
+        address = self._addr[0] if isinstance(self._addr, tuple) else ""
+        self._serving.log_writer.write("info", f"HTTP: {what} {status}", statusCode=status, ip=address, **fields)

@@ -1,0 +1,98 @@
+"""Accepting connections: in turn with the other workers, and with those that are served already."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent.server import StreamServer
+
+from gateway.worker.places import Places
+
+log = logging.getLogger("gateway.worker")
+
+PAUSE_SECONDS = 0.1
+"""Without accepting, when there is no descriptor left for a connection."""
+
+TOLD_SECONDS = 60.0
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+# A peer that vanished is noticed after a minute (the last of these three, or three probes without an answer), also by
+# an answer that only waits. Sockets inherit it from the one that listens.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+
+Handle = Callable[[Any, socket.socket, Any], None]
+"""Serves a connection: the address it came to, the client's socket, the client's address."""
+
+
+class Listener(StreamServer):
+    """Accepts the connections of one socket. Where descriptors are used up it closes the connection that waits longest,
+    and tries again a little later: it neither spins nor gives up."""
+
+    def __init__(self, sock: socket.socket, handle: Handle, places: Places, accepts: int) -> None:
+        """`accepts`: how many connections at once, before others have a turn."""
+        sock.setblocking(True)
+        watch_for_vanished(sock)
+        self.max_accept = accepts
+        self._places = places
+        self._told = -TOLD_SECONDS
+        super().__init__(sock, handle=partial(handle, sock.getsockname()), spawn=places.pool)
+
+    def do_read(self) -> Any:
+        """(a client's socket, its address), None where there is none."""
+        self._places.make_room()
+        try:
+            return super().do_read()
+        except OSError as fault:
+            if fault.errno in _EXHAUSTED:
+                self._wait_for_descriptors(fault)
+            return None  # else the client has gone before it was accepted
+
+    def _wait_for_descriptors(self, fault: OSError) -> None:
+        self._places.close_longest()
+        self.stop_accepting()
+        gevent.spawn_later(PAUSE_SECONDS, self._go_on)
+        if monotonic() - self._told > TOLD_SECONDS:
+            self._told = monotonic()
+            log.error("no connection can be accepted for now: %s", fault.strerror)
+
+    def _go_on(self) -> None:
+        if self.started:
+            self.start_accepting()
+
+    def empty_queue(self) -> None:
+        """Take what has connected already, and no more: closing the socket would reset it."""
+        self.stop_accepting()
+        while (accepted := self.do_read()) is not None:
+            self.do_handle(*accepted)
+        self.close()
+
+
+def watch_for_vanished(sock: socket.socket) -> None:
+    """Let the system look after silent peers (RFC 1122 section 4.2.3.6, RFC 5482), where it can."""
+    if sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def secured(client: socket.socket, context: ssl.SSLContext, seconds: float) -> ssl.SSLSocket:
+    """The client's socket under TLS, whose handshake may take so many seconds. Raises OSError where it fails."""
+    wrapped = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+    try:
+        with gevent.Timeout(seconds, TimeoutError()):
+            wrapped.do_handshake()
+    except BaseException:
+        wrapped.close()
+        raise
+    return wrapped
