@@ -66,6 +66,8 @@ DEV = [
     "ruff >=0.17.6,<0.18",
     "tox >=4.67,<5",
     "types-gevent >=26.9,<27",
+    "types-jsonschema >=4.26,<5",
+    "types-pyyaml >=6.0.12,<7",
     "types-requests >=2.33,<3",
     "playwright >=1.60,<2",
 ]

@@ -6,11 +6,11 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.gateway import ROOMY, Gateway, StartGateway, processes
+from harness.gateway import Gateway, StartGateway, processes
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.provider import Scripted
 from harness.service import Service
@@ -135,29 +135,23 @@ def realm(running_realm: Scripted) -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="module")
-def gateway(
+def make_gateway(
     issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+) -> GatewayFactory:
+    """Gateways that end with their `with`: for fixtures."""
+    return GatewayFactory(issuer, services, tmp_path_factory.mktemp)
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """One worker, default settings but for the rate limits; all it logged must turn out to be JSON."""
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(ROOMY, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("gateway")) as running:
+    with make_gateway() as running:
         yield running
     running.lines()
 
 
 @pytest.fixture
-def start_gateway(
-    issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StartGateway]:
-    """Gateways with settings of the test's own; the shared issuer and services unless others are given."""
-    peers: dict[str, Any] = {"issuer": issuer, "services": services}
+def start_gateway(make_gateway: GatewayFactory) -> Iterator[StartGateway]:
+    """Gateways that end with the test; called as `make_gateway`."""
     with ExitStack() as stack:
-
-        def start(env: Mapping[str, str | None] | None = None, *, cwd: Path | None = None, **options: Any) -> Gateway:
-            options = {**peers, **options}
-            options["services"] = {
-                name: getattr(service, "url", service) for name, service in (options["services"] or {}).items()
-            }
-            return stack.enter_context(Gateway(env, cwd=cwd or tmp_path_factory.mktemp("gateway"), **options))
-
-        yield start
+        yield lambda env=None, **options: stack.enter_context(make_gateway(env, **options))

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import gevent
 from gevent.event import Event as Signal
 
-from gateway.events.broker_probe import BrokerProbe
 from gateway.events.broker_status import BrokerStatus
 from gateway.events.counts import Counts
 from gateway.events.event import Event
 from gateway.events.faults import AckTimeout, Fault, RecordRejected
 from gateway.events.outbox import Outbox
 from gateway.events.transport import Report, Transport
-
-if TYPE_CHECKING:
-    from gateway.events.clients import Clients
 
 log = logging.getLogger("gateway.events")
 
@@ -59,6 +55,25 @@ class NullPublisher:
     def close(self, deadline: float) -> None: ...
 
 
+class ClientFactory(Protocol):
+    """Makes the clients of Kafka."""
+
+    def prepare(self) -> None:
+        """Do what takes long, before a request waits for it."""
+
+    def open(self) -> Transport:
+        """A new client. Raises Unreachable, IncompatibleClient, or another Fault."""
+
+    def worked(self) -> None:
+        """The client that was opened last has delivered something."""
+
+
+class Reachability(Protocol):
+    """Whether there is a broker."""
+
+    def any_answers(self) -> bool: ...
+
+
 class KafkaPublisher:
     """Publishes at least once, each user's events in their order.
 
@@ -71,7 +86,7 @@ class KafkaPublisher:
     """
 
     def __init__(
-        self, clients: Clients, reach: BrokerProbe, counts: Counts, condition: BrokerStatus, capacity: int
+        self, clients: ClientFactory, reach: Reachability, counts: Counts, condition: BrokerStatus, capacity: int
     ) -> None:
         """`capacity`: events that wait, at most."""
         self._clients = clients

@@ -87,8 +87,8 @@ class Adapter(HTTPAdapter):
         """The answer to `request`, its head read. What forwarding uses: requests' Response alone costs 27 us.
 
         `request.headers` must hold the framing of `request.body` (bytes, or an iterable of bytes). `fresh` asks for a
-        new connection, `opened` is loggable the connection that is used. Raises the faults of `gateway.transport.faults`,
-        and whatever `request.body` raises.
+        new connection, `opened` gets the connection that is used. Raises the faults of
+        `gateway.transport.faults`, and whatever `request.body` raises.
         """
         scheme, _, netloc, path = (request.url or "").split("/", 3)
         origin = self._origins.get(f"{scheme}//{netloc}") or self._origin(scheme, netloc)

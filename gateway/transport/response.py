@@ -85,10 +85,9 @@ class UpstreamResponse:
             self._fault = "too many header fields"
 
     def on_headers_complete(self) -> None:
-        if self._head_done:
+        if self._head_done or self._parser is None:
             self._dirty = True
             return
-        assert self._parser is not None
         self.status = self._parser.get_status_code()
         if self.status == 100:
             self.headers.clear()

@@ -5,16 +5,15 @@ import json
 import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 from harness import http, replies
-from harness.gateway import ROOMY, Gateway, StartGateway
-from harness.issuer import Issuer
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.load import Load
 from harness.metrics import Metrics, counted, scrape
-from harness.service import Service
 from harness.waiting import until
 from harness.watchers import Watchers
 
@@ -38,16 +37,10 @@ def module_watchers() -> Iterator[Watchers]:
 
 
 @pytest.fixture(scope="module")
-def watched(
-    module_watchers: Watchers,
-    issuer: Issuer,
-    services: Mapping[str, Service],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Gateway]:
+def watched(make_gateway: GatewayFactory, module_watchers: Watchers) -> Iterator[Gateway]:
     """Like `gateway`, with all three; it is never started again, whatever becomes of them."""
-    env = {**ROOMY, **SOON, **module_watchers.env}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("watched")) as running:
+    env = {**SOON, **module_watchers.env}
+    with make_gateway(env) as running:
         yield running
     running.lines()
 
@@ -142,10 +135,9 @@ def test_requests_go_on_and_all_arrives_in_the_end(
 
 def test_what_is_lost_is_counted(start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]) -> None:
     """Spans that have no room; lines that Loki does not want."""
-    gateway = start_gateway({**ROOMY, **SOON, **watchers.env, "OTEL_BSP_MAX_QUEUE_SIZE": "10"})
+    gateway = start_gateway({**SOON, **watchers.env, "OTEL_BSP_MAX_QUEUE_SIZE": "10"})
     until(lambda: arrived(watchers, {"/health/ready"}), 10, "what is told of the start")
-    begun = lost(scrape(gateway))
-    assert begun == (0, 0)
+    assert lost(scrape(gateway)) == (0, 0)
     watchers.refuse()
     for number in range(30):
         assert gateway.get(f"/interviews/{number}", headers=bearer).status == 200
@@ -201,9 +193,9 @@ def test_memory_is_flat_for_a_minute_of_each_outage(start_gateway: StartGateway,
         gateways = []
         for outage, losses in OUTAGES.items():
             watchers = running.enter_context(Watchers())
-            gateway = start_gateway({**ROOMY, **SOON, **watchers.env, "LOG_LEVEL": "info"})
+            gateway = start_gateway({**SOON, **watchers.env, "LOG_LEVEL": "info"})
             outage(watchers)
-            fill(gateway, lambda g=gateway, of=losses: losing_all(lost(scrape(g)), of), 60)
+            fill(gateway, lambda: losing_all(lost(scrape(gateway)), losses), 60)
             gateways.append(gateway)
         full = [lost(scrape(gateway)) for gateway in gateways]
         loads = [running.enter_context(Load(gateway, bearer, LONG)) for gateway in gateways]
@@ -225,7 +217,7 @@ def test_memory_is_flat_for_a_minute_of_each_outage(start_gateway: StartGateway,
 def test_sigterm_while_all_hang(
     start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str], workers: int
 ) -> None:
-    gateway = start_gateway({**ROOMY, **SOON, **watchers.env}, workers=workers)
+    gateway = start_gateway({**SOON, **watchers.env}, workers=workers)
     until(lambda: len(gateway.workers()) == workers, 10)
     watchers.say(replies.hang())
     for number in range(20):
@@ -243,7 +235,7 @@ def test_the_last_ones_are_sent_at_the_end(
     start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]
 ) -> None:
     """A gateway that had no time to send by itself; it ends under load, in requests that are served."""
-    gateway = start_gateway({**ROOMY, **LATE, **watchers.env}, workers=2)
+    gateway = start_gateway({**LATE, **watchers.env}, workers=2)
     paths = {f"/interviews/{number}" for number in range(40)}
     for path in paths:
         assert gateway.get(path, headers=bearer).status == 200
@@ -258,7 +250,7 @@ def test_loki_has_the_lines_of_standard_output(
     start_gateway: StartGateway, watchers: Watchers, bearer: dict[str, str]
 ) -> None:
     """The same bytes: of requests good, bad and unreadable, of gunicorn's in a worker, and of what goes wrong."""
-    env = {**ROOMY, **watchers.env, "GUNICORN_CMD_ARGS": "--max-requests 30"}
+    env = {**watchers.env, "GUNICORN_CMD_ARGS": "--max-requests 30"}
     gateway = start_gateway(env, services={}, workers=2)
     workers = set(until(lambda: len(found := gateway.workers()) == 2 and found, 10))
     for number in range(20):
@@ -282,4 +274,4 @@ def test_loki_has_the_lines_of_standard_output(
 def of_a_worker(line: bytes) -> bool:
     """Whether a worker wrote it while it had its engines; of gunicorn's own lines that is one in this test."""
     written = json.loads(line)
-    return written.get("logger") != "gunicorn.error" or written["message"].startswith("Autorestarting worker")
+    return bool(written.get("logger") != "gunicorn.error" or written["message"].startswith("Autorestarting worker"))

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import replies
@@ -27,13 +28,14 @@ class Kind:
     name: str
     numbers: Numbers
 
-    def options(self, url: str) -> dict[str, object]:
+    def options(self, url: str) -> dict[str, Any]:
         soon = {"OTEL_BSP_SCHEDULE_DELAY": "200"}
-        return {
+        options: dict[str, dict[str, Any]] = {
             "Loki": {"loki": url},
             "Jaeger": {"jaeger": f"{url}/api/traces", "environ": soon},
             "OTLP": {"environ": {"OTEL_EXPORTER_OTLP_ENDPOINT": url, **soon}},
-        }[self.name]
+        }
+        return options[self.name]
 
 
 KINDS = [Kind("Loki", of_lines), Kind("Jaeger", of_thrift), Kind("OTLP", of_otlp)]
@@ -54,7 +56,7 @@ def peer() -> Iterator[Service]:
 
 @pytest.fixture
 def shipping(kind: Kind, peer: Service, tmp_path: Path) -> Iterator[ShippingProcess]:
-    with ShippingProcess(tmp_path, **kind.options(peer.url)) as running:  # type: ignore[arg-type]
+    with ShippingProcess(tmp_path, **kind.options(peer.url)) as running:
         yield running
 
 
@@ -113,7 +115,7 @@ def test_a_peer_that_will_not(kind: Kind, peer: Service, shipping: ShippingProce
     peer.answer = failing(status)
     for turn in range(3):
         shipping.put(turn * 10, turn * 10 + 10)
-        until(lambda turn=turn: shipping.dropped == turn * 10 + 10)
+        until(lambda: shipping.dropped == turn * 10 + 10)
     peer.answer = TAKEN
     shipping.put(30, 40)
     until(lambda: len(shipping.told()) == 2)

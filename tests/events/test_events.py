@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
@@ -16,14 +16,14 @@ from harness import jose
 from harness.each_worker import each_worker
 from harness.environment import GOOD
 from harness.errors import TIMESTAMP
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
 from harness.http import Answer
 from harness.issuer import Issuer
 from harness.kafka import Message, MockKafka, Reader, schema
 from harness.losses import COUNT, FAULTS
-from harness.provider import Scripted, as_user, gateway_of, refusal
+from harness.provider import Scripted, as_user, refusal
 from harness.repository import ROOT
-from harness.service import Service
 from harness.visitor import Visitor
 
 from demo.identity import Provider
@@ -49,24 +49,18 @@ def kafka() -> Iterator[MockKafka]:
 
 @pytest.fixture(scope="module", params=["confluent", "pykafka"])
 def single(
-    request: pytest.FixtureRequest,
-    kafka: MockKafka,
-    provider: Provider,
-    services: Mapping[str, Service],
-    tmp_path_factory: pytest.TempPathFactory,
+    make_gateway: GatewayFactory, request: pytest.FixtureRequest, kafka: MockKafka, provider: Provider
 ) -> Iterator[Gateway]:
     """One worker: what it publishes for one user arrives in the order in which it happened."""
     env = {"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": request.param}
-    with gateway_of(provider, services, tmp_path_factory.mktemp("single"), **env) as running:
+    with make_gateway(env, issuer=provider) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    kafka: MockKafka, provider: Provider, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def cluster(make_gateway: GatewayFactory, kafka: MockKafka, provider: Provider) -> Iterator[Gateway]:
     env = {"KAFKA_BROKERS": kafka.brokers}
-    with gateway_of(provider, services, tmp_path_factory.mktemp("cluster"), workers=3, **env) as running:
+    with make_gateway(env, issuer=provider, workers=3) as running:
         yield running
 
 
@@ -84,10 +78,10 @@ def running_realm() -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="module")
-def scripted(kafka: MockKafka, running_realm: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def scripted(make_gateway: GatewayFactory, kafka: MockKafka, running_realm: Scripted) -> Iterator[Gateway]:
     """A gateway before a realm that can be told to lie."""
-    env = {**ROOMY, "KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": "confluent"}
-    with Gateway(env, issuer=running_realm, cwd=tmp_path_factory.mktemp("scripted")) as running:
+    env = {"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": "confluent"}
+    with make_gateway(env, issuer=running_realm, services={}) as running:
         yield running
 
 
@@ -404,6 +398,19 @@ def test_no_secret_is_in_an_event(single: Gateway, events: Reader) -> None:
         assert callback.partition("code=")[2].partition("&")[0] not in whole
 
 
+class Untouched:
+    """A store that nobody may use."""
+
+    def add(self, key: str, life: float) -> bool:
+        raise AssertionError(key)
+
+    def put(self, key: str, value: bytes, life: float) -> None:
+        raise AssertionError(key)
+
+    def get(self, key: str) -> bytes | None:
+        raise AssertionError(key)
+
+
 class TestWithoutKafka:
     def test_nothing_is_said(self, gateway: Gateway, issuer: Issuer) -> None:
         assert gateway.get("/auth/logout", issuer.mint(), method="POST").status == 200
@@ -412,7 +419,7 @@ class TestWithoutKafka:
 
     def test_nothing_is_kept(self) -> None:
         settings, _ = load({**GOOD, "NODE_ENV": "test"}, ROOT / "tests")
-        assert isinstance(announcer_of(settings, publisher_of(settings, Instruments().events), None), Silent)
+        assert isinstance(announcer_of(settings, publisher_of(settings, Instruments().events), Untouched()), Silent)
 
 
 DOCUMENT = (ROOT / "docs" / "events.md").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from gevent.server import StreamServer
 from harness.kafka import MockKafka, hanging_broker
 from harness.ports import free_port
@@ -48,8 +48,14 @@ def test_both_clients_choose_the_same_partition(mock: MockKafka) -> None:
     producer = Producer({"bootstrap.servers": mock.brokers, "partitioner": "murmur2_random", "log_level": 0})
     chosen: dict[bytes, int] = {}
     keys = [f"{number:x}-of-user-é".encode() for number in range(300)]
+
+    def delivered(_: KafkaError | None, message: Message) -> None:
+        name, partition = message.key(), message.partition()
+        assert name is not None and partition is not None
+        chosen[name] = partition
+
     for key in keys:
-        producer.produce("chosen", b"", key, on_delivery=lambda _, m: chosen.setdefault(m.key(), m.partition()))
+        producer.produce("chosen", b"", key, on_delivery=delivered)
     producer.flush(10)
     partitions = len(producer.list_topics("chosen").topics["chosen"].partitions)
     assert partitions > 1 and chosen == {key: to_positive(key) % partitions for key in keys}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.kafka import MockKafka, hanging_broker
 from harness.ports import free_port
@@ -75,7 +75,7 @@ Down = Callable[[Path], Any]
 def test_while_it_is_down(start_gateway: StartGateway, issuer: Issuer, tmp_path: Path, down: Down, client: str) -> None:
     """Requests are served, health says so and stays 200, the log says it once, and the end comes soon."""
     with down(tmp_path) as env:
-        gateway = start_gateway({**ROOMY, **env, "KAFKA_CLIENT": client})
+        gateway = start_gateway({**env, "KAFKA_CLIENT": client})
         for _ in range(20):
             sign_out(gateway, issuer)
         answer = gateway.get("/health")
@@ -101,8 +101,8 @@ def test_no_request_is_slower(
 ) -> None:
     """Of two gateways side by side, one without Kafka: what a logout takes is the same but for the noise."""
     with down(tmp_path) as env:
-        without = start_gateway(ROOMY)
-        with_it = start_gateway({**ROOMY, **env, "KAFKA_CLIENT": client})
+        without = start_gateway()
+        with_it = start_gateway({**env, "KAFKA_CLIENT": client})
         times: dict[Gateway, list[float]] = {without: [], with_it: []}
         for number in range(300):
             for gateway in (without, with_it) if number % 2 else (with_it, without):
@@ -117,7 +117,7 @@ def test_no_request_is_slower(
 def test_when_it_comes(start_gateway: StartGateway, issuer: Issuer, client: str) -> None:
     """What happened while it was away is published then, without a restart."""
     with MockKafka() as kafka, Relay(to(kafka.port)) as relay:
-        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": relay.address, "KAFKA_CLIENT": client})
+        gateway = start_gateway({"KAFKA_BROKERS": relay.address, "KAFKA_CLIENT": client})
         for _ in range(20):
             sign_out(gateway, issuer)
         gateway.wait_line(lambda line: line["message"].startswith("Kafka (KAFKA_BROKERS, "), 20)
@@ -132,7 +132,7 @@ def test_when_it_comes(start_gateway: StartGateway, issuer: Issuer, client: str)
 @pytest.mark.parametrize("client", ["pykafka", "confluent"])
 def test_a_reload_loses_no_event(start_gateway: StartGateway, issuer: Issuer, client: str) -> None:
     with MockKafka() as kafka:
-        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client}, workers=2)
+        gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client}, workers=2)
         before = gateway.workers()
         for number in range(100):
             sign_out(gateway, issuer)
@@ -148,7 +148,7 @@ def test_a_reload_loses_no_event(start_gateway: StartGateway, issuer: Issuer, cl
 @pytest.mark.parametrize("client", ["pykafka", "confluent"])
 def test_the_queue_is_emptied_before_the_end(start_gateway: StartGateway, issuer: Issuer, client: str) -> None:
     with MockKafka() as kafka:
-        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client}, workers=2)
+        gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client}, workers=2)
         for _ in range(30):
             sign_out(gateway, issuer)
         gateway.signal(signal.SIGTERM)

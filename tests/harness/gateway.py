@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from harness import http
-from harness.issuer import CLIENT, REALM, Issuer
+from harness.issuer import CLIENT, REALM
 from harness.ports import free_port
 from harness.repository import ROOT
 from harness.waiting import until
@@ -44,6 +44,22 @@ StartGateway = Callable[..., "Gateway"]
 """The fixture `start_gateway`: Gateway's arguments, all optional; it runs until the test ends."""
 
 
+class Realm(Protocol):
+    """Who gives the tokens: an Issuer, or a real Keycloak."""
+
+    @property
+    def issuer(self) -> str:
+        """Its `iss`."""
+
+    @property
+    def url(self) -> str:
+        """The realm as the gateway reaches it."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it answers."""
+
+
 class StartError(AssertionError):
     """The gateway ended, or did not answer, before it served."""
 
@@ -60,7 +76,7 @@ class Gateway:
         self,
         env: Mapping[str, str | None] | None = None,
         *,
-        issuer: Issuer | None = None,
+        issuer: Realm | None = None,
         services: Mapping[str, str] | None = None,
         workers: int = 1,
         cwd: Path,
@@ -98,7 +114,7 @@ class Gateway:
             self.kill()
 
     def _environment(
-        self, issuer: Issuer | None, services: Mapping[str, str], workers: int, env: Mapping[str, str | None]
+        self, issuer: Realm | None, services: Mapping[str, str], workers: int, env: Mapping[str, str | None]
     ) -> dict[str, str]:
         merged: dict[str, str | None] = {
             "PATH": os.environ.get("PATH", os.defpath),

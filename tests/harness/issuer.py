@@ -204,7 +204,9 @@ class Issuer:
             self.seen.append(call)
 
     def reply(self, call: Call) -> Reply:
-        own = getattr(self, f"{call.name}_answer", None) if call.name in PATHS.values() else None
+        own: Callable[[Call], Reply] | None = None
+        if call.name in PATHS.values():
+            own = getattr(self, f"{call.name}_answer", None)
         if own is not None:
             return own(call)
         if call.name == "discovery":

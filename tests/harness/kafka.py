@@ -85,7 +85,9 @@ class Reader:
             assert time.monotonic() < due, f"the topic could not be read to its end in {timeout} s"
             message = self._consumer.poll(0.1)
             if message is not None and message.error() is None:
-                self._next[message.partition()] = message.offset() + 1
+                partition, offset = message.partition(), message.offset()
+                assert partition is not None and offset is not None
+                self._next[partition] = offset + 1
                 found.append(checked(message))
         return found
 

@@ -41,7 +41,7 @@ class KafkaServer:
 
     def start(self) -> None:
         folder = self.folder / self.version
-        command = [SCRIPT, "start", self.version, str(self.port), str(folder)]
+        command = [str(SCRIPT), "start", self.version, str(self.port), str(folder)]
         done = subprocess.run(
             command, env={**os.environ, "KAFKA_EXTRA": self.extra}, capture_output=True, text=True, timeout=300
         )

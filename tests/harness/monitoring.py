@@ -26,18 +26,37 @@ class Query:
 def metrics() -> dict[str, set[str]]:
     """Every series name that the gateway has, and its labels."""
     found: dict[str, set[str]] = {}
-    for metric in Instruments().registry._collector_to_names:
-        labels = set(metric._labelnames)
-        if metric._type == "histogram":
-            found[f"{metric._name}_bucket"] = labels | {"le"}
-            found[f"{metric._name}_count"] = found[f"{metric._name}_sum"] = labels
+    for metric in registered():
+        if metric.kind == "histogram":
+            found[f"{metric.name}_bucket"] = {*metric.labels, "le"}
+            found[f"{metric.name}_count"] = found[f"{metric.name}_sum"] = set(metric.labels)
         else:
-            found[metric._name + ("_total" if metric._type == "counter" else "")] = labels
+            found[metric.name] = set(metric.labels)
     return found
 
 
+@dataclass(frozen=True)
+class Registered:
+    """A metric as its code declares it; `name` is that of its series (of a histogram's without their suffix)."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+
+
+def registered() -> list[Registered]:
+    """Every metric of the gateway: a registry names the labels only of those that have a sample, so they are read where
+    prometheus_client keeps them."""
+    metrics: list[Any] = list(Instruments().registry._collector_to_names)
+    return [
+        Registered(metric._name + "_total" * (metric._type == "counter"), metric._type, tuple(metric._labelnames))
+        for metric in metrics
+    ]
+
+
 def dashboard() -> dict[str, Any]:
-    return json.loads(DASHBOARD.read_text())
+    found: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    return found
 
 
 def panels() -> list[dict[str, Any]]:

@@ -6,20 +6,14 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from demo.browser import Browser
-from demo.identity import Provider
 from harness import jose
-from harness.gateway import ROOMY, Gateway
 from harness.issuer import ANY, CLIENT, Call, Issuer, Reply, as_json
 from harness.visitor import Authorize
-
-DEMO_SECRET = "test-secret-not-for-production"
 
 
 def as_user(username: str = "cora") -> Authorize:
@@ -30,18 +24,6 @@ def as_user(username: str = "cora") -> Authorize:
             return browser.sign_in(auth_url, username)
 
     return authorize
-
-
-@contextmanager
-def gateway_of(
-    provider: Provider, services: Mapping[str, Any], cwd: Path, *, workers: int = 1, **env: str
-) -> Iterator[Gateway]:
-    """A gateway before the demo's provider."""
-    settings = {**ROOMY, "KEYCLOAK_ISSUER_URL": provider.issuer, "KEYCLOAK_CLIENT_SECRET": DEMO_SECRET, **env}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(settings, services=urls, workers=workers, cwd=cwd, ready=True) as running:
-        yield running
-    running.lines()
 
 
 def refusal(error: str, status: int = 400) -> Callable[[Call], Reply]:

@@ -145,7 +145,7 @@ def serve() -> None:
         "gunicorn": gunicorn.info, "say": lambda logger, level, text: logging.getLogger(logger).log(level, text),
     }  # fmt: skip
     print(repr(("started", 0.0)), file=answers, flush=True)
-    for line in FileObjectThread(sys.stdin, close=False):
+    for line in FileObjectThread(sys.stdin.fileno(), close=False):
         method, values = ast.literal_eval(line)
         began = time.monotonic()
         print(repr((own[method](*values), time.monotonic() - began)), file=answers, flush=True)

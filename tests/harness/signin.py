@@ -24,7 +24,7 @@ class Realm(Issuer):
         form = {name: values[0] for name, values in parse_qs(call.body.decode()).items()}
         sid, nonce = uuid.uuid4().hex, self.nonce
         if form["grant_type"] == "refresh_token":
-            sid, nonce = jose.decode(form["refresh_token"])[1]["sid"], None
+            sid, nonce = jose.decode(form["refresh_token"])[1]["sid"], ""
         refresh_claims = {"jti": len(self.given), "sid": sid}
         answer = {
             "access_token": self.mint({"sid": sid}),

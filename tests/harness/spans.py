@@ -7,9 +7,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.util.types import AttributeValue
 
 SERVICE_NAME = "the-service"
-RESOURCE = {"service.name": SERVICE_NAME, "service.version": "1.2", "host.cpus": 2}
+RESOURCE: dict[str, AttributeValue] = {"service.name": SERVICE_NAME, "service.version": "1.2", "host.cpus": 2}
 HIGH = 0x8F00_0000_0000_0001
 """Half of an id; as a signed number it is below zero."""
 

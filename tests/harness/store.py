@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,8 @@ class StoreProcess:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         )
+        assert self._process.stdin and self._process.stdout
+        self._input, self._output = self._process.stdin, self._process.stdout
         assert self._answer() == "started"
 
     def __enter__(self) -> Self:
@@ -36,14 +39,14 @@ class StoreProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.stdin.close()
+        self._input.close()
         try:
             code = self._process.wait(10)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
         finally:
-            self._process.stdout.close()
+            self._output.close()
         assert code in (0, -9) or error is not None
 
     def kill(self) -> None:
@@ -52,8 +55,8 @@ class StoreProcess:
 
     def send(self, method: str, *values: Any) -> None:
         """Have it done without waiting for the answer: `receive` it later."""
-        self._process.stdin.write(repr((method, values)).encode() + b"\n")
-        self._process.stdin.flush()
+        self._input.write(repr((method, values)).encode() + b"\n")
+        self._input.flush()
 
     def receive(self) -> Any:
         return self._answer()
@@ -63,7 +66,7 @@ class StoreProcess:
         return self._answer()
 
     def _answer(self) -> Any:
-        line = self._process.stdout.readline()
+        line = self._output.readline()
         assert line, "the process with the store has ended"
         answer, self.took = ast.literal_eval(line.decode())
         return answer
@@ -102,8 +105,13 @@ def serve() -> None:
     def race(count: int) -> list[int]:
         return [number for number in range(count) if store.add(f"race-{number}", 60)]
 
-    own = {"lines": lambda: lines, "many": many, "race": race, "healthy": lambda: store.healthy}
-    for line in FileObjectThread(sys.stdin, close=False):
+    own: dict[str, Callable[..., Any]] = {
+        "lines": lambda: lines,
+        "many": many,
+        "race": race,
+        "healthy": lambda: store.healthy,
+    }
+    for line in FileObjectThread(sys.stdin.fileno(), close=False):
         method, values = ast.literal_eval(line)
         began = time.monotonic()
         answer = own.get(method) or getattr(store, method)

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Value = TypeVar("Value")
 
 
-def until(probe: Callable[[], Value], timeout: float = 5.0, what: str = "it") -> Value:
+def until(probe: Callable[[], Value | Literal[False] | None], timeout: float = 5.0, what: str = "it") -> Value:
     """Ask `probe` every 20 ms until its value is true; AssertionError after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:

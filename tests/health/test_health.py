@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from harness import replies
 from harness.errors import TIMESTAMP
-from harness.gateway import NOBODY, ROOMY, Gateway, StartGateway
+from harness.gateway import NOBODY, Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.received import Received
 from harness.service import Service
@@ -53,14 +53,14 @@ class TestHealth:
         until(lambda: 0.2 < gateway.get("/health").json()["uptime"] - before < 5, 5, "time to pass")
 
     def test_asks_each_service_below_its_base(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
-        gateway = start_gateway(ROOMY, services=below(probed))
+        gateway = start_gateway(services=below(probed))
         assert gateway.get("/health").status == 200
         for service in probed.values():
             assert {(received.method, received.target) for received in service.requests} == {("GET", b"/base/health")}
             assert not service.last.all("Authorization")
 
     def test_without_a_media_service(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway({**ROOMY, "MEDIA_SERVICE_URL": ""})
+        gateway = start_gateway({"MEDIA_SERVICE_URL": ""})
         answer = gateway.get("/health")
         assert answer.status == 200
         assert set(answer.json()["services"]) == {"userService", "interviewService", "keycloak"}
@@ -68,23 +68,23 @@ class TestHealth:
     @pytest.mark.parametrize("name", ["users", "media"])
     def test_with_a_service_refused(self, start_gateway: StartGateway, services: dict[str, Service], name: str) -> None:
         up = {other: service.url for other, service in services.items() if other != name}
-        self.check_degraded(start_gateway(ROOMY, services=up), NAMES[name])
+        self.check_degraded(start_gateway(services=up), NAMES[name])
 
     def test_with_a_service_that_says_so(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         probed["users"].answer = replies.sized(500, [], b"ill")
-        self.check_degraded(start_gateway(ROOMY, services=below(probed)), "userService")
+        self.check_degraded(start_gateway(services=below(probed)), "userService")
 
     def test_with_services_that_have_none(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """Any answer below 500 comes from a service that is there; a redirect is not followed."""
         probed["users"].answer = replies.sized(404, [], b"")
         probed["interviews"].answer = replies.sized(401, [], b"")
         probed["media"].answer = replies.sized(302, [("Location", NOBODY)], b"")
-        assert start_gateway(ROOMY, services=below(probed)).get("/health").status == 200
+        assert start_gateway(services=below(probed)).get("/health").status == 200
 
     def test_with_keycloak_gone(self, start_gateway: StartGateway) -> None:
         """Readiness stays: the keys that were read go on working."""
         with Issuer() as realm:
-            gateway = start_gateway(ROOMY, issuer=realm)
+            gateway = start_gateway(issuer=realm)
             realm.stop()
             self.check_degraded(gateway, "keycloak")
             assert gateway.get("/health/ready").status == 200
@@ -92,14 +92,14 @@ class TestHealth:
     def test_gets_well_again(self, start_gateway: StartGateway, services: dict[str, Service]) -> None:
         with Service() as users:
             users.stop()
-            gateway = start_gateway(ROOMY, services={**services, "users": users})
+            gateway = start_gateway(services={**services, "users": users})
             self.check_degraded(gateway, "userService")
             users.start()
             until(lambda: gateway.get("/health").status == 200, 15, "the service to be found well")
 
     def test_with_redis_gone(self, start_gateway: StartGateway) -> None:
         """It is reported, and never makes it 503: requests go on without it."""
-        gateway = start_gateway({**ROOMY, "REDIS_URL": "redis://127.0.0.1:1/0"})
+        gateway = start_gateway({"REDIS_URL": "redis://127.0.0.1:1/0"})
         answer = gateway.get("/health")
         assert answer.status == 200
         services = answer.json()["services"]
@@ -121,7 +121,7 @@ class TestProbes:
     def test_run_at_once(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """No service answers before all of them, and Keycloak, were asked."""
         with Issuer() as realm:
-            gateway = start_gateway(ROOMY, issuer=realm, services=below(probed))
+            gateway = start_gateway(issuer=realm, services=below(probed))
             together = threading.Barrier(len(probed) + 1, timeout=PATIENCE)
 
             def wait(received: Received, conn: socket) -> Any:
@@ -140,7 +140,7 @@ class TestProbes:
 
     def test_are_remembered_for_a_while(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """A probe in flight is shared too."""
-        gateway = start_gateway(ROOMY, services=below(probed))
+        gateway = start_gateway(services=below(probed))
         probed["users"].answer = replies.slow(0.3, replies.sized(200, [], b"ok"))
         begun = time.monotonic()
         with ThreadPoolExecutor(10) as pool:
@@ -153,7 +153,7 @@ class TestProbes:
     def test_of_a_stuck_service_end(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """And while they last, all else is answered."""
         probed["interviews"].answer = replies.hang()
-        gateway = start_gateway(ROOMY, services=below(probed))
+        gateway = start_gateway(services=below(probed))
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(gateway.get, "/health", timeout=PATIENCE)
             until(lambda: probed["interviews"].requests, 5, "the probe")
@@ -172,19 +172,19 @@ class TestProbes:
         for name in ("users", "media"):
             probed[name].answer = replies.hang()
         urls = ",".join(below(probed)[name] for name in ("users", "media", "interviews"))
-        gateway = start_gateway(ROOMY, services={"users": urls, "interviews": below(probed)["interviews"]})
+        gateway = start_gateway(services={"users": urls, "interviews": below(probed)["interviews"]})
         answer = gateway.get("/health", timeout=PATIENCE)
         assert answer.json()["services"]["userService"] == "healthy"
 
     def test_of_a_service_that_drips_end(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """A byte now and then is no sign of health either."""
         probed["media"].answer = replies.drip(b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 100, every=0.3)
-        gateway = start_gateway(ROOMY, services=below(probed))
+        gateway = start_gateway(services=below(probed))
         assert gateway.get("/health", timeout=PATIENCE).json()["services"]["mediaService"] == "unhealthy"
 
     def test_of_a_hanging_keycloak_end(self, start_gateway: StartGateway) -> None:
         with Issuer() as realm:
-            gateway = start_gateway(ROOMY, issuer=realm)
+            gateway = start_gateway(issuer=realm)
             realm.hang()
             answer = gateway.get("/health", timeout=PATIENCE)
             assert answer.status == 503

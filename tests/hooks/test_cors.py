@@ -1,10 +1,11 @@
 """CORS (SPEC 7): the frontend's origins, exactly, and what they may send and read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 from harness import replies
-from harness.gateway import ROOMY, Gateway, StartError, StartGateway
+from harness.gateway import Gateway, StartError, StartGateway
+from harness.gateways import GatewayFactory
 from harness.http import Answer
 from harness.issuer import Issuer
 from harness.service import Service
@@ -72,13 +73,10 @@ PREFLIGHT = {
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def gateway(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """Two frontends; small bodies, and no interviews, so that there are errors to read."""
-    env = {**ROOMY, "FRONTEND_URL": f"{FIRST},{SECOND}", "MAX_BODY_BYTES": "1000"}
-    urls = {"users": services["users"].url, "media": services["media"].url}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("cors")) as running:
+    env = {"FRONTEND_URL": f"{FIRST},{SECOND}", "MAX_BODY_BYTES": "1000"}
+    with make_gateway(env, services=["users", "media"]) as running:
         yield running
 
 
@@ -230,7 +228,7 @@ class TestPreflight:
         assert answer.header("Access-Control-Allow-Private-Network") != "true"
 
     def test_lists_the_headers_of_the_setting(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway({**ROOMY, "CORS_ALLOW_HEADERS": "X-Custom, X-Other"})
+        gateway = start_gateway({"CORS_ALLOW_HEADERS": "X-Custom, X-Other"})
         asked = {**PREFLIGHT, "Access-Control-Request-Headers": "authorization,x-custom,x-evil,X-Other"}
         answer = gateway.get("/users/me", headers={"Origin": FIRST, **asked}, method="OPTIONS")
         allowed = words(answer, "Access-Control-Allow-Headers") - {"content-type"}
@@ -283,7 +281,7 @@ class TestServicesOwn:
 
 @pytest.mark.conformance("C7")
 def test_a_frontend_whose_origin_looks_like_a_pattern(start_gateway: StartGateway) -> None:
-    gateway = start_gateway({**ROOMY, "FRONTEND_URL": "http://[::1]:3000"})
+    gateway = start_gateway({"FRONTEND_URL": "http://[::1]:3000"})
     check_allowed(gateway.get("/nope", headers={"Origin": "http://[::1]:3000"}), "http://[::1]:3000")
     for origin in ("http://1:3000", "http://::3000", "http://[::1]:30001"):
         check_foreign(gateway.get("/nope", headers={"Origin": origin}))

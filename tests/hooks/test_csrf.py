@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from harness.errors import check_error
-from harness.gateway import FRONTEND, ROOMY, Gateway
+from harness.gateway import FRONTEND, Gateway
+from harness.gateways import GatewayFactory
 from harness.provider import Scripted
 from harness.service import Service
 from harness.visitor import Visitor
@@ -58,12 +59,9 @@ def realm() -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    urls = {name: service.url for name, service in services.items()}
-    env = {**ROOMY, "FRONTEND_URL": f"{FRONTEND},{SECOND}"}
-    with Gateway(env, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("csrf")) as running:
+def gateway(make_gateway: GatewayFactory, realm: Scripted) -> Iterator[Gateway]:
+    env = {"FRONTEND_URL": f"{FRONTEND},{SECOND}"}
+    with make_gateway(env, issuer=realm) as running:
         yield running
 
 

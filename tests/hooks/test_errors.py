@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from harness import http, replies
 from harness.errors import STRANGERS, check_error, check_refused
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.service import Service
 
@@ -57,19 +58,15 @@ def ask(path: str) -> str:
 class TestShape:
     @pytest.fixture(scope="class")
     @classmethod
-    def strict(
-        cls, issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Gateway]:
+    def strict(cls, make_gateway: GatewayFactory) -> Iterator[Gateway]:
         """A gateway that is easily displeased: small bodies, little patience, no media, no interviews."""
         env = {
-            **ROOMY,
             "MAX_BODY_BYTES": "4096",
             "PROXY_READ_TIMEOUT": "0.5",
             "BODY_TIMEOUT": "1",
             "MEDIA_SERVICE_URL": None,
         }
-        urls = {"users": services["users"].url}
-        with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("strict")) as running:
+        with make_gateway(env, services=["users"]) as running:
             yield running
 
     @pytest.mark.conformance("G3", "C7")
@@ -98,7 +95,7 @@ class TestShape:
         check_error(http.send(strict.port, head + b"1234"), 408, path="/users/me")
 
     def test_of_an_open_breaker(self, start_gateway: StartGateway, issuer: Issuer) -> None:
-        gateway = start_gateway(ROOMY, services={})
+        gateway = start_gateway(services={})
         for _ in range(5):
             check_error(gateway.get("/users/me", issuer.mint()), 502, "Bad gateway", "/users/me")
         check_error(gateway.get("/users/me", issuer.mint()), 503, "Service unavailable", "/users/me")

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,10 +21,12 @@ from harness.allowance import NAMES, Told, told, untold
 from harness.client import Client
 from harness.errors import check_error, check_refused
 from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.http import Answer, Connection, request
 from harness.issuer import CLIENT, Issuer
 from harness.provider import Gate, Scripted, lapsed, refusal
 from harness.service import Service
+from harness.together import at_once
 from harness.visitor import NAVIGATION, Visitor, target
 from harness.waiting import until
 from limits import parse
@@ -63,18 +64,13 @@ Starts = Callable[..., Gateway]
 
 
 @pytest.fixture(scope="module")
-def starts(
-    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Starts]:
+def starts(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Starts]:
     """Gateways before the scripted provider that run until the last test."""
-    urls = {name: service.url for name, service in services.items()}
     with ExitStack() as stack:
 
         def start(*settings: Mapping[str, str], workers: int = 1) -> Gateway:
             env = {name: value for part in settings for name, value in part.items()}
-            cwd = tmp_path_factory.mktemp("limits")
-            running = Gateway(env, issuer=running_realm, services=urls, cwd=cwd, workers=workers)
-            return stack.enter_context(running)
+            return stack.enter_context(make_gateway(env, issuer=running_realm, workers=workers, limits=True))
 
         yield start
 
@@ -150,18 +146,6 @@ def check_limited(answer: Answer, rule: str) -> Told:
     assert int(answer.header("Retry-After") or "") == allowance.reset
     assert answer.header("Cache-Control") == "no-store"
     return allowance
-
-
-def at_once(calls: list[Callable[[], Answer]]) -> list[Answer]:
-    """Each in a thread of its own, let go together."""
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable[[], Answer]) -> Answer:
-        barrier.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 BASIC = {"Authorization": "Basic eDp5"}

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness import replies
 from harness.errors import TIMESTAMP, TRACE_ID
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.service import Service
 from harness.waiting import until
@@ -61,12 +61,12 @@ class TestAccessLine:
 
 class TestLevels:
     def test_a_refused_service_is_an_error(self, start_gateway: StartGateway, issuer: Issuer) -> None:
-        gateway = start_gateway({**ROOMY, "LOG_LEVEL": "error"}, services={})
+        gateway = start_gateway({"LOG_LEVEL": "error"}, services={})
         gateway.get("/users/me", issuer.mint())
         gateway.wait_line(lambda line: line["level"] == "error")
 
     def test_probes_are_debug(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway({**ROOMY, "LOG_LEVEL": "info"})
+        gateway = start_gateway({"LOG_LEVEL": "info"})
         for path in ("/health", "/health/live", "/health/ready", "/nope"):
             gateway.get(path)
         gateway.access_line("/nope")
@@ -159,7 +159,7 @@ class TestLines:
 
     @pytest.mark.conformance("G2")
     def test_of_several_workers_at_once(self, start_gateway: StartGateway, issuer: Issuer) -> None:
-        gateway = start_gateway(ROOMY, workers=2)
+        gateway = start_gateway(workers=2)
         token = issuer.mint()
         paths = [f"/interviews/{number}-{'x' * 3000}" for number in range(100)]
         with ThreadPoolExecutor(8) as pool:

@@ -2,11 +2,12 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 from harness import jose, replies
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartError, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartError, StartGateway
+from harness.gateways import GatewayFactory
 from harness.http import Connection
 from harness.issuer import Issuer, as_json
 from harness.service import Service
@@ -22,15 +23,8 @@ def watchers() -> Iterator[Watchers]:
 
 
 @pytest.fixture(scope="module", params=["debug", "info"])
-def planted(
-    request: pytest.FixtureRequest,
-    issuer: Issuer,
-    watchers: Watchers,
-    services: Mapping[str, Service],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Gateway]:
+def planted(make_gateway: GatewayFactory, request: pytest.FixtureRequest, watchers: Watchers) -> Iterator[Gateway]:
     env = {
-        **ROOMY,
         "LOG_LEVEL": request.param,
         "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef",
         "SESSION_SECRET": "marked-session-secret-0123456789-abcdef",
@@ -39,8 +33,7 @@ def planted(
         "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20a-collectors-password",
         **watchers.env,
     }
-    urls = {"users": services["users"].url}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("planted")) as running:
+    with make_gateway(env, services=["users"]) as running:
         yield running
 
 
@@ -213,7 +206,7 @@ def test_of_the_issuer(start_gateway: StartGateway) -> None:
         told = {"error": "invalid_grant", "error_description": "marked", "refresh_token": "marked"}
         realm.token_answer = lambda call: as_json(told, 400)
         realm.revoke_answer = lambda call: (500, {}, b"marked")
-        gateway = start_gateway({**ROOMY, "KEYCLOAK_CLIENT_SECRET": "marked-" * 6}, issuer=realm)
+        gateway = start_gateway({"KEYCLOAK_CLIENT_SECRET": "marked-" * 6}, issuer=realm)
         body = json.dumps({"refreshToken": f"marked.{jose.b64(b'{}')}.x"}).encode()
         for path in ("/auth/refresh", "/auth/logout"):
             gateway.get(path, headers={"Content-Type": "application/json"}, method="POST", body=body)
@@ -240,7 +233,7 @@ def test_of_a_broken_configuration(start_gateway: StartGateway) -> None:
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_of_a_whole_visit(start_gateway: StartGateway, level: str) -> None:
     with Realm() as realm:
-        env = {**ROOMY, "LOG_LEVEL": level, "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
+        env = {"LOG_LEVEL": level, "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
         gateway = start_gateway(env, issuer=realm)
         secrets = ["marked", *visit(Browser(gateway, realm))]
         gateway.get("/users/me?token=marked", realm.mint())

@@ -6,7 +6,7 @@ import shutil
 import signal
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from harness import http, jose, replies
 from harness.each_worker import connected, each_worker
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.http import Connection
 from harness.issuer import Issuer
 from harness.metrics import Metrics, counted, scrape
@@ -54,24 +55,17 @@ HS256 = {"JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def gateway(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """One worker, and tokens that cost little to make."""
-    urls = {name: service.url for name, service in services.items()}
-    cwd = tmp_path_factory.mktemp("metrics")
-    env = {**ROOMY, **HS256, "JWT_ALLOWED_CLIENTS": "ai-video-interview-app"}
-    with Gateway(env, issuer=issuer, services=urls, cwd=cwd) as running:
+    env = {**HS256, "JWT_ALLOWED_CLIENTS": "ai-video-interview-app"}
+    with make_gateway(env) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def three(
-    issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def three(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """Three workers."""
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(ROOMY, issuer=issuer, services=urls, workers=3, cwd=tmp_path_factory.mktemp("three")) as running:
+    with make_gateway(workers=3) as running:
         yield running
 
 
@@ -109,13 +103,10 @@ def held(service: Service) -> Iterator[None]:
 class TestNames:
     @pytest.fixture(scope="class")
     @classmethod
-    def metrics(
-        cls, issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Metrics]:
+    def metrics(cls, make_gateway: GatewayFactory, issuer: Issuer) -> Iterator[Metrics]:
         """After something of everything has happened, on two workers."""
-        urls = {"users": services["users"].url}
         env = {"RATE_LIMIT_AUTH": "1 per hour"}
-        with Gateway(env, issuer=issuer, services=urls, workers=2, cwd=tmp_path_factory.mktemp("busy")) as gateway:
+        with make_gateway(env, services=["users"], workers=2) as gateway:
             for _ in range(4):
                 gateway.get("/users/me", issuer.mint())
                 gateway.get("/interviews", issuer.mint())
@@ -207,14 +198,14 @@ class TestRequests:
         for count, method, _, route, status in asked:
             key = (method if method in METHODS else "other", route, str(status))
             expected[key] = expected.get(key, 0) + count
-        unread = {("other", "other", "400"): 1.0}
+        unread: dict[tuple[str, ...], float] = {("other", "other", "400"): 1.0}
         errors = {key: count for key, count in {**expected, **unread}.items() if int(key[2]) >= 400}
         for name, counts in (
             ("http_requests_total", {**expected, **unread}),
             ("http_request_duration_seconds_count", expected),
             ("http_request_errors_total", errors),
         ):
-            counted(any_gateway, lambda now, n=name, c=counts: grown(now, n) == c)
+            counted(any_gateway, lambda now: grown(now, name) == counts)
 
     def test_take_their_time(self, any_gateway: Gateway, token: str, users: Service) -> None:
         before = scrape(any_gateway)
@@ -314,13 +305,10 @@ class TestTokens:
 class TestServices:
     @pytest.fixture(scope="class")
     @classmethod
-    def hasty(
-        cls, issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Gateway]:
+    def hasty(cls, make_gateway: GatewayFactory) -> Iterator[Gateway]:
         """It waits a second for a service, and makes two calls at once."""
-        urls = {"users": services["users"].url}
-        env = {**ROOMY, "PROXY_READ_TIMEOUT": "1", "PROXY_MAX_IN_FLIGHT": "2"}
-        with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("hasty")) as running:
+        env = {"PROXY_READ_TIMEOUT": "1", "PROXY_MAX_IN_FLIGHT": "2"}
+        with make_gateway(env, services=["users"]) as running:
             yield running
 
     @pytest.mark.parametrize(
@@ -346,7 +334,7 @@ class TestServices:
     def test_what_is_not_sent(self, start_gateway: StartGateway, token: str) -> None:
         """Five refusals in a row open the breaker; the sixth call is not made. A call that is answered closes it."""
         port = free_port()
-        gateway = start_gateway(ROOMY, services={"interviews": f"http://127.0.0.1:{port}"}, workers=1)
+        gateway = start_gateway(services={"interviews": f"http://127.0.0.1:{port}"}, workers=1)
         assert [gateway.get("/interviews", token).status for _ in range(7)] == [502] * 5 + [503] * 2
         metrics = counted(gateway, lambda now: now.total("http_requests_total", route="/interviews") == 7)
         labels = {"service": "interview-service"}
@@ -493,19 +481,19 @@ class TestWorkers:
         self, start_gateway: StartGateway, users: Service, token: str
     ) -> None:
         """What it counted stays, and what it had under way is forgotten; the others serve on."""
-        gateway = start_gateway(ROOMY, workers=3)
+        gateway = start_gateway(workers=3)
         for turn in (1, 2):
             for _ in range(30):
                 assert gateway.get("/users/me", token).status == 200
             victim = gateway.workers()[0]
-            counted(gateway, lambda now, n=30 * turn: now.total("http_requests_total", route="/users/me") == n)
+            counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == 30 * turn)
             before = counted(gateway, lambda now: now.value("active_connections") == 1)
             with held(users), connected(gateway, victim) as connection:
                 connection.request("GET", "/users/me", {"Authorization": f"Bearer {token}"})
                 counted(gateway, lambda now: now.value("active_connections") == 2)
                 counted(gateway, lambda now: now.value("service_calls_in_flight", service="user-service") == 1)
                 os.kill(victim, signal.SIGKILL)
-                until(lambda v=victim: v not in gateway.workers() and len(gateway.workers()) == 3, 15, "a new worker")
+                until(lambda: victim not in gateway.workers() and len(gateway.workers()) == 3, 15, "a new worker")
                 after = counted(gateway, lambda now: now.value("active_connections") == 1)
             assert after.value("service_calls_in_flight", service="user-service") == 0
             check_no_less(before, after)
@@ -519,14 +507,14 @@ class TestWorkers:
     @pytest.mark.conformance("S3")
     @pytest.mark.parametrize("workers", [1, 2])
     def test_a_reload_keeps_the_counts(self, start_gateway: StartGateway, token: str, workers: int) -> None:
-        gateway = start_gateway(ROOMY, workers=workers)
+        gateway = start_gateway(workers=workers)
         for turn in range(1, 3):
             for _ in range(20):
                 assert gateway.get("/users/me", token).status == 200
-            before = counted(gateway, lambda now, n=turn: now.total("http_requests_total", route="/users/me") == 20 * n)
+            before = counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == 20 * turn)
             old = set(gateway.workers())
             gateway.signal(signal.SIGHUP)
-            until(lambda o=old: not o & set(gateway.workers()), 20, "the old workers' end")
+            until(lambda: not old & set(gateway.workers()), 20, "the old workers' end")
             until(lambda: len(gateway.workers()) == workers, 20, "new workers")
             after = until(lambda: scrape(gateway), 10)
             check_no_less(before, after)
@@ -535,14 +523,14 @@ class TestWorkers:
 
     @pytest.mark.conformance("S3")
     def test_many_that_come_and_go_leave_few_files(self, start_gateway: StartGateway, token: str) -> None:
-        gateway = start_gateway({**ROOMY, "GUNICORN_CMD_ARGS": "--max-requests 6"}, workers=2)
+        gateway = start_gateway({"GUNICORN_CMD_ARGS": "--max-requests 6"}, workers=2)
         seen, asked = set(gateway.workers()), 0
         while len(seen) < 8:
             for _ in range(10):
                 assert gateway.get("/users/me", token, timeout=20).status == 200
             asked += 10
             seen.update(gateway.workers())
-            counted(gateway, lambda now, n=asked: now.total("http_requests_total", route="/users/me") == n, 20)
+            counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == asked, 20)
             names = sorted(file.name for file in folder(gateway).iterdir())
             assert len([name for name in names if name.startswith("ended-")]) <= 4, names
             assert len(names) <= 20, names
@@ -553,7 +541,7 @@ class TestWorkers:
         self, start_gateway: StartGateway, token: str, number: signal.Signals
     ) -> None:
         """Counters begin anew."""
-        gateway = start_gateway(ROOMY, workers=2)
+        gateway = start_gateway(workers=2)
         assert gateway.get("/users/me", token).status == 200
         shutil.rmtree(folder(gateway))
         assert [gateway.get(path, token).status for path in ("/metrics", "/users/me", "/metrics")] == [200] * 3
@@ -562,7 +550,7 @@ class TestWorkers:
                 os.kill(victim, number)
             elif victim in gateway.workers():
                 gateway.signal(number)
-            until(lambda v=victim: v not in gateway.workers() and len(gateway.workers()) == 2, 20, "a new worker")
+            until(lambda: victim not in gateway.workers() and len(gateway.workers()) == 2, 20, "a new worker")
             assert gateway.get("/health/live", timeout=20).status == 200
         assert gateway.process.poll() is None
         for _ in range(5):
@@ -585,7 +573,7 @@ class TestWorkers:
     def test_begin_where_the_sum_of_the_ended_can_not_be_read(
         self, start_gateway: StartGateway, token: str, content: bytes
     ) -> None:
-        gateway = start_gateway(ROOMY)
+        gateway = start_gateway()
         (folder(gateway) / "counter_ended.db").write_bytes(content)
         (victim,) = gateway.workers()
         os.kill(victim, signal.SIGKILL)
@@ -595,12 +583,12 @@ class TestWorkers:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def torn(cls, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-        with Gateway(ROOMY, issuer=issuer, cwd=tmp_path_factory.mktemp("torn")) as running:
+    def torn(cls, make_gateway: GatewayFactory) -> Iterator[Gateway]:
+        with make_gateway(services={}) as running:
             yield running
 
     def test_leave_nothing_when_the_master_ends(self, start_gateway: StartGateway, token: str) -> None:
-        gateway = start_gateway(ROOMY, workers=2)
+        gateway = start_gateway(workers=2)
         gateway.get("/users/me", token)
         files = folder(gateway)
         assert files.is_dir()
@@ -608,7 +596,7 @@ class TestWorkers:
         assert not files.exists()
 
     def test_of_two_gateways_are_apart(self, three: Gateway, start_gateway: StartGateway) -> None:
-        other = start_gateway(ROOMY)
+        other = start_gateway()
         for _ in range(5):
             other.get("/only-there")
         counted(other, lambda now: now.total("http_requests_total", route="other", status=404) == 5)
@@ -687,8 +675,8 @@ class TestReaders:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def behind(cls, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-        with Gateway({**ROOMY, **BEHIND}, issuer=issuer, cwd=tmp_path_factory.mktemp("behind")) as running:
+    def behind(cls, make_gateway: GatewayFactory) -> Iterator[Gateway]:
+        with make_gateway(BEHIND, services={}) as running:
             yield running
 
     def test_are_those_of_the_setting(self, start_gateway: StartGateway) -> None:

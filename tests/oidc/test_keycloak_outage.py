@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from harness.errors import check_error, check_refused
-from harness.gateway import NOBODY, ROOMY, Gateway, StartGateway
+from harness.gateway import NOBODY, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import REALM, Issuer, Reply, as_json
 from harness.service import Service
 from harness.signin import Browser, Realm
@@ -31,7 +32,7 @@ def check_open(gateway: Gateway, token: str) -> None:
 @pytest.mark.conformance("F1")
 def test_down_at_start(start_gateway: StartGateway, users: Service) -> None:
     realm = Issuer()
-    gateway = start_gateway(ROOMY, issuer=realm)
+    gateway = start_gateway(issuer=realm)
     check_closed(gateway, realm.mint())
     assert not users.requests
     with realm:
@@ -44,7 +45,7 @@ def test_down_at_start(start_gateway: StartGateway, users: Service) -> None:
 def test_hanging_at_start(start_gateway: StartGateway) -> None:
     with Issuer() as realm:
         realm.hang()
-        gateway = start_gateway(ROOMY, issuer=realm)
+        gateway = start_gateway(issuer=realm)
         check_closed(gateway, realm.mint())
         realm.start()
         check_open(gateway, realm.mint())
@@ -75,7 +76,7 @@ def test_garbage_at_start(start_gateway: StartGateway, case: tuple[str, Any]) ->
     name, answer = case
     with Issuer() as realm:
         setattr(realm, f"{name}_answer", lambda call: answer(realm))
-        gateway = start_gateway(ROOMY, issuer=realm, ready=False)
+        gateway = start_gateway(issuer=realm, ready=False)
         until(lambda: realm.calls[name], 10, "the gateway to ask")
         check_error(gateway.get("/users/me", realm.mint()), 503, "Service unavailable")
         assert gateway.get("/users/me", realm.mint({"iss": realm.issuer + "2"})).status in (401, 503)
@@ -108,11 +109,8 @@ class TestSignIn:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def site(
-        cls, realm: Realm, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Gateway]:
-        urls = {"users": services["users"].url}
-        with Gateway(ROOMY, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("site")) as running:
+    def site(cls, make_gateway: GatewayFactory, realm: Realm) -> Iterator[Gateway]:
+        with make_gateway(issuer=realm, services=["users"]) as running:
             yield running
 
     @pytest.mark.conformance("F1", "O9")
@@ -151,7 +149,7 @@ class TestInternalAddress:
     ) -> None:
         with Service() as public, Issuer(advertised=public.url + base) as realm:
             assert realm.discovery()["jwks_uri"].startswith(public.url)
-            gateway = start_gateway(ROOMY, issuer=realm)
+            gateway = start_gateway(issuer=realm)
             assert gateway.get("/users/me", realm.mint()).status == 200
             check_refused(gateway.get("/users/me", realm.mint({"iss": realm.url})))
             assert gateway.get("/health").status == 200
@@ -162,7 +160,7 @@ class TestInternalAddress:
     def test_it_may_call_itself_by_that_name_only(self, start_gateway: StartGateway) -> None:
         """What answers at the internal address is another issuer than the one configured."""
         with Issuer() as realm:
-            env = {**ROOMY, "KEYCLOAK_ISSUER_URL": NOBODY + REALM, "KEYCLOAK_INTERNAL_URL": realm.url}
+            env = {"KEYCLOAK_ISSUER_URL": NOBODY + REALM, "KEYCLOAK_INTERNAL_URL": realm.url}
             gateway = start_gateway(env, issuer=realm, ready=False)
             until(lambda: realm.calls["discovery"], 10, "the gateway to ask")
             assert gateway.get("/users/me", realm.mint()).status in (401, 503)

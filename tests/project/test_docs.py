@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from harness.gateway import Gateway
 from harness.issuer import Issuer
+from harness.monitoring import registered
 from harness.repository import ROOT
 
 from gateway.config.settings import NAMES, OLD_NAMES, SECRETS
-from gateway.instruments import Instruments
 from gateway.traces.allowlist import ATTRIBUTES
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
@@ -125,10 +125,7 @@ class TestMetrics:
     def test_every_metric_is_listed_with_its_kind_and_labels(self) -> None:
         rows = [row.split("|")[1:4] for row in section("Metrics").splitlines() if row.startswith("| `")]
         listed = {name.strip(" `"): (kind.strip(), re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows}
-        there = {
-            metric._name + ("_total" if metric._type == "counter" else ""): (metric._type, list(metric._labelnames))
-            for metric in Instruments().registry._collector_to_names
-        }
+        there = {metric.name: (metric.kind, list(metric.labels)) for metric in registered()}
         assert listed == there
 
 

@@ -1,5 +1,6 @@
 """One stuck or dead service takes no other down: calls in flight are bounded, a breaker opens and closes."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -7,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import http, replies
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway, StartGateway
 from harness.ports import free_port
-from harness.service import Received, Service
+from harness.service import Answerer, Received, Service
 from harness.waiting import until
 
 BREAKS_AFTER = 5
@@ -30,12 +31,12 @@ def unavailable(answer: http.Answer) -> None:
 
 @pytest.mark.conformance("L5")
 def test_a_stuck_service_is_bounded_and_takes_no_other_down(
-    start_gateway, users: Service, interviews: Service, token: str
+    start_gateway: StartGateway, users: Service, interviews: Service, token: str
 ) -> None:
-    gateway = start_gateway({**ROOMY, "PROXY_MAX_IN_FLIGHT": "5"})
+    gateway = start_gateway({"PROXY_MAX_IN_FLIGHT": "5"})
     release = threading.Event()
 
-    def stuck(received: Received, conn) -> None:
+    def stuck(received: Received, conn: socket.socket) -> None:
         release.wait(20)
         replies.sized(200, body=b"late")(received, conn)
 
@@ -59,8 +60,8 @@ def test_a_stuck_service_is_bounded_and_takes_no_other_down(
 
 
 @pytest.mark.conformance("L5")
-def test_calls_that_clients_have_left_make_room(start_gateway, users: Service, token: str) -> None:
-    gateway = start_gateway({**ROOMY, "PROXY_MAX_IN_FLIGHT": "5"})
+def test_calls_that_clients_have_left_make_room(start_gateway: StartGateway, users: Service, token: str) -> None:
+    gateway = start_gateway({"PROXY_MAX_IN_FLIGHT": "5"})
     users.answer = replies.hang()
     for _ in range(3):
         left = [http.Connection(gateway.port) for _ in range(5)]
@@ -86,8 +87,8 @@ def statuses_until_open(gateway: Gateway, token: str, failure: int) -> list[int]
     raise AssertionError(f"the breaker did not open: {seen}")
 
 
-def test_the_breaker_opens_for_refusals_and_closes(start_gateway, mortal: Service, token: str) -> None:
-    gateway = start_gateway(ROOMY, services={"interviews": mortal.url})
+def test_the_breaker_opens_for_refusals_and_closes(start_gateway: StartGateway, mortal: Service, token: str) -> None:
+    gateway = start_gateway(services={"interviews": mortal.url})
     assert gateway.get("/interviews/1", token).status == 200
     mortal.stop()
     seen = statuses_until_open(gateway, token, 502)
@@ -97,8 +98,10 @@ def test_the_breaker_opens_for_refusals_and_closes(start_gateway, mortal: Servic
     assert [gateway.get("/interviews/1", token).status for _ in range(5)] == [200] * 5
 
 
-def test_the_breaker_opens_for_silence_and_lets_one_call_try(start_gateway, mortal: Service, token: str) -> None:
-    gateway = start_gateway({**ROOMY, "PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
+def test_the_breaker_opens_for_silence_and_lets_one_call_try(
+    start_gateway: StartGateway, mortal: Service, token: str
+) -> None:
+    gateway = start_gateway({"PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
     mortal.answer = replies.hang()
     statuses_until_open(gateway, token, 504)
     opened, arrived = time.monotonic(), len(mortal.requests)
@@ -115,9 +118,9 @@ def test_the_breaker_opens_for_silence_and_lets_one_call_try(start_gateway, mort
     assert gateway.get("/interviews/1", token).status == 200
 
 
-def test_a_try_whose_client_left_closes_nothing(start_gateway, mortal: Service, token: str) -> None:
+def test_a_try_whose_client_left_closes_nothing(start_gateway: StartGateway, mortal: Service, token: str) -> None:
     """It says nothing of the service, which is still silent."""
-    gateway = start_gateway({**ROOMY, "PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
+    gateway = start_gateway({"PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
     mortal.stop()
     statuses_until_open(gateway, token, 502)
     mortal.answer = replies.hang()
@@ -130,9 +133,9 @@ def test_a_try_whose_client_left_closes_nothing(start_gateway, mortal: Service, 
     assert 503 in [gateway.get("/interviews/1", token).status for _ in range(3)]
 
 
-def test_an_open_breaker_is_that_services_alone(start_gateway, users: Service, token: str) -> None:
+def test_an_open_breaker_is_that_services_alone(start_gateway: StartGateway, users: Service, token: str) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
-    gateway = start_gateway(ROOMY, services={"interviews": nobody, "users": users})
+    gateway = start_gateway(services={"interviews": nobody, "users": users})
     statuses_until_open(gateway, token, 502)
     assert gateway.get("/users/me", token).status == 200
     assert gateway.get("/health/live").status == 200
@@ -150,7 +153,7 @@ def test_an_open_breaker_is_that_services_alone(start_gateway, users: Service, t
     ids=["500", "503", "504", "garbage", "101"],
 )
 def test_an_answer_never_opens_the_breaker(
-    gateway: Gateway, interviews: Service, token: str, reply: replies.Answerer, status: int
+    gateway: Gateway, interviews: Service, token: str, reply: Answerer, status: int
 ) -> None:
     interviews.answer = reply
     answers = [gateway.get("/interviews/1/answers", token, method="POST", body=b"") for _ in range(12)]
@@ -158,8 +161,8 @@ def test_an_answer_never_opens_the_breaker(
     assert len(interviews.requests) == 12
 
 
-def test_a_good_call_in_between_starts_the_count_anew(start_gateway, mortal: Service, token: str) -> None:
-    gateway = start_gateway({**ROOMY, "PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
+def test_a_good_call_in_between_starts_the_count_anew(start_gateway: StartGateway, mortal: Service, token: str) -> None:
+    gateway = start_gateway({"PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
     good = replies.sized(200)
     mortal.answer = replies.per_path({b"/interviews/1/stuck": replies.hang(), b"/interviews/1/good": good})
     for _ in range(2):
@@ -170,17 +173,19 @@ def test_a_good_call_in_between_starts_the_count_anew(start_gateway, mortal: Ser
 
 
 @pytest.mark.parametrize("dead_first", [True, False], ids=["dead first", "dead last"])
-def test_a_dead_instance_is_passed_over(start_gateway, users: Service, token: str, dead_first: bool) -> None:
+def test_a_dead_instance_is_passed_over(
+    start_gateway: StartGateway, users: Service, token: str, dead_first: bool
+) -> None:
     urls = [f"http://127.0.0.1:{free_port()}", users.url]
-    gateway = start_gateway(ROOMY, services={"users": ",".join(urls if dead_first else urls[::-1])})
+    gateway = start_gateway(services={"users": ",".join(urls if dead_first else urls[::-1])})
     bodies = [b"hello", None] * 10
     for body in bodies:
         assert gateway.get("/users/me", token, method="PUT" if body else "GET", body=body).status == 200
     assert [received.body for received in users.requests] == [body or b"" for body in bodies]
 
 
-def test_instances_share_the_calls(start_gateway, users: Service, mortal: Service, token: str) -> None:
-    gateway = start_gateway(ROOMY, services={"users": f"{users.url},{mortal.url}"})
+def test_instances_share_the_calls(start_gateway: StartGateway, users: Service, mortal: Service, token: str) -> None:
+    gateway = start_gateway(services={"users": f"{users.url},{mortal.url}"})
     for _ in range(20):
         assert gateway.get("/users/me", token).status == 200
     assert len(users.requests) + len(mortal.requests) == 20

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.service import Service
 
@@ -12,13 +13,10 @@ FORGED = "forged-marker"
 
 
 @pytest.fixture(scope="module")
-def behind_proxy(
-    issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def behind_proxy(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """A gateway that trusts the loopback and a network as proxies."""
-    env = {**ROOMY, "TRUSTED_PROXIES": "127.0.0.1, 198.51.100.0/24"}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("proxied")) as running:
+    env = {"TRUSTED_PROXIES": "127.0.0.1, 198.51.100.0/24"}
+    with make_gateway(env) as running:
         yield running
 
 

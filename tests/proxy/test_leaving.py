@@ -1,5 +1,6 @@
 """A client that leaves: the call it made ends with it."""
 
+import socket
 import threading
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_client_that_leaves_ends_the_call(
     service = services[path.split("/")[1]]
     gone = threading.Event()
 
-    def watched(received: Received, conn) -> bool:
+    def watched(received: Received, conn: socket.socket) -> bool:
         try:
             return bool(reply(received, conn))
         finally:

@@ -5,19 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 from harness import http, replies
-from harness.gateway import ROOMY, Gateway
-from harness.issuer import Issuer
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
 from harness.service import Service
 from harness.waiting import until
 
 
 @pytest.fixture(scope="module")
-def impatient(
-    issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    env = {**ROOMY, "PROXY_READ_TIMEOUT": "1", "PROXY_TOTAL_TIMEOUT": "2"}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("impatient")) as running:
+def impatient(make_gateway: GatewayFactory) -> Iterator[Gateway]:
+    env = {"PROXY_READ_TIMEOUT": "1", "PROXY_TOTAL_TIMEOUT": "2"}
+    with make_gateway(env) as running:
         yield running
 
 

@@ -1,5 +1,6 @@
 """Bodies of any size pass both ways in constant memory and at once; nobody waits for who has left."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -128,7 +129,7 @@ def test_an_upload_reaches_the_service_as_it_comes(gateway: Gateway, media: Serv
         connection.send(http.head("POST", "/media/a", bearer, []))
         for sent in range(1, 4):
             connection.send(http.chunk(bytes(MIB)))
-            until(lambda due=(sent - 0.5) * MIB: media.requests and media.last.length > due, 2, "the piece")
+            until(lambda: media.requests and media.last.length > (sent - 0.5) * MIB, 2, "the piece")
         connection.send(b"0\r\n\r\n")
         assert connection.receive().status == 200
 
@@ -139,7 +140,7 @@ def test_a_service_may_answer_before_the_body_has_come(
 ) -> None:
     """A 403 to a large upload: the client hears of it, or its connection ends; it does not hang."""
 
-    def early(received: Received, conn) -> bool:
+    def early(received: Received, conn: socket.socket) -> bool:
         conn.sendall(replies.head(403, [("Content-Length", "2"), ("Connection", "close")]) + b"no")
         return True
 

@@ -6,20 +6,21 @@ nginx runs with the configuration of deploy/nginx.
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from harness import jose, replies
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway
+from harness.gateways import DEMO_SECRET, GatewayFactory
 from harness.http import Answer
 from harness.nginx import Nginx, Public
 from harness.ports import free_port
-from harness.provider import DEMO_SECRET, as_user
+from harness.provider import as_user
 from harness.redis_server import RedisServer
 from harness.service import Service
+from harness.together import at_once
 from harness.visitor import Authorize, Visitor, set_by, target
 from harness.waiting import until
 
@@ -81,7 +82,9 @@ class Site:
 
 
 @pytest.fixture(scope="module", params=["", "/api"], ids=["own host", "under a path"])
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    make_gateway: GatewayFactory, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     root: str = request.param
     folder, port = tmp_path_factory.mktemp("site"), free_port()
     public_url = f"https://{NAMES[root]}:{port}{root}"
@@ -92,7 +95,6 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         client = Client(redirect_uris=(f"{public_url}/auth/callback",), post_logout_redirect_uris=(f"{frontend}/*",))
         provider = stack.enter_context(running_provider(clients=(client,), users=(CORA, RICK, DARK)))
         settings = {
-            **ROOMY,
             "NODE_ENV": "production",
             "KEYCLOAK_ISSUER_URL": provider.issuer,
             "KEYCLOAK_CLIENT_SECRET": DEMO_SECRET,
@@ -103,9 +105,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             "REDIS_URL": redis.url,
         }
         services = {"users": users.url, "interviews": users.url, "media": media.url}
-        one, other = (
-            stack.enter_context(Gateway(settings, services=services, cwd=folder, ready=True)) for _ in range(2)
-        )
+        one, other = (stack.enter_context(make_gateway(settings, services=services, ready=True)) for _ in range(2))
         (folder / "nginx").mkdir()
         nginx = stack.enter_context(Nginx(folder / "nginx", port, (one.port, other.port)))
         yield Site(provider, users, media, redis, (one, other), Public(nginx, NAMES[root], root), frontend)
@@ -125,11 +125,6 @@ def at(gateway: Gateway, visitor: Visitor) -> Visitor:
     twin = visitor.copy()
     twin.gateway = gateway
     return twin
-
-
-def at_once(count: int, call: Callable[[], Answer]) -> list[Answer]:
-    with ThreadPoolExecutor(count) as pool:
-        return [future.result() for future in [pool.submit(call) for _ in range(count)]]
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -201,7 +196,7 @@ def test_parallel_refreshes_by_cookie_make_one_token_request_per_rotation(site: 
     for turn in range(3):
         asked = site.provider.calls["token"]
         late = visitor.copy()
-        answers = at_once(TABS, lambda tab=visitor: tab.copy().post("/auth/refresh"))
+        answers = at_once([lambda: visitor.copy().post("/auth/refresh")] * TABS)
         assert {answer.status for answer in answers} == {200}
         assert site.provider.calls["token"] == asked + 1
         # 25 on each, and the two that come late.
@@ -226,7 +221,7 @@ def test_parallel_refreshes_by_body_get_the_same_tokens(site: Site) -> None:
     for _ in range(3):
         asked = site.provider.calls["token"]
         client = site.visitor()
-        answers = at_once(TABS, lambda body={"refreshToken": token}, client=client: client.post("/auth/refresh", body))
+        answers = at_once([lambda: client.post("/auth/refresh", {"refreshToken": token})] * TABS)
         results = {answer.text for answer in answers}
         assert {answer.status for answer in answers} == {200} and len(results) == 1
         assert site.provider.calls["token"] == asked + 1
@@ -275,7 +270,7 @@ def test_a_back_channel_logout_ends_the_session_on_both(site: Site) -> None:
 
     assert told().status == 200
     for gateway in site.gateways:
-        until(lambda gateway=gateway: not at(gateway, mine).authenticated, KNOWN_SOON, "it to be known there")
+        until(lambda: not at(gateway, mine).authenticated, KNOWN_SOON, "it to be known there")
         assert gateway.get("/users/me", bearer).status == 401
         assert at(gateway, another).authenticated, "that session alone"
     assert [told().status for _ in range(2)] == [200, 200], "replayed on either"
@@ -376,7 +371,7 @@ def test_while_redis_is_away_each_machine_goes_on(
         assert [staying.get("/users/me").status for _ in range(10)] == [200] * 10
         assert site.signed_in().authenticated, "login and callback on two machines"
         asked = site.provider.calls["token"]
-        answers = at_once(TABS, lambda: at(one, staying.copy()).post("/auth/refresh"))
+        answers = at_once([lambda: at(one, staying.copy()).post("/auth/refresh")] * TABS)
         assert {answer.status for answer in answers} == {200}
         assert site.provider.calls["token"] == asked + 1, "one machine still agrees"
         staying.keep(answers[0])
@@ -390,14 +385,14 @@ def test_while_redis_is_away_each_machine_goes_on(
     finally:
         up(site.redis)
     for gateway in site.gateways:
-        until(lambda gateway=gateway: len(redis_lines(gateway, seen)) == 2, 6, "Redis to be used again")
+        until(lambda: len(redis_lines(gateway, seen)) == 2, 6, "Redis to be used again")
         assert redis_lines(gateway, seen)[1][0] == "info"
         assert not [text for _, text in redis_lines(gateway, seen) if "MARK" in text], "the password"
     until(lambda: not at(other, stale).authenticated, 6, "what ended meanwhile to be known")
     assert staying.authenticated
     late = site.signed_in()
     asked = site.provider.calls["token"]
-    assert {answer.status for answer in at_once(TABS, lambda: late.copy().post("/auth/refresh"))} == {200}
+    assert {answer.status for answer in at_once([lambda: late.copy().post("/auth/refresh")] * TABS)} == {200}
     assert site.provider.calls["token"] == asked + 1, "and two machines agree again"
 
 

@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import replies
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.jaeger import Jaeger
 from harness.load import Load
@@ -54,12 +55,14 @@ def sent(jaeger: Jaeger, at: int) -> dict[str, dict[str, Any]]:
     adapter = Adapter(tls_context(None), Timeouts(2.0, 2.0, 2.0))
     session = SealedSession(adapter)
     found = {}
-    for number, exporter in enumerate(
-        (JaegerExporter(jaeger.thrift, session), OtlpExporter(f"{jaeger.otlp}/v1/traces", {}, session))
-    ):
+    exporters: tuple[JaegerExporter | OtlpExporter, ...] = (
+        JaegerExporter(jaeger.thrift, session),
+        OtlpExporter(f"{jaeger.otlp}/v1/traces", {}, session),
+    )
+    for number, exporter in enumerate(exporters):
         spans = a_trace(HIGH + number, at)
         exporter.send(spans)
-        until(lambda spans=spans: len(jaeger.trace(spans[0].context.trace_id).get("spans", [])) == 2)
+        until(lambda: len(jaeger.trace(spans[0].context.trace_id).get("spans", [])) == 2)
         found[WAYS[number]] = jaeger.trace(spans[0].context.trace_id)
         ids = {span["operationName"]: span["spanID"] for span in found[WAYS[number]]["spans"]}
         assert ids == {span.name: f"{span.context.span_id:016x}" for span in spans}
@@ -141,11 +144,11 @@ def test_jaeger_goes_and_comes_back(
 ) -> None:
     """Nothing is lost in a short outage; it is one line, and its end another."""
     with Jaeger(tmp_path) as jaeger:
-        options: dict[str, Any] = {
+        options: dict[str, dict[str, Any]] = {
             "Thrift": {"jaeger": jaeger.thrift},
             "OTLP": {"environ": {"OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.otlp}},
-        }[way]
-        with ShippingProcess(tmp_path, **options) as shipping:
+        }
+        with ShippingProcess(tmp_path, **options[way]) as shipping:
             shipping.put(0, 100)
             until(lambda: numbers(jaeger) == list(range(100)), 10)
             down(jaeger)
@@ -182,17 +185,11 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module", params=WAYS)
 def traced(
-    request: pytest.FixtureRequest,
-    jaeger: Jaeger,
-    realm: Scripted,
-    redis: RedisServer,
-    services: Mapping[str, Service],
-    tmp_path_factory: pytest.TempPathFactory,
+    make_gateway: GatewayFactory, request: pytest.FixtureRequest, jaeger: Jaeger, realm: Scripted, redis: RedisServer
 ) -> Iterator[Gateway]:
     """Behind a proxy that it trusts."""
-    env = {**ROOMY, **told_of(jaeger, request.param), "TRUSTED_PROXIES": "127.0.0.1", "REDIS_URL": redis.url}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("traced")) as running:
+    env = {**told_of(jaeger, request.param), "TRUSTED_PROXIES": "127.0.0.1", "REDIS_URL": redis.url}
+    with make_gateway(env, issuer=realm) as running:
         yield running
     running.lines()
 
@@ -345,10 +342,12 @@ def test_what_is_not_sampled_is_not_there(traced: Gateway, jaeger: Jaeger, realm
 
 
 @pytest.mark.conformance("F4")
-def test_jaeger_killed_under_load(start_gateway, issuer: Issuer, tmp_path: Path, way: str, users: Service) -> None:
+def test_jaeger_killed_under_load(
+    start_gateway: StartGateway, issuer: Issuer, tmp_path: Path, way: str, users: Service
+) -> None:
     """No request fails or waits, and a request during the outage is found after it."""
     with Jaeger(tmp_path) as jaeger:
-        env = {**ROOMY, **told_of(jaeger, way), "TRUSTED_PROXIES": "127.0.0.1"}
+        env = {**told_of(jaeger, way), "TRUSTED_PROXIES": "127.0.0.1"}
         gateway = start_gateway(env)
         bearer = {"Authorization": f"Bearer {issuer.mint()}"}
         unsampled = {**bearer, "traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from harness.certificate import self_signed
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.kafka import TOPIC, Message, Reader
 from harness.kafka_server import NEW, OLD, KafkaServer
 from harness.losses import COUNT, Fault, absent, hanging, killed, killed_twice, measure
 from harness.ports import free_port
-from harness.provider import as_user, gateway_of
+from harness.provider import as_user
 from harness.repository import ROOT
 from harness.service import Service
 from harness.visitor import Visitor
@@ -106,15 +108,20 @@ def test_nothing_is_lost(tmp_path: Path, issuer: Issuer, client: str, version: s
 
 @fits
 def test_a_whole_visit(
-    servers: Mapping[str, KafkaServer], services: Mapping[str, Service], tmp_path: Path,
-    client: str, version: str, used: str,
-) -> None:  # fmt: skip
+    make_gateway: GatewayFactory,
+    servers: Mapping[str, KafkaServer],
+    services: Mapping[str, Service],
+    tmp_path: Path,
+    client: str,
+    version: str,
+    used: str,
+) -> None:
     """Signed in at the demo's provider, refreshed, signed out: real sign-ins, in their order."""
     kafka = servers[version]
     reader = kafka.reader()
     reader.new()
     env = {"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client}
-    with running_provider() as provider, gateway_of(provider, services, tmp_path, **env) as gateway:
+    with running_provider() as provider, make_gateway(env, issuer=provider, cwd=tmp_path) as gateway:
         for _ in range(5):
             visitor = Visitor(gateway)
             visitor.signed_in(as_user())
@@ -136,7 +143,7 @@ def test_both_clients_use_the_same_partitions(
     kafka = servers[OLD]
     users = [f"partition-{number}" for number in range(40)]
     for client in ("pykafka", "confluent"):
-        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client})
+        gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client})
         sign_out(gateway, issuer, *users)
         gateway.stop()
     messages = read(kafka, set(users))
@@ -146,7 +153,7 @@ def test_both_clients_use_the_same_partitions(
 
 @pytest.mark.conformance("F4")
 def test_pykafka_refuses_kafka_4_clearly(new: KafkaServer, start_gateway: StartGateway, issuer: Issuer) -> None:
-    gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": new.brokers, "KAFKA_CLIENT": "pykafka"})
+    gateway = start_gateway({"KAFKA_BROKERS": new.brokers, "KAFKA_CLIENT": "pykafka"})
     gateway.wait_line(lambda line: "set KAFKA_CLIENT=confluent" in line["message"])
     sign_out(gateway, issuer, "refused")
     time.sleep(3)
@@ -161,7 +168,7 @@ def test_pykafka_refuses_kafka_4_clearly(new: KafkaServer, start_gateway: StartG
 def test_auto_goes_along_with_an_upgrade(tmp_path: Path, start_gateway: StartGateway, issuer: Issuer) -> None:
     """The broker is one of Kafka 3.9, and after a while one of Kafka 4."""
     with KafkaServer(tmp_path, OLD) as kafka:
-        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": kafka.brokers})
+        gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers})
         sign_out(gateway, issuer, "before")
         read(kafka, {"before"})
         kafka.stop()
@@ -181,7 +188,7 @@ def test_a_topic_that_is_not_there(
 ) -> None:
     """The broker makes none: the log names the setting, and once somebody has made it all is there."""
     with KafkaServer(tmp_path, version, "auto.create.topics.enable=false") as kafka:
-        gateway = start_gateway({**ROOMY, "KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client})
+        gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client})
         users = [f"user-{number}" for number in range(20)]
         sign_out(gateway, issuer, *users)
         gateway.wait_line(lambda line: "create it (see KAFKA_TOPIC)" in line["message"], 60)
@@ -206,7 +213,7 @@ def test_an_event_that_is_too_large(
     kafka, topic = servers[version], f"small-{client}"
     make_topic(kafka, topic, **{"max.message.bytes": "800"})
     env = {"KAFKA_BROKERS": kafka.brokers, "KAFKA_CLIENT": client, "KAFKA_TOPIC": topic}
-    gateway = start_gateway({**ROOMY, **env})
+    gateway = start_gateway(env)
     users = [f"user-{number}" for number in range(30)]
     sign_out(gateway, issuer, *users[:15], "large-" * 200, *users[15:])
     read(kafka, set(users), topic)
@@ -262,13 +269,13 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_broker_that_asks_who_it_is(secured: Secured, start_gateway: StartGateway, issuer: Issuer) -> None:
-    gateway = start_gateway({**ROOMY, **secured.env})
+    gateway = start_gateway(secured.env)
     sign_out(gateway, issuer, "welcome")
     read(secured, {"welcome"})
     assert gateway.get("/health").json()["services"]["kafka"] == "healthy"
     if "KAFKA_SSL_CA" in secured.env:
         bundle = {"CA_BUNDLE": secured.env["KAFKA_SSL_CA"]}
-        other = start_gateway({**ROOMY, **secured.env, **bundle, "KAFKA_SSL_CA": None})
+        other = start_gateway({**secured.env, **bundle, "KAFKA_SSL_CA": None})
         sign_out(other, issuer, "by the bundle")
         read(secured, {"by the bundle"})
 
@@ -280,7 +287,7 @@ def test_a_broker_that_does_not_know_it(
     other, _ = self_signed(tmp_path)
     wrong = {"KAFKA_SASL_PASSWORD": "marked-wrong"} if "KAFKA_SASL_PASSWORD" in secured.env else {}
     wrong = wrong or {"KAFKA_SSL_CA": str(other)}
-    gateway = start_gateway({**ROOMY, **secured.env, **wrong})
+    gateway = start_gateway({**secured.env, **wrong})
     sign_out(gateway, issuer, "unknown")
     gateway.wait_line(lambda line: f"see {next(iter(wrong)).rpartition('_')[0]}" in line["message"], 30)
     assert gateway.get("/health").json()["services"]["kafka"] == "unhealthy"
@@ -344,8 +351,8 @@ def test_a_resolver_that_hangs(
     preload = slow_resolver(tmp_path)
     hanging = {"KAFKA_BROKERS": "a.test:9092,b.test:9092", "KAFKA_CLIENT": client}
     by_name = {name: service.url.replace("127.0.0.1", "localhost") for name, service in services.items()}
-    usual = start_gateway(ROOMY, services=by_name)
-    gateway = start_gateway({**ROOMY, **hanging, **preload}, services=by_name)
+    usual = start_gateway(services=by_name)
+    gateway = start_gateway({**hanging, **preload}, services=by_name)
     slowest = {usual: 0.0, gateway: 0.0}
     due = time.monotonic() + 15  # health is asked for anew every 3 seconds
     while time.monotonic() < due:

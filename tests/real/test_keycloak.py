@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
 from harness.http import Answer
-from harness.keycloak import CLIENT, CORA, OTHER, RICK, Keycloak
+from harness.issuer import CLIENT
+from harness.keycloak import CORA, OTHER, RICK, Keycloak
 from harness.ports import free_port
 from harness.service import Service
 from harness.waiting import until
@@ -170,8 +171,8 @@ def asked_all_along(gateway: Gateway, token: Callable[[], str]) -> Iterator[Coun
 
 @pytest.mark.conformance("F2")
 def test_keys_change_and_no_request_fails(start_gateway: StartGateway, keycloak: Keycloak) -> None:
-    gateway = start_gateway({**ROOMY, "JWT_ALGORITHMS": "RS256,ES256"}, workers=2)
-    rs256_only = start_gateway(ROOMY)
+    gateway = start_gateway({"JWT_ALGORITHMS": "RS256,ES256"}, workers=2)
+    rs256_only = start_gateway()
     first_kid = keycloak.admin.kid("RS256")
     oldest = newest = keycloak.token()
 
@@ -210,12 +211,12 @@ def test_keys_change_and_no_request_fails(start_gateway: StartGateway, keycloak:
 def test_keycloak_stops_and_comes_back(
     start_gateway: StartGateway, keycloak: Keycloak, services: Mapping[str, Service]
 ) -> None:
-    running = start_gateway(ROOMY)
+    running = start_gateway()
     used, unused = keycloak.token(), keycloak.token(RICK)
     assert running.get("/users/me", used).status == 200
     keycloak.stop()
     try:
-        late = start_gateway(ROOMY)
+        late = start_gateway()
         assert running.get("/users/me", used).status == 200
         assert running.get("/users/me", unused).status == 200, "the key is known, the token need not be"
         assert (
@@ -233,7 +234,7 @@ def test_keycloak_stops_and_comes_back(
     until(lambda: late.get("/health/ready").status == 200, 15, "the gateway to find Keycloak by itself")
     for gateway in (running, late):
         assert gateway.get("/users/me", used).status == 200
-        assert until(lambda gateway=gateway: gateway.get("/health").status == 200, 10)
+        assert until(lambda: gateway.get("/health").status == 200, 10)
 
 
 @pytest.mark.conformance("J5")
@@ -243,7 +244,7 @@ def test_the_issuer_has_a_public_and_an_internal_address(start_gateway: StartGat
     keycloak.resume(public)
     try:
         token = keycloak.token(RICK)
-        gateway = start_gateway(ROOMY)
+        gateway = start_gateway()
         assert gateway.env["KEYCLOAK_ISSUER_URL"].startswith(public)
         assert gateway.env["KEYCLOAK_INTERNAL_URL"].startswith(keycloak.base)
         assert gateway.get("/users/me", token).status == 200

@@ -13,9 +13,11 @@ import pytest
 import requests
 from harness import jose
 from harness.each_worker import each_worker
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.http import Answer
-from harness.keycloak import CLIENT, CORA, RICK, SECRETS, Keycloak
+from harness.issuer import CLIENT
+from harness.keycloak import CORA, RICK, SECRETS, Keycloak
 from harness.keycloak_client import Elsewhere, client_for, keycloak_browser
 from harness.ports import free_port
 from harness.service import Service
@@ -57,14 +59,10 @@ def refreshes(keycloak: Keycloak) -> int:
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    keycloak: Keycloak, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def gateway(make_gateway: GatewayFactory, keycloak: Keycloak) -> Iterator[Gateway]:
     """Two workers; Keycloak's client has its callback and its back channel."""
-    urls = {name: service.url for name, service in services.items()}
-    folder = tmp_path_factory.mktemp("gateway")
     with (
-        Gateway(ROOMY, issuer=keycloak, services=urls, workers=WORKERS, cwd=folder) as running,
+        make_gateway(issuer=keycloak, workers=WORKERS) as running,
         client_for(keycloak, running.url, FRONTEND),
     ):
         yield running
@@ -372,7 +370,7 @@ def test_the_browser_goes_to_the_public_keycloak_and_the_gateway_to_the_internal
     keycloak.stop()
     keycloak.resume(public)
     try:
-        gateway = start_gateway(ROOMY)
+        gateway = start_gateway()
         assert gateway.env["KEYCLOAK_ISSUER_URL"].startswith(public)
         assert gateway.env["KEYCLOAK_INTERNAL_URL"].startswith(keycloak.base)
         with client_for(keycloak, gateway.url, FRONTEND), keycloak_browser() as person:

@@ -3,11 +3,10 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from threading import Barrier
+from pathlib import Path
 
 import pytest
 from harness.allowance import told
@@ -15,12 +14,12 @@ from harness.collector import Collector
 from harness.each_worker import each_worker
 from harness.errors import check_error
 from harness.gateway import Gateway, StartGateway
-from harness.http import Answer
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.load import Load
 from harness.metrics import counted
 from harness.redis_server import RedisServer
-from harness.service import Service
+from harness.together import at_once
 from harness.waiting import until
 
 LIMIT = 40
@@ -62,29 +61,12 @@ class Site:
                 check_error(answer, 429)
 
 
-def at_once(calls: list[Callable[[], Answer]]) -> list[Answer]:
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable[[], Answer]) -> Answer:
-        barrier.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
 @pytest.fixture(scope="module")
-def site(issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    urls = {name: service.url for name, service in services.items()}
+def site(make_gateway: GatewayFactory, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(tmp_path_factory.mktemp("redis")))
         env = {**SETTINGS, "REDIS_URL": redis.url}
-        one, other = (
-            stack.enter_context(
-                Gateway(env, issuer=issuer, services=urls, workers=count, cwd=tmp_path_factory.mktemp("machine"))
-            )
-            for count in WORKERS
-        )
+        one, other = (stack.enter_context(make_gateway(env, workers=count)) for count in WORKERS)
         yield Site(issuer, redis, (one, other))
         for gateway in (one, other):
             assert not [line for line in gateway.lines() if line.get("statusCode", 0) >= 500 and is_ours(line)]
@@ -178,7 +160,7 @@ def test_away_under_load(site: Site, down: Callable[[RedisServer], None], up: Ca
         assert load.failures == []
         assert load.slowest < SLOWEST
     for gateway, first, workers in zip(site.gateways, since, WORKERS, strict=True):
-        until(lambda g=gateway, s=first, w=workers: len(of_redis(g, s)) == 2 * w, 5, "the lines")
+        until(lambda: len(of_redis(gateway, first)) == 2 * workers, 5, "the lines")
         assert sorted(of_redis(gateway, first)) == ["info"] * workers + ["warn"] * workers
 
 
@@ -210,7 +192,7 @@ def test_started_again_under_load(site: Site) -> None:
             before = busy.good, quiet.good
             site.redis.kill()
             site.redis.start()
-            until(lambda b=before: busy.good > b[0] + 100 and quiet.good > b[1] + 100, 20, "answers")
+            until(lambda: busy.good > before[0] + 100 and quiet.good > before[1] + 100, 20, "answers")
             until(lambda: site.in_fallback() == 0, NOTICED, "Redis to be used")
             until(lambda: redis_counts(site), NOTICED, "counters in it")
             site.check_exact()
@@ -232,7 +214,7 @@ def redis_counts(site: Site) -> bool:
 
 
 @pytest.mark.conformance("F3")
-def test_not_there_at_the_start(start_gateway: StartGateway, issuer: Issuer, tmp_path) -> None:
+def test_not_there_at_the_start(start_gateway: StartGateway, issuer: Issuer, tmp_path: Path) -> None:
     """One worker has one limit; Redis is used when it comes."""
     with RedisServer(tmp_path) as redis:
         redis.kill()
@@ -261,7 +243,7 @@ def test_that_takes_no_writes_is_as_away(site: Site, setting: tuple[str, ...]) -
     try:
         statuses = [gateway.get("/media/a", token).status for _ in range(LIMIT)]
         assert statuses == [200] * (LIMIT - 1) + [429]
-        assert counted(gateway, lambda now: now.value("redis_fallback") == 1)
+        counted(gateway, lambda now: now.value("redis_fallback") == 1)
     finally:
         site.redis.cli(*setting[:3], "0")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.load import Load
 from harness.loki import Loki
@@ -90,13 +90,13 @@ def request_line(loki: Loki, trace_id: str) -> list[str]:
     return [line for _, line in loki.lines(query)]
 
 
-def test_a_requests_line_is_found_by_its_trace_id(loki: Loki, start_gateway, issuer: Issuer) -> None:
-    gateway: Gateway = start_gateway({**ROOMY, "LOKI_HOST": loki.url}, workers=2)
+def test_a_requests_line_is_found_by_its_trace_id(loki: Loki, start_gateway: StartGateway, issuer: Issuer) -> None:
+    gateway: Gateway = start_gateway({"LOKI_HOST": loki.url}, workers=2)
     assert gateway.get("/interviews/good?page=2", issuer.mint(sub="the-user")).status == 200
     refused = gateway.get("/interviews/bad").json()["traceId"]
     good = gateway.access_line("/interviews/good")["traceId"]
     for trace_id, url, status in ((good, "/interviews/good", 200), (refused, "/interviews/bad", 401)):
-        (line,) = until(lambda wanted=trace_id: request_line(loki, wanted), 10)
+        (line,) = until(lambda: request_line(loki, trace_id), 10)
         assert json.loads(line) == gateway.access_line(url)
         assert json.loads(line)["statusCode"] == status
     found = {line for _, line in loki.lines(ALL + ' | json | userId="the-user" | statusCode=200')}
@@ -104,10 +104,10 @@ def test_a_requests_line_is_found_by_its_trace_id(loki: Loki, start_gateway, iss
 
 
 @pytest.mark.conformance("F4")
-def test_loki_killed_under_load(loki: Loki, start_gateway, issuer: Issuer) -> None:
+def test_loki_killed_under_load(loki: Loki, start_gateway: StartGateway, issuer: Issuer) -> None:
     """No request fails; all that was written meanwhile is found after it, each line once."""
     bearer = {"Authorization": f"Bearer {issuer.mint()}"}
-    gateway: Gateway = start_gateway({**ROOMY, "LOKI_HOST": loki.url, "LOG_LEVEL": "info"})
+    gateway: Gateway = start_gateway({"LOKI_HOST": loki.url, "LOG_LEVEL": "info"})
 
     def told(end: str) -> object:
         own = [line["message"] for line in gateway.lines() if line.get("logger") == "gateway.loki"]

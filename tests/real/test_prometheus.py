@@ -37,7 +37,7 @@ COUNTING = [name for name in metrics() if re.search("_(total|count|sum|bucket)$"
 
 @pytest.fixture
 def watched(start_gateway: StartGateway) -> Gateway:
-    return start_gateway(ROOMY, workers=WORKERS)
+    return start_gateway(workers=WORKERS)
 
 
 @pytest.fixture
@@ -141,10 +141,10 @@ def test_a_worker_that_is_killed_takes_no_count_along(watched: Gateway, promethe
     with Clients(watched, issuer.mint()) as clients:
         for _ in range(KILLS):
             before = clients.answered
-            until(lambda before=before: clients.answered > before + 100, 30, "requests to be answered")
+            until(lambda: clients.answered > before + 100, 30, "requests to be answered")
             there = watched.workers()
             os.kill(there[0], signal.SIGKILL)
-            until(lambda there=there: len(set(watched.workers()) - {there[0]}) == WORKERS, 30, "a new worker")
+            until(lambda: len(set(watched.workers()) - {there[0]}) == WORKERS, 30, "a new worker")
             time.sleep(2)  # Prometheus looks meanwhile
     assert not clients.others
     assert clients.broken <= UNDER_WAY, "the other workers served on"
@@ -183,12 +183,10 @@ def test_counts_go_on_after_a_reload(watched: Gateway, prometheus: Prometheus, i
     for round_ in range(1, 4):
         for _ in range(25):
             assert watched.get("/users/me", token).status == 200
-        assert settled(prometheus, lambda value, round_=round_: value >= 25 * round_) == 25 * round_
+        assert settled(prometheus, lambda value: value >= 25 * round_) == 25 * round_
         old = set(watched.workers())
         watched.signal(signal.SIGHUP)
-        until(
-            lambda old=old: len(set(watched.workers())) == WORKERS and not old & set(watched.workers()), 30, "a reload"
-        )
+        until(lambda: len(set(watched.workers())) == WORKERS and not old & set(watched.workers()), 30, "a reload")
     assert watched.get("/users/me", token).status == 200
     assert settled(prometheus, lambda value: value >= 76) == 76
     check_nothing_went_back(prometheus)
@@ -200,9 +198,7 @@ def test_ten_thousand_odd_clients_make_no_series(
 ) -> None:
     """No path, method, host or user is like another; what is refused, and why, is as it was of the first hundred.
     Their tokens are HS256 ones, of which so many are quickly made."""
-    gateway = start_gateway(
-        {**ROOMY, "JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}, workers=WORKERS, services=services
-    )
+    gateway = start_gateway({"JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}, workers=WORKERS, services=services)
 
     def ask(numbers: range) -> None:
         with ThreadPoolExecutor(4) as pool:
@@ -290,7 +286,7 @@ def test_an_alert_fires_and_ends(start_gateway: StartGateway, issuer: Issuer, us
     """A service refuses: its breaker opens, Alertmanager is told with the place in the runbook; the service returns."""
     token = issuer.mint()
     with Service() as service, Service() as alertmanager:
-        gateway = start_gateway(ROOMY, services={"users": service, "interviews": users}, workers=WORKERS)
+        gateway = start_gateway(services={"users": service, "interviews": users}, workers=WORKERS)
         with Prometheus(tmp_path / "prometheus", gateway.port, urlsplit(alertmanager.url).netloc) as prometheus:
 
             def about_the_service() -> dict[str, dict[str, str]]:

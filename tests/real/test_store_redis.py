@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -83,7 +84,7 @@ def test_a_session_that_ends_on_one_machine_is_ended_on_the_other(machines: Mach
     for number, ender in enumerate(machines):
         end(ender, f"sid:{number}", 1000.0 + number)
         for asker in machines:
-            until(lambda a=asker, n=number: a.ask("ended_at", f"sid:{n}") == 1000.0 + n, 1, "the end to be known")
+            until(lambda: asker.ask("ended_at", f"sid:{number}") == 1000.0 + number, 1, "the end to be known")
 
 
 def test_a_machine_that_joins_knows_before_its_first_request(
@@ -134,7 +135,8 @@ def test_while_redis_is_away_the_machine_goes_on_and_then_all_is_as_before(
     # Whoever is first waits once; everyone at once waits no longer.
     assert a.ask("many", 50, "add", "during", 60).count(True) == 1
     assert a.took < BOUND
-    for call in [("get", "tokens"), ("lease", "other", 60), ("add", "x", 60), ("put", "y", b"y", 60)]:
+    calls: list[tuple[Any, ...]] = [("get", "tokens"), ("lease", "other", 60), ("add", "x", 60), ("put", "y", b"y", 60)]
+    for call in calls:
         a.ask(*call)
         assert a.took < 0.1, "in its back-off it asks Redis nothing"
     assert is_down(a)
@@ -153,8 +155,8 @@ def test_while_redis_is_away_the_machine_goes_on_and_then_all_is_as_before(
         assert levels(process) == ["WARNING"]
     up(redis)
     for process in machines:
-        until(lambda p=process: p.ask("healthy"), 4, "Redis to be used again")
-        until(lambda p=process: p.ask("ended_at", "sid:during"), 4, "what ended meanwhile to be known")
+        until(lambda: process.ask("healthy"), 4, "Redis to be used again")
+        until(lambda: process.ask("ended_at", "sid:during"), 4, "what ended meanwhile to be known")
     assert a.ask("add", "before", 60) is a.ask("add", "during", 60) is False
     assert a.ask("get", "tokens") == b"value"
     assert c.ask("add", "after", 60) is True and a.ask("add", "after", 60) is False

@@ -1,7 +1,7 @@
 """Which calls there are, and whose they are; everything else is 404, 405 or 501."""
 
 import pytest
-from harness.gateway import Gateway
+from harness.gateway import Gateway, StartGateway
 from harness.service import Service
 from harness.waiting import until
 
@@ -81,6 +81,6 @@ def test_a_call_goes_to_the_service_that_owns_it(
     assert received.body == (body or b"")
 
 
-def test_media_without_a_service_is_404(start_gateway, token: str) -> None:
+def test_media_without_a_service_is_404(start_gateway: StartGateway, token: str) -> None:
     gateway = start_gateway({"MEDIA_SERVICE_URL": None})
     assert gateway.get("/media/a", token).status == 404

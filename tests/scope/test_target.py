@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from harness import http
-from harness.gateway import Gateway
+from harness.gateway import Gateway, StartGateway
 from harness.service import Service
 
 
@@ -151,7 +151,7 @@ def test_a_doubtful_target_is_refused_or_arrives_unchanged(
 
 
 @pytest.mark.conformance("P2")
-def test_a_base_path_goes_before_the_target(start_gateway, media: Service, token: str) -> None:
+def test_a_base_path_goes_before_the_target(start_gateway: StartGateway, media: Service, token: str) -> None:
     gateway = start_gateway({"MEDIA_SERVICE_URL": media.url + "/base/v1/"})
     assert http.send(gateway.port, raw(b"GET", b"/media/%7Ea?b", token)).status == 200
     assert media.last.target == b"/base/v1/media/%7Ea?b"

@@ -11,9 +11,10 @@ import pytest
 from harness import jose
 from harness.each_worker import each_worker
 from harness.errors import check_error, check_refused
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import DEMO_SECRET, GatewayFactory
 from harness.http import Answer
-from harness.provider import DEMO_SECRET, as_user, gateway_of
+from harness.provider import as_user
 from harness.service import Service
 from harness.visitor import Visitor, set_by
 from harness.waiting import until
@@ -28,10 +29,8 @@ STRANGER = jose.generate("RS256")
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    provider: Provider, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    with gateway_of(provider, services, tmp_path_factory.mktemp("cluster"), workers=4) as running:
+def cluster(make_gateway: GatewayFactory, provider: Provider) -> Iterator[Gateway]:
+    with make_gateway(issuer=provider, workers=4) as running:
         yield running
 
 
@@ -365,7 +364,7 @@ def test_sent_by_the_provider_itself(start_gateway: StartGateway, services: Mapp
     listener = listen()
     base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings = ProviderSettings(base_url=base_url)
-    env = {**ROOMY, "KEYCLOAK_ISSUER_URL": settings.issuer, "KEYCLOAK_CLIENT_SECRET": DEMO_SECRET}
+    env = {"KEYCLOAK_ISSUER_URL": settings.issuer, "KEYCLOAK_CLIENT_SECRET": DEMO_SECRET}
     gateway = start_gateway(env, issuer=None, ready=False)
     client = Client(backchannel_logout_url=gateway.url + PATH)
     app = create_provider(ProviderSettings(base_url=base_url, clients=(client,)))

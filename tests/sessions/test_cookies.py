@@ -1,11 +1,12 @@
 """The gateway's cookies (SPEC 1; CONFORMANCE C1, C2, C4-C6, C8): what they look like, and that nobody can bend them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from harness import jose, replies
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.http import Answer
 from harness.provider import Scripted
 from harness.service import Service
@@ -13,7 +14,6 @@ from harness.visitor import NAVIGATION, Cookie, Visitor, set_by, target
 
 MANY = [f"interview:role-of-some-length-{number:03}" for number in range(160)]
 PRODUCTION = {
-    **ROOMY,
     "NODE_ENV": "production",
     "KEYCLOAK_CLIENT_SECRET": "5f0c2e8b7a9d4c3e8f1a6b2d9c7e4f10",
     "SESSION_SECRET": "9b1d7c3e5f8a2046b8d0e2f4a6c8091b",
@@ -21,12 +21,8 @@ PRODUCTION = {
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    urls = {name: service.url for name, service in services.items()}
-    cwd = tmp_path_factory.mktemp("cookies")
-    with Gateway(ROOMY, issuer=running_realm, services=urls, cwd=cwd) as running:
+def gateway(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gateway]:
+    with make_gateway(issuer=running_realm) as running:
         yield running
     running.lines()
 
@@ -84,9 +80,9 @@ class TestAttributes:
         ("env", "prefix", "root"),
         [
             ({**PRODUCTION, "NODE_ENV": None}, "__Host-", ""),
-            ({**ROOMY, "PUBLIC_URL": "https://api.example.com", "FRONTEND_URL": FRONTEND}, "__Host-", ""),
-            ({**ROOMY, "PUBLIC_URL": "https://app.example.com/api"}, "__Secure-", "/api"),
-            ({**ROOMY, "PUBLIC_URL": "http://localhost:3001/api"}, "", "/api"),
+            ({"PUBLIC_URL": "https://api.example.com", "FRONTEND_URL": FRONTEND}, "__Host-", ""),
+            ({"PUBLIC_URL": "https://app.example.com/api"}, "__Secure-", "/api"),
+            ({"PUBLIC_URL": "http://localhost:3001/api"}, "", "/api"),
         ],
         ids=["production", "https in development", "below a path", "http below a path"],
     )
@@ -293,7 +289,7 @@ class TestTampering:
 
     @pytest.mark.conformance("C4")
     def test_cookies_of_another_key(self, start_gateway: StartGateway, realm: Scripted, visitor: Visitor) -> None:
-        stranger = start_gateway({**ROOMY, "SESSION_SECRET": "another-secret-of-the-tests-0123456789"}, issuer=realm)
+        stranger = start_gateway({"SESSION_SECRET": "another-secret-of-the-tests-0123456789"}, issuer=realm)
         elsewhere = visitor.copy()
         elsewhere.gateway = stranger
         check_absent(elsewhere)
@@ -342,10 +338,10 @@ def test_cookies_of_others_with_any_bytes(visitor: Visitor, strange: str) -> Non
 def test_session_secrets_rotate(start_gateway: StartGateway, realm: Scripted) -> None:
     """A new first secret signs nobody out; once the old one is gone, what it sealed is."""
     old, new = "old-secret-of-the-tests-0123456789-abcdef", "new-secret-of-the-tests-0123456789-abcdef"
-    visitor = Visitor(start_gateway({**ROOMY, "SESSION_SECRET": old}, issuer=realm))
+    visitor = Visitor(start_gateway({"SESSION_SECRET": old}, issuer=realm))
     visitor.signed_in(realm.authorize)
     begun = visitor.begin()
-    both = start_gateway({**ROOMY, "SESSION_SECRET": f"{new}, {old}"}, issuer=realm)
+    both = start_gateway({"SESSION_SECRET": f"{new}, {old}"}, issuer=realm)
     visitor.gateway = both
     assert visitor.authenticated
     assert (
@@ -354,7 +350,7 @@ def test_session_secrets_rotate(start_gateway: StartGateway, realm: Scripted) ->
     ), "a login that began under the old secret is known"
     untouched = visitor.copy()
     assert visitor.post("/auth/refresh").status == 200
-    only_new = start_gateway({**ROOMY, "SESSION_SECRET": new}, issuer=realm)
+    only_new = start_gateway({"SESSION_SECRET": new}, issuer=realm)
     visitor.gateway = untouched.gateway = only_new
     assert visitor.authenticated, "the refresh sealed with the first"
     assert not untouched.authenticated

@@ -9,11 +9,11 @@ import pytest
 from harness import jose
 from harness.each_worker import each_worker
 from harness.errors import check_error, check_refused
-from harness.gateway import FRONTEND, ROOMY, Gateway
+from harness.gateway import FRONTEND, Gateway
+from harness.gateways import GatewayFactory
 from harness.http import Answer, Connection
 from harness.issuer import CLIENT
-from harness.provider import Scripted, as_user, credentials, gateway_of, lapsed
-from harness.service import Service
+from harness.provider import Scripted, as_user, credentials, lapsed
 from harness.visitor import Visitor, set_by
 from harness.waiting import until
 
@@ -26,21 +26,14 @@ MESSAGE = "Logged out successfully"
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    provider: Provider, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    cwd = tmp_path_factory.mktemp("cluster")
-    with gateway_of(provider, services, cwd, workers=4, **FRONTENDS) as running:
+def cluster(make_gateway: GatewayFactory, provider: Provider) -> Iterator[Gateway]:
+    with make_gateway(FRONTENDS, issuer=provider, workers=4) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def single(
-    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    urls = {"users": services["users"].url}
-    cwd = tmp_path_factory.mktemp("single")
-    with Gateway({**ROOMY, **FRONTENDS}, issuer=running_realm, services=urls, cwd=cwd) as running:
+def single(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gateway]:
+    with make_gateway(FRONTENDS, issuer=running_realm, services=["users"]) as running:
         yield running
 
 

@@ -2,22 +2,23 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from threading import Barrier
 from typing import Any
 
 import pytest
 from harness import jose
 from harness.each_worker import connected, each_worker
 from harness.errors import check_error
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import DEMO_SECRET, GatewayFactory
 from harness.http import Answer, Connection
 from harness.issuer import CLIENT, as_json
-from harness.provider import DEMO_SECRET, Gate, Scripted, as_user, gateway_of, lapsed, refusal
+from harness.provider import Gate, Scripted, as_user, lapsed, refusal
 from harness.service import Service
+from harness.together import at_once
 from harness.visitor import Visitor, set_by
 from harness.waiting import until
 
@@ -28,22 +29,16 @@ PER_WORKER = 13
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    provider: Provider, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def cluster(make_gateway: GatewayFactory, provider: Provider) -> Iterator[Gateway]:
     """Four workers before the demo's provider, which ends a session whose refresh token comes twice."""
-    with gateway_of(provider, services, tmp_path_factory.mktemp("cluster"), workers=WORKERS) as running:
+    with make_gateway(issuer=provider, workers=WORKERS) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def pair(
-    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def pair(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gateway]:
     """Two workers before the scripted provider."""
-    urls = {"users": services["users"].url}
-    cwd = tmp_path_factory.mktemp("pair")
-    with Gateway(ROOMY, issuer=running_realm, services=urls, workers=2, cwd=cwd) as running:
+    with make_gateway(issuer=running_realm, services=["users"], workers=2) as running:
         yield running
 
 
@@ -61,18 +56,6 @@ def guest(pair: Gateway, realm: Scripted) -> Visitor:
     visit = Visitor(pair)
     visit.signed_in(realm.authorize)
     return visit
-
-
-def at_once(calls: list[Callable[[], Answer]]) -> list[Answer]:
-    """Each in a thread of its own, let go together."""
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable[[], Answer]) -> Answer:
-        barrier.wait(20)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def each(tabs: Iterable[Visitor], lines: Iterable[Connection], method: str, path: str) -> list[Answer]:
@@ -355,7 +338,7 @@ class TestFailures:
     def test_of_a_wrong_secret_are_said_by_setting(
         self, start_gateway: StartGateway, visitor: Visitor, provider: Provider
     ) -> None:
-        env = {**ROOMY, "KEYCLOAK_ISSUER_URL": provider.issuer, "KEYCLOAK_CLIENT_SECRET": "not-the-secret-0123456789"}
+        env = {"KEYCLOAK_ISSUER_URL": provider.issuer, "KEYCLOAK_CLIENT_SECRET": "not-the-secret-0123456789"}
         wrong = start_gateway(env, issuer=None, ready=True)
         lost = visitor.copy()
         lost.gateway = wrong

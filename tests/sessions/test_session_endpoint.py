@@ -1,13 +1,13 @@
 """GET /auth/session (SPEC 1): who is signed in, for a frontend that boots, and never an error."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from harness.errors import check_error
-from harness.gateway import FRONTEND, ROOMY, Gateway
+from harness.gateway import FRONTEND, Gateway
+from harness.gateways import GatewayFactory
 from harness.provider import Scripted, lapsed
-from harness.service import Service
 from harness.visitor import Visitor
 
 NOBODY = {"authenticated": False}
@@ -22,11 +22,8 @@ CORA = {
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    urls = {"users": services["users"].url}
-    with Gateway(ROOMY, issuer=running_realm, services=urls, cwd=tmp_path_factory.mktemp("session")) as running:
+def gateway(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gateway]:
+    with make_gateway(issuer=running_realm, services=["users"]) as running:
         yield running
 
 

@@ -10,9 +10,10 @@ import pytest
 from ada_url import URL
 from harness import jose, replies
 from harness.errors import check_error
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import CLIENT, Issuer, Key, as_json
-from harness.provider import Scripted, as_user, credentials, gateway_of, refusal
+from harness.provider import Scripted, as_user, credentials, refusal
 from harness.service import Service
 from harness.visitor import NAVIGATION, Visitor, set_by, target
 
@@ -25,21 +26,15 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    provider: Provider, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    with gateway_of(provider, services, tmp_path_factory.mktemp("sign-in"), **FRONTENDS) as running:
+def gateway(make_gateway: GatewayFactory, provider: Provider) -> Iterator[Gateway]:
+    with make_gateway(FRONTENDS, issuer=provider) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def hostile(
-    running_realm: Scripted, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def hostile(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gateway]:
     """A gateway before the scripted provider."""
-    cwd = tmp_path_factory.mktemp("hostile")
-    urls = {"users": services["users"].url}
-    with Gateway({**ROOMY, **FRONTENDS}, issuer=running_realm, services=urls, cwd=cwd) as running:
+    with make_gateway(FRONTENDS, issuer=running_realm, services=["users"]) as running:
         yield running
 
 
@@ -752,7 +747,7 @@ def test_keycloak_down_at_the_start(start_gateway: StartGateway) -> None:
     """503 for a login, and for a browser that comes back; then it works by itself."""
     with Scripted() as realm:
         realm.stop()
-        gateway = start_gateway(ROOMY, issuer=realm)
+        gateway = start_gateway(issuer=realm)
         visitor = Visitor(gateway)
         check_error(visitor.post("/auth/login", {}), 503)
         assert visitor.get("/auth/session").json() == {"authenticated": False}
@@ -768,7 +763,7 @@ def test_an_issuer_that_does_not_name_itself(start_gateway: StartGateway) -> Non
         silent = Issuer.discovery(realm)
         del silent["authorization_response_iss_parameter_supported"]
         realm.discovery_answer = lambda call: as_json(silent)
-        visitor = Visitor(start_gateway(ROOMY, issuer=realm))
+        visitor = Visitor(start_gateway(issuer=realm))
         back = target(realm.authorize(visitor.begin().auth_url)).replace(urlencode({"iss": realm.issuer}), "x=y")
         assert visitor.get(back).status == 200
         back = target(realm.authorize(visitor.begin().auth_url)).replace(urlencode({"iss": realm.issuer}), "iss=x")

@@ -2,14 +2,14 @@
 well as where they do not."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Call, Reply, as_json
 from harness.provider import Scripted
-from harness.service import Service
 from harness.visitor import NAVIGATION, Visitor, target
 from harness.waiting import until
 from harness.watchers import Watchers
@@ -26,9 +26,9 @@ class Talkative(Scripted):
         self.logins: list[dict[str, str]] = []
         super().__init__()
 
-    def authorize(self, auth_url: str) -> str:
+    def authorize(self, auth_url: str, code: str | None = None) -> str:
         self.logins.append(dict(parse_qsl(urlsplit(auth_url).query)))
-        code = f"code-that-nobody-may-see-{secrets.token_hex(16)}"
+        code = code or f"code-that-nobody-may-see-{secrets.token_hex(16)}"
         return super().authorize(auth_url, code)
 
     def _tokens(self, call: Call) -> Reply:
@@ -59,13 +59,10 @@ def watchers() -> Iterator[Watchers]:
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    realm: Talkative, watchers: Watchers, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def gateway(make_gateway: GatewayFactory, realm: Talkative, watchers: Watchers) -> Iterator[Gateway]:
     secret = {"KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
-    env = {**ROOMY, **secret, **watchers.env, "LOG_LEVEL": "debug"}
-    urls = {"users": services["users"].url}
-    with Gateway(env, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("secrets")) as running:
+    env = {**secret, **watchers.env, "LOG_LEVEL": "debug"}
+    with make_gateway(env, issuer=realm, services=["users"]) as running:
         yield running
 
 

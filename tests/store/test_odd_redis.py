@@ -3,14 +3,15 @@
 import itertools
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.metrics import counted
 from harness.relay import Relay
-from harness.service import Service
 from harness.waiting import until
 
 LIMIT = 5
@@ -60,9 +61,9 @@ class Peer:
                 connection.sendall(self._answer(*words))
 
     @staticmethod
-    def _word(lines: socket.SocketIO) -> bytes:
+    def _word(lines: BinaryIO) -> bytes:
         length = int(lines.readline()[1:])
-        return lines.read(length + 2)[:-2]  # type: ignore[index]
+        return lines.read(length + 2)[:-2]
 
     def _answer(self, command: bytes, *words: bytes) -> bytes:
         command = command.upper()
@@ -92,11 +93,8 @@ def peer(running_peer: Peer) -> Iterator[Peer]:
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    running_peer: Peer, issuer: Issuer, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    urls = {"users": services["users"].url}
-    with Gateway(running_peer.env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("odd")) as running:
+def gateway(make_gateway: GatewayFactory, running_peer: Peer) -> Iterator[Gateway]:
+    with make_gateway(running_peer.env, services=["users"]) as running:
         yield running
     check_quiet(running)
 

@@ -419,14 +419,14 @@ def rows_of(directory: Path) -> int:
 
 
 @pytest.mark.conformance("O8", "O10")
-def test_junk_that_is_taken_back_is_not_among_the_ended_sessions(store: Store, tmp_path: Path) -> None:
+def test_junk_that_is_revoked_is_not_among_the_ended_sessions(store: Store, tmp_path: Path) -> None:
     ended = SessionRevocations(store)
     principal = Principal("user", None, frozenset(), "", time.time() + 60, time.time(), "abc")
     ended.sign_out(principal)
     junk = [f"junk-{number}" for number in range(1000)]
     for token in junk:
-        ended.take_back(token)
-    assert all(map(ended.took_back, junk)) and not ended.took_back("another")
+        ended.revoke_refresh_token(token)
+    assert all(map(ended.is_refresh_token_revoked, junk)) and not ended.is_refresh_token_revoked("another")
     assert rows_of(tmp_path) == 1
     assert ended.includes(principal)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 from harness import jose
 from harness.errors import check_refused
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer, encryption_key
 
 SECRET = "shared-secret-of-the-tests-0123456789abcdef"
-SHARED = {**ROOMY, "JWT_SECRET": SECRET, "JWT_ALGORITHMS": "RS256,HS256"}
+SHARED = {"JWT_SECRET": SECRET, "JWT_ALGORITHMS": "RS256,HS256"}
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,9 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="module")
-def sharing(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def sharing(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """A gateway that verifies shared-secret tokens beside the issuer's."""
-    with Gateway(SHARED, issuer=issuer, cwd=tmp_path_factory.mktemp("sharing")) as running:
+    with make_gateway(SHARED, services={}) as running:
         yield running
 
 
@@ -105,7 +106,7 @@ def test_a_signature_of_another_kind_than_said(either: Gateway, issuer: Issuer, 
 @pytest.mark.conformance("J1")
 def test_two_algorithms_allowed(start_gateway: StartGateway, issuer: Issuer) -> None:
     """ES384 is asked of a P-256 key: neither the list nor the curve allows it."""
-    gateway = start_gateway({**ROOMY, "JWT_ALGORITHMS": "RS256,ES256"}, issuer=issuer)
+    gateway = start_gateway({"JWT_ALGORITHMS": "RS256,ES256"}, issuer=issuer)
     assert gateway.get("/users/me", issuer.mint()).status == 200
     assert gateway.get("/users/me", issuer.mint(alg="ES256")).status == 200
     check_refused(gateway.get("/users/me", issuer.mint(alg="PS256", key=issuer.key())))

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from harness import http, jose, replies
 from harness.errors import check_error, check_refused
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import REALM, Issuer, Key, as_json, encryption_key
 from harness.service import Service
 from harness.waiting import until
@@ -123,16 +124,9 @@ class TestKeySet:
 
     @pytest.fixture(scope="class", params=["RS256", "RS256,HS256"])
     @classmethod
-    def reader(
-        cls,
-        request: pytest.FixtureRequest,
-        realm: Issuer,
-        services: Mapping[str, Service],
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> Iterator[Gateway]:
-        env = {**ROOMY, "JWT_ALGORITHMS": request.param, "JWT_SECRET": "a secret of the tests " * 3}
-        urls = {"users": services["users"].url}
-        with Gateway(env, issuer=realm, services=urls, cwd=tmp_path_factory.mktemp("reader")) as running:
+    def reader(cls, make_gateway: GatewayFactory, request: pytest.FixtureRequest, realm: Issuer) -> Iterator[Gateway]:
+        env = {"JWT_ALGORITHMS": request.param, "JWT_SECRET": "a secret of the tests " * 3}
+        with make_gateway(env, issuer=realm, services=["users"]) as running:
             yield running
 
     @pytest.mark.conformance("J12")
@@ -160,7 +154,7 @@ class TestUnknownKid:
     def test_a_flood(self, start_gateway: StartGateway) -> None:
         """1,000 on one connection; signatures are junk, for no key of theirs is known."""
         with Issuer() as realm:
-            gateway = start_gateway(ROOMY, issuer=realm)
+            gateway = start_gateway(issuer=realm)
             good, claims = realm.mint(), jose.encode(realm.claims())
             begun, before = time.monotonic(), realm.calls["jwks"]
             with http.Connection(gateway.port) as connection:
@@ -180,7 +174,7 @@ class TestUnknownKid:
         """Single-flight: a slow issuer is asked once, and all who waited get the answer."""
         with Issuer() as realm:
             realm.stop()
-            gateway = start_gateway(ROOMY, issuer=realm, ready=False)
+            gateway = start_gateway(issuer=realm, ready=False)
             realm.jwks_answer = slowly(realm)
             realm.start()
             with ThreadPoolExecutor(20) as pool:
@@ -244,13 +238,9 @@ class TestSecondReading:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def aged(
-        cls, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[dict[str, Aged]]:
-        urls = {"users": services["users"].url}
-
+    def aged(cls, make_gateway: GatewayFactory) -> Iterator[dict[str, Aged]]:
         def start(issuer: Issuer) -> Gateway:
-            return Gateway(ROOMY, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("aged"))
+            return make_gateway(issuer=issuer, services=["users"])
 
         names = [*GARBAGE, "refused", "hanging", "rotated", "crowded"]
         with ThreadPoolExecutor(3) as pool:

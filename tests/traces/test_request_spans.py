@@ -1,12 +1,12 @@
 """What a request's span says, whoever makes it: the gateway by hand, or the instrumentation of Flask."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
-from harness.service import Service
 from harness.waiting import until
 from harness.watchers import Watchers
 
@@ -18,13 +18,10 @@ def watchers() -> Iterator[Watchers]:
 
 
 @pytest.fixture(scope="module")
-def traced(
-    issuer: Issuer, watchers: Watchers, services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def traced(make_gateway: GatewayFactory, watchers: Watchers) -> Iterator[Gateway]:
     """It trusts the loopback as proxy."""
-    env = {**ROOMY, **watchers.env, "TRUSTED_PROXIES": "127.0.0.1", "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("traced")) as running:
+    env = {**watchers.env, "TRUSTED_PROXIES": "127.0.0.1", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    with make_gateway(env) as running:
         yield running
     running.lines()
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from harness import replies, thrift
 from harness.collector import Collector, Span
-from harness.gateway import FRONTEND, ROOMY, Gateway, StartGateway
+from harness.gateway import FRONTEND, Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.metrics import counted
 from harness.ports import free_port
@@ -35,16 +36,10 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def traced(
-    running_realm: Scripted,
-    collector: Collector,
-    services: Mapping[str, Service],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Gateway]:
+def traced(make_gateway: GatewayFactory, running_realm: Scripted, collector: Collector) -> Iterator[Gateway]:
     """Every request is sampled, as in development; no proxy is trusted."""
-    urls = {name: service.url for name, service in services.items() if name != "media"}
-    env = {**ROOMY, **collector.env, "PROXY_READ_TIMEOUT": "1"}
-    with Gateway(env, issuer=running_realm, services=urls, cwd=tmp_path_factory.mktemp("traced")) as running:
+    env = {**collector.env, "PROXY_READ_TIMEOUT": "1"}
+    with make_gateway(env, issuer=running_realm, services=["users", "interviews"]) as running:
         yield running
 
 
@@ -217,7 +212,7 @@ class TestSignIn:
         }
         for name, endpoints in calls.items():
             path = name.split()[1]
-            line = traced.wait_line(lambda line, p=path: line.get("url") == p and line in traced.lines()[since:])
+            line = traced.wait_line(lambda line: line.get("url") == path and line in traced.lines()[since:])
             server, children = check_tree(collector.wait(line["traceId"], 1 + len(endpoints)))
             assert (server.name, server.attributes["http.route"]) == (name, path)
             assert server.attributes["url.path"] == path
@@ -260,7 +255,7 @@ class TestSampling:
     @pytest.fixture
     def start(self, start_gateway: StartGateway, own: Collector) -> Callable[..., Gateway]:
         def started(**env: str) -> Gateway:
-            return start_gateway({**ROOMY, **own.env, **env})
+            return start_gateway({**own.env, **env})
 
         return started
 
@@ -319,7 +314,7 @@ class TestSampling:
             assert 30 < count < 120, path
 
     def test_without_a_collector_makes_none(self, start_gateway: StartGateway, users: Service, issuer: Issuer) -> None:
-        gateway = start_gateway(ROOMY)
+        gateway = start_gateway()
         assert gateway.get("/users/me", issuer.mint()).status == 200
         assert (users.last.header("traceparent") or "").endswith("-00")
 
@@ -339,7 +334,7 @@ class TestSampling:
 def test_no_secret_is_in_a_span(start_gateway: StartGateway, services: Mapping[str, Service], users: Service) -> None:
     """Of a whole visit, of what is planted in queries, headers and bodies, of a service's answers."""
     with Realm() as realm, Collector() as collector:
-        env = {**ROOMY, **collector.env, "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
+        env = {**collector.env, "KEYCLOAK_CLIENT_SECRET": "marked-client-secret-0123456789-abcdef"}
         gateway = start_gateway({**env, "JAEGER_ENDPOINT": f"{collector.url}/api/traces"}, issuer=realm)
         secrets = {"marked", *visit(Browser(gateway, realm))}
         plant(gateway, realm.mint(), users)
@@ -384,7 +379,7 @@ def test_without_the_collector_requests_go_on(
     """What it does not get is counted in the end, and nobody waits for it, the stop neither."""
     with Collector() as collector:
         collector.answer = answer
-        env = {**ROOMY, **collector.env, "OTEL_BSP_MAX_QUEUE_SIZE": "20", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
+        env = {**collector.env, "OTEL_BSP_MAX_QUEUE_SIZE": "20", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
         if answer is None:
             env["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{free_port()}"
         gateway = start_gateway(env)
@@ -406,7 +401,7 @@ def test_when_the_collector_comes_back_spans_arrive(
     start_gateway: StartGateway, issuer: Issuer, users: Service
 ) -> None:
     with Collector() as collector:
-        gateway = start_gateway({**ROOMY, **collector.env})
+        gateway = start_gateway(collector.env)
         collector.stop()
         traces = []
         for number in range(5):
@@ -415,5 +410,5 @@ def test_when_the_collector_comes_back_spans_arrive(
         gateway.wait_line(lambda line: "OTEL_EXPORTER_OTLP_ENDPOINT" in line["message"])
         collector.start()
         for trace in traces:
-            until(lambda t=trace: len(collector.of(t)) == 2, 20, "the spans of the outage")
+            until(lambda: len(collector.of(trace)) == 2, 20, "the spans of the outage")
         assert counted(gateway, lambda now: True).value("spans_dropped_total") == 0

@@ -6,20 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from harness.each_worker import each_worker
-from harness.gateway import ROOMY, Gateway
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.service import Received, Service
 from harness.waiting import until
 
 
 @pytest.fixture(scope="module")
-def behind_proxy(
-    issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def behind_proxy(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """A gateway that trusts the loopback as proxy."""
-    env = {**ROOMY, "TRUSTED_PROXIES": "127.0.0.1"}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("traced")) as running:
+    env = {"TRUSTED_PROXIES": "127.0.0.1"}
+    with make_gateway(env) as running:
         yield running
 
 
@@ -54,7 +52,9 @@ def test_a_trusted_proxys_sampled_flag_is_obeyed(behind_proxy: Gateway, users: S
 
 
 @pytest.mark.conformance("P14")
-def test_an_untrusted_sampled_flag_is_not_obeyed(start_gateway, users: Service, issuer: Issuer, token: str) -> None:
+def test_an_untrusted_sampled_flag_is_not_obeyed(
+    start_gateway: StartGateway, users: Service, issuer: Issuer, token: str
+) -> None:
     gateway = start_gateway()
     assert gateway.get("/users/me", token, {"traceparent": f"00-{TRACE}-{SPAN}-01"}).status == 200
     trace, _, sampled = trace_of(users.last)
@@ -85,15 +85,15 @@ def test_two_traceparents_start_anew(gateway: Gateway, users: Service, token: st
 
 
 @pytest.mark.conformance("P14")
-def test_no_two_workers_make_the_same_ids(start_gateway, users: Service, token: str) -> None:
+def test_no_two_workers_make_the_same_ids(start_gateway: StartGateway, users: Service, token: str) -> None:
     """Nor does one that a reload begins."""
-    gateway = start_gateway(ROOMY, workers=3)
+    gateway = start_gateway(workers=3)
     until(lambda: len(gateway.workers()) == 3, 10)
     for reloads in range(2):
         if reloads:
             before = set(gateway.workers())
             gateway.signal(signal.SIGHUP)
-            until(lambda old=before: len(now := gateway.workers()) == 3 and not old & set(now), 20, "the reload")
+            until(lambda: len(now := gateway.workers()) == 3 and not before & set(now), 20, "the reload")
         with each_worker(gateway) as lines:
             for line in lines.values():
                 for _ in range(2):

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 from harness import http, replies
-from harness.gateway import ROOMY, Gateway
-from harness.issuer import Issuer
+from harness.gateway import Gateway, StartGateway
+from harness.gateways import GatewayFactory
 from harness.ports import free_port
 from harness.replies import head, raw
 from harness.service import Answerer, Service
@@ -17,12 +17,10 @@ TOTAL = 2.0
 
 
 @pytest.fixture(scope="module")
-def hasty(issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def hasty(make_gateway: GatewayFactory) -> Iterator[Gateway]:
     """A gateway with short time-outs."""
     times = {"PROXY_CONNECT_TIMEOUT": "1", "PROXY_READ_TIMEOUT": "1", "PROXY_TOTAL_TIMEOUT": f"{TOTAL:.0f}"}
-    urls = {name: service.url for name, service in services.items()}
-    cwd = tmp_path_factory.mktemp("hasty")
-    with Gateway({**ROOMY, **times}, issuer=issuer, services=urls, cwd=cwd) as running:
+    with make_gateway(times) as running:
         yield running
 
 
@@ -93,14 +91,14 @@ def test_a_bad_answer_is_502(hasty: Gateway, interviews: Service, token: str, re
 
 
 @pytest.mark.conformance("F5")
-def test_a_refused_connection_is_502(start_gateway, token: str) -> None:
+def test_a_refused_connection_is_502(start_gateway: StartGateway, token: str) -> None:
     gateway = start_gateway(services={"interviews": f"http://127.0.0.1:{free_port()}"})
     error(gateway.get("/interviews/1", token), 502, "Bad gateway")
     error(gateway.get("/interviews/1", token, method="PUT", body=b"x"), 502, "Bad gateway")
 
 
 @pytest.mark.conformance("F5")
-def test_a_service_nobody_can_resolve_is_502(start_gateway, token: str) -> None:
+def test_a_service_nobody_can_resolve_is_502(start_gateway: StartGateway, token: str) -> None:
     gateway = start_gateway(services={"interviews": "http://no-such-service.invalid:3004"})
     answer = gateway.get("/interviews/1", token)
     error(answer, 502, "Bad gateway")
@@ -108,7 +106,7 @@ def test_a_service_nobody_can_resolve_is_502(start_gateway, token: str) -> None:
 
 
 @pytest.mark.conformance("F5")
-def test_a_service_that_takes_no_connection_is_504(start_gateway, token: str) -> None:
+def test_a_service_that_takes_no_connection_is_504(start_gateway: StartGateway, token: str) -> None:
     """Its queue of unaccepted connections is full, so that a connect hangs."""
     with ExitStack() as stack:
         full = stack.enter_context(socket.socket())

@@ -1,5 +1,7 @@
 """Connections to a service are kept, and die when they like: what is tried again, and what never."""
 
+import socket
+
 import pytest
 from harness import replies
 from harness.gateway import Gateway
@@ -14,7 +16,7 @@ class DiesOnReuse:
         self.hard = hard
         self.seen: set[int] = set()
 
-    def __call__(self, received: Received, conn) -> bool:
+    def __call__(self, received: Received, conn: socket.socket) -> bool:
         if received.connection not in self.seen:
             self.seen.add(received.connection)
             return bool(replies.sized(200, body=b"first")(received, conn))

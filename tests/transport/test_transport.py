@@ -22,6 +22,14 @@ def adapter() -> Iterator[Adapter]:
     running.close()
 
 
+def call_and_read(adapter: Adapter, request: PreparedRequest) -> None:
+    got = adapter.call(request, BOUNDS)
+    try:
+        got.read()
+    finally:
+        got.close()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -47,12 +55,7 @@ def test_leaves_nothing_to_the_garbage_collector(
     try:
         for _ in range(3):
             with suppress(RequestException):
-                got = adapter.call(request, BOUNDS)
-                try:
-                    got.read()
-                finally:
-                    got.close()
-            got = None
+                call_and_read(adapter, request)
         gc.collect()
         left = [thing for thing in gc.garbage if isinstance(thing, (UpstreamResponse, Connection))]
     finally:

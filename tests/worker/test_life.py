@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from harness import http, replies
-from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.gateway import Gateway, StartGateway
 from harness.load import Load
 from harness.service import Received, Service
 from harness.waiting import until
@@ -24,7 +25,7 @@ def held(users: Service) -> Iterator[threading.Event]:
     """The users service answers only once the event is set."""
     release = threading.Event()
 
-    def answer(received: Received, conn) -> None:
+    def answer(received: Received, conn: socket.socket) -> None:
         release.wait(20)
         replies.sized(200, body=b"late")(received, conn)
 
@@ -36,8 +37,8 @@ def held(users: Service) -> Iterator[threading.Event]:
 
 
 @pytest.mark.conformance("S1")
-def test_sigterm_closes_idle_connections_at_once(start_gateway, bearer: dict[str, str]) -> None:
-    gateway = start_gateway(ROOMY)
+def test_sigterm_closes_idle_connections_at_once(start_gateway: StartGateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway()
     idlers = [http.Connection(gateway.port) for _ in range(10)]
     try:
         for idler in idlers[:8]:
@@ -56,8 +57,8 @@ def test_sigterm_closes_idle_connections_at_once(start_gateway, bearer: dict[str
 
 @pytest.mark.conformance("S1")
 @pytest.mark.parametrize("answered", [False, True], ids=["first requests", "later ones"])
-def test_sigterm_is_not_held_by_heads_that_do_not_end(start_gateway, answered: bool) -> None:
-    gateway = start_gateway(ROOMY)
+def test_sigterm_is_not_held_by_heads_that_do_not_end(start_gateway: StartGateway, answered: bool) -> None:
+    gateway = start_gateway()
     with ExitStack() as stack:
         clients = [stack.enter_context(http.Connection(gateway.port)) for _ in range(20)]
         for client in clients:
@@ -73,9 +74,9 @@ def test_sigterm_is_not_held_by_heads_that_do_not_end(start_gateway, answered: b
 
 
 @pytest.mark.conformance("S1")
-def test_sigterm_lets_a_head_that_has_begun_end(start_gateway, bearer: dict[str, str]) -> None:
+def test_sigterm_lets_a_head_that_has_begun_end(start_gateway: StartGateway, bearer: dict[str, str]) -> None:
     """Also on a connection that has waited long for it."""
-    gateway = start_gateway(ROOMY)
+    gateway = start_gateway()
     with http.Connection(gateway.port) as connection:
         connection.request("GET", "/health/live")
         assert connection.receive().status == 200
@@ -91,8 +92,10 @@ def test_sigterm_lets_a_head_that_has_begun_end(start_gateway, bearer: dict[str,
 
 
 @pytest.mark.conformance("S1")
-def test_sigterm_waits_for_a_request_in_flight(start_gateway, users: Service, bearer: dict[str, str]) -> None:
-    gateway = start_gateway(ROOMY)
+def test_sigterm_waits_for_a_request_in_flight(
+    start_gateway: StartGateway, users: Service, bearer: dict[str, str]
+) -> None:
+    gateway = start_gateway()
     with held(users) as release, http.Connection(gateway.port, timeout=15) as connection:
         connection.request("GET", "/users/me", bearer)
         until(lambda: users.requests)
@@ -108,8 +111,10 @@ def test_sigterm_waits_for_a_request_in_flight(start_gateway, users: Service, be
 
 
 @pytest.mark.conformance("S1")
-def test_sigterm_lets_a_download_and_an_upload_finish(start_gateway, media: Service, bearer: dict[str, str]) -> None:
-    gateway = start_gateway(ROOMY)
+def test_sigterm_lets_a_download_and_an_upload_finish(
+    start_gateway: StartGateway, media: Service, bearer: dict[str, str]
+) -> None:
+    gateway = start_gateway()
     slow = replies.chunked(pieces=[b"a"] * 20, pause=0.1)
     media.answer = replies.per_path({b"/media/down": slow})
     with http.Connection(gateway.port) as down, http.Connection(gateway.port) as up:
@@ -126,9 +131,9 @@ def test_sigterm_lets_a_download_and_an_upload_finish(start_gateway, media: Serv
 
 @pytest.mark.conformance("S1")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sigterm_under_load_fails_no_request(start_gateway, bearer: dict[str, str], workers: int) -> None:
+def test_sigterm_under_load_fails_no_request(start_gateway: StartGateway, bearer: dict[str, str], workers: int) -> None:
     """Whoever was accepted is answered; later ones are refused, as the port is closed."""
-    gateway = start_gateway(ROOMY, workers=workers)
+    gateway = start_gateway(workers=workers)
     with Load(gateway, bearer) as load:
         until(lambda: load.good > 50)
         gateway.signal(signal.SIGTERM)
@@ -139,8 +144,8 @@ def test_sigterm_under_load_fails_no_request(start_gateway, bearer: dict[str, st
 
 @pytest.mark.conformance("S1")
 @pytest.mark.parametrize("after", [0, 0.1, 0.5])
-def test_sigterm_while_a_worker_begins(start_gateway, after: float) -> None:
-    gateway = start_gateway(ROOMY, workers=2)
+def test_sigterm_while_a_worker_begins(start_gateway: StartGateway, after: float) -> None:
+    gateway = start_gateway(workers=2)
     before = gateway.workers()
     os.kill(before[0], signal.SIGKILL)
     until(lambda: set(gateway.workers()) - set(before), 10, "the new worker")
@@ -160,42 +165,52 @@ def test_nothing_is_said_beside_the_log(start_gateway: StartGateway) -> None:
 
 @pytest.mark.conformance("S2")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sighup_under_load_fails_no_request(start_gateway, bearer: dict[str, str], workers: int) -> None:
-    gateway = start_gateway(ROOMY, workers=workers)
+def test_sighup_under_load_fails_no_request(start_gateway: StartGateway, bearer: dict[str, str], workers: int) -> None:
+    gateway = start_gateway(workers=workers)
     with Load(gateway, bearer) as load:
         for _ in range(workers):
             before, good = set(gateway.workers()), load.good
             gateway.signal(signal.SIGHUP)
-            until(lambda old=before: not old & set(gateway.workers()), 15, "the old workers' end")
+            until(lambda: not before & set(gateway.workers()), 15, "the old workers' end")
             until(lambda: len(gateway.workers()) == workers, 10, "new workers")
-            until(lambda start=good: load.good > start + 20, 10, "answers")
+            until(lambda: load.good > good + 20, 10, "answers")
     assert load.failures == []
 
 
 @pytest.mark.conformance("S2")
-def test_recycling_under_load_fails_no_request(start_gateway, bearer: dict[str, str]) -> None:
-    gateway = start_gateway({**ROOMY, "GUNICORN_CMD_ARGS": "--max-requests 150"}, workers=2)
+def test_recycling_under_load_fails_no_request(start_gateway: StartGateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway({"GUNICORN_CMD_ARGS": "--max-requests 150"}, workers=2)
     seen = set(gateway.workers())
     with Load(gateway, bearer) as load:
-        until(lambda: seen.update(gateway.workers()) or len(seen) >= 4, 30, "recycled workers")
+
+        def recycled() -> bool:
+            seen.update(gateway.workers())
+            return len(seen) >= 4
+
+        until(recycled, 30, "recycled workers")
         good = load.good
         until(lambda: load.good > good + 20, 10, "answers")
     assert load.failures == []
 
 
 @pytest.mark.conformance("S2")
-def test_sighup_reads_the_settings_again(start_gateway, bearer: dict[str, str]) -> None:
-    gateway = start_gateway(ROOMY)
-    body = {"method": "PUT", "body": b"twelve bytes"}
-    assert gateway.get("/users/me", headers=bearer, **body).status == 200
+def test_sighup_reads_the_settings_again(start_gateway: StartGateway, bearer: dict[str, str]) -> None:
+    gateway = start_gateway()
+
+    def status() -> int:
+        return gateway.get("/users/me", headers=bearer, method="PUT", body=b"twelve bytes").status
+
+    assert status() == 200
     (gateway.cwd / ".env").write_text("MAX_BODY_BYTES=11\n")
     gateway.signal(signal.SIGHUP)
-    until(lambda: gateway.get("/users/me", headers=bearer, **body).status == 413, 15, "the new limit")
+    until(lambda: status() == 413, 15, "the new limit")
 
 
 @pytest.mark.conformance("S2")
-def test_sighup_with_a_broken_configuration_leaves_the_workers(start_gateway, bearer: dict[str, str]) -> None:
-    gateway = start_gateway(ROOMY)
+def test_sighup_with_a_broken_configuration_leaves_the_workers(
+    start_gateway: StartGateway, bearer: dict[str, str]
+) -> None:
+    gateway = start_gateway()
     before = gateway.workers()
     (gateway.cwd / ".env").write_text("PROXY_READ_TIMEOUT=soon\nTRUSTED_PROXIES=nowhere\n")
     with Load(gateway, bearer) as load:
@@ -216,9 +231,9 @@ def named(gateway: Gateway) -> set[str]:
 
 
 def test_a_killed_worker_is_replaced_and_the_others_serve_on(
-    start_gateway, users: Service, bearer: dict[str, str]
+    start_gateway: StartGateway, users: Service, bearer: dict[str, str]
 ) -> None:
-    gateway = start_gateway(ROOMY, workers=2)
+    gateway = start_gateway(workers=2)
     first = until(lambda: len(gateway.workers()) == 2 and gateway.workers(), 10)[0]
     for _ in range(30):
         assert gateway.get("/users/me", headers=bearer).status == 200

@@ -6,17 +6,16 @@ from contextlib import suppress
 
 import pytest
 from harness import http
-from harness.gateway import ROOMY, Gateway
-from harness.issuer import Issuer
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
 from harness.service import Service
 from harness.waiting import until
 
 
 @pytest.fixture(scope="module")
-def tight(issuer: Issuer, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    env = {**ROOMY, "BODY_TIMEOUT": "1", "MAX_BODY_BYTES": "1000", "MAX_UPLOAD_BYTES": "100000"}
-    urls = {name: service.url for name, service in services.items()}
-    with Gateway(env, issuer=issuer, services=urls, cwd=tmp_path_factory.mktemp("tight")) as running:
+def tight(make_gateway: GatewayFactory) -> Iterator[Gateway]:
+    env = {"BODY_TIMEOUT": "1", "MAX_BODY_BYTES": "1000", "MAX_UPLOAD_BYTES": "100000"}
+    with make_gateway(env) as running:
         yield running
 
 
