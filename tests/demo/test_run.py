@@ -133,7 +133,6 @@ def test_a_taken_port_is_named() -> None:
             check_ports((Part("users", port, (), ""),))
 
 
-@pytest.mark.skipif(not (ROOT / "gunicorn.conf.py").exists(), reason="the gateway is not there yet")
 def test_the_whole_demo_and_the_lines_it_prints() -> None:
     command = [sys.executable, "-m", "demo", "--shift", str(free_shift())]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

@@ -144,9 +144,9 @@ class Gateway:
             )  # fmt: skip
 
     def _wait_up(self, ready: bool) -> None:
-        self._wait_for("/health/live", 20)
+        self._wait_for("/health/live", 60)
         if ready:
-            self._wait_for("/health/ready", 10)
+            self._wait_for("/health/ready", 30)
 
     def _wait_for(self, path: str, seconds: float) -> None:
         def answers() -> bool:

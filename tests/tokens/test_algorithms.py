@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import permutations
 
 import pytest
 from harness import jose
@@ -94,11 +95,8 @@ def test_a_listed_key_of_an_alg_that_is_not_ours(either: Gateway, issuer: Issuer
 
 
 @pytest.mark.conformance("J1")
-@pytest.mark.parametrize("alg", ["RS256", "ES256", "HS256"])
-@pytest.mark.parametrize("said", ["ES256", "RS256", "HS256"])
+@pytest.mark.parametrize(("said", "alg"), list(permutations(["ES256", "RS256", "HS256"], 2)))
 def test_a_signature_of_another_kind_than_said(either: Gateway, issuer: Issuer, alg: str, said: str) -> None:
-    if alg == said:
-        pytest.skip("that would be an honest token")
     key = b"any key" if alg == "HS256" else issuer.key(alg=alg)
     check_refused(either.get("/users/me", issuer.mint(alg=alg, key=key, headers={"alg": said})))
 

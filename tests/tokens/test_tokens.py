@@ -153,12 +153,17 @@ class TestTimes:
         check_refused(gateway.get("/users/me", issuer.mint({claim: int(time.time()) + ahead})))
 
     @pytest.mark.conformance("J7", "J10")
-    @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
-    @pytest.mark.parametrize("written", NUMBERS_THEY_ARE_NOT.values(), ids=NUMBERS_THEY_ARE_NOT.keys())
+    @pytest.mark.parametrize(
+        ("claim", "written"),
+        [
+            pytest.param(claim, written, id=f"{name}-{claim}")
+            for name, written in NUMBERS_THEY_ARE_NOT.items()
+            for claim in ("exp", "nbf", "iat")
+            if written != "null" or claim == "exp"
+        ],
+    )
     def test_that_is_no_number(self, gateway: Gateway, issuer: Issuer, claim: str, written: str) -> None:
         """`exp` as no number is no lapsed token. A null nbf or iat may count as absent, so it is left out."""
-        if written == "null" and claim != "exp":
-            pytest.skip("SPEC is silent on it")
         check_refused(gateway.get("/users/me", issuer.mint(with_claim(issuer, claim, written))))
 
     @pytest.mark.conformance("J7")
