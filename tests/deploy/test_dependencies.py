@@ -3,8 +3,10 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module, metadata
+from typing import Any
 
 import pytest
 from harness.kafka import MockKafka
@@ -48,7 +50,7 @@ INSIDES = {
 }
 """Distribution → where each thing is: `module:name.attribute`, `()` for one that is made first."""
 
-MAKE = {
+MAKE: dict[str, Callable[[], object]] = {
     "Histogram": partial(Histogram, "a", "A histogram.", registry=None),
     "CollectorRegistry": CollectorRegistry,
 }
@@ -63,9 +65,9 @@ def requirements(*lists: str) -> dict[str, Requirement]:
     return {requirement.name: requirement for requirement in map(Requirement, lines)}
 
 
-def inside(place: str) -> object:
+def inside(place: str) -> Any:
     module, _, path = place.partition(":")
-    found: object = import_module(module)
+    found: Any = import_module(module)
     for name in path.split("."):
         found = MAKE[name[:-2]]() if name.endswith("()") else getattr(found, name)
     return found
@@ -94,7 +96,8 @@ def test_the_instrumentation_takes_what_is_no_flask() -> None:
             self.taken.append("teardown")
 
     app = App()
-    FlaskInstrumentor.instrument_app(app, meter_provider=NoOpMeterProvider(), excluded_urls="")  # type: ignore[arg-type]
+    instrument: Callable[..., None] = FlaskInstrumentor.instrument_app
+    instrument(app, meter_provider=NoOpMeterProvider(), excluded_urls="")
     assert app.taken == ["before", "teardown"] and app.wsgi_app != app.plain
 
 

@@ -28,9 +28,9 @@ from harness.visitor import Visitor
 
 from demo.identity import Provider
 from gateway.config import load
-from gateway.events import Silent, Subject, announcer_of, publisher_of
+from gateway.events import Silent, Subject
 from gateway.events.event import authenticated, logged_out
-from gateway.instruments import Instruments
+from gateway.wiring import build_engines
 
 SIGNED_IN = ("user.authenticated", "oauth2")
 REFRESHED = ("user.authenticated", "jwt_refresh")
@@ -398,19 +398,6 @@ def test_no_secret_is_in_an_event(single: Gateway, events: Reader) -> None:
         assert callback.partition("code=")[2].partition("&")[0] not in whole
 
 
-class Untouched:
-    """A store that nobody may use."""
-
-    def add(self, key: str, life: float) -> bool:
-        raise AssertionError(key)
-
-    def put(self, key: str, value: bytes, life: float) -> None:
-        raise AssertionError(key)
-
-    def get(self, key: str) -> bytes | None:
-        raise AssertionError(key)
-
-
 class TestWithoutKafka:
     def test_nothing_is_said(self, gateway: Gateway, issuer: Issuer) -> None:
         assert gateway.get("/auth/logout", issuer.mint(), method="POST").status == 200
@@ -419,7 +406,7 @@ class TestWithoutKafka:
 
     def test_nothing_is_kept(self) -> None:
         settings, _ = load({**GOOD, "NODE_ENV": "test"}, ROOT / "tests")
-        assert isinstance(announcer_of(settings, publisher_of(settings, Instruments().events), Untouched()), Silent)
+        assert isinstance(build_engines(settings).sign_in.announcer, Silent)
 
 
 DOCUMENT = (ROOT / "docs" / "events.md").read_text()

@@ -25,7 +25,7 @@ from harness.ports import free_port
 from harness.service import Answerer, Received, Service
 from harness.waiting import until
 
-from gateway.instruments import METHODS
+from gateway.http_methods import SERVED
 
 REQUEST = {"method", "route", "status"}
 # SPEC 6: name → kind, labels.
@@ -196,7 +196,7 @@ class TestRequests:
 
         expected: dict[tuple[str, ...], float] = {}
         for count, method, _, route, status in asked:
-            key = (method if method in METHODS else "other", route, str(status))
+            key = (method if method in SERVED else "other", route, str(status))
             expected[key] = expected.get(key, 0) + count
         unread: dict[tuple[str, ...], float] = {("other", "other", "400"): 1.0}
         errors = {key: count for key, count in {**expected, **unread}.items() if int(key[2]) >= 400}
@@ -402,7 +402,7 @@ def test_no_client_makes_a_series(gateway: Gateway, issuer: Issuer) -> None:
     ask_all(gateway, list(odd_requests(count, SECRET.encode(), issuer)), at_once)
     after = wait_for(gateway, before, count // 4, "http_requests_total", route="/auth/session")
     assert after.samples.keys() == before.samples.keys()
-    assert after.values("method") <= METHODS | {"other"}
+    assert after.values("method") <= SERVED | {"other"}
     assert after.values("route") <= ROUTES
     assert not {value for value in after.values("reason") | after.values("rule") if "-" in value}
 

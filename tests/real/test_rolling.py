@@ -91,7 +91,7 @@ def test_a_reload_of_both_at_once_loses_no_request(pair: Pair) -> None:
         for gateway in pair.gateways:
             gateway.signal(signal.SIGHUP)
         for gateway, old in zip(pair.gateways, before, strict=True):
-            until(lambda gateway=gateway, old=old: not old & set(gateway.workers()), 60, "new workers")
+            until(lambda: not old & set(gateway.workers()), 60, "new workers")
     assert not traffic.lost, (len(traffic.lost), traffic.lost[:5], traffic.answered)
 
 
@@ -151,7 +151,7 @@ def test_a_client_speaks_http_2_and_old_tls_is_refused(pair: Pair) -> None:
     context.set_alpn_protocols(["h2", "http/1.1"])
     with http.Connection(pair.nginx.port) as connection:
         connection.socket = context.wrap_socket(connection.socket, server_hostname="localhost")
-        assert connection.socket.selected_alpn_protocol() == "h2"  # type: ignore[attr-defined]
+        assert connection.socket.selected_alpn_protocol() == "h2"
 
 
 def test_connections_of_one_address_are_bounded(pair: Pair, services: Mapping[str, Service]) -> None:
