@@ -17,6 +17,7 @@ from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.hog import KINDS, LIVE, hog
 from harness.issuer import Issuer
 from harness.ports import free_port
+from harness.repository import ROOT
 from harness.service import Received, Service
 from harness.waiting import until
 
@@ -103,7 +104,7 @@ class TlsGateway:
     def __init__(self, like: Gateway, port: int, arguments: str) -> None:
         env = {**like.env, "PORT": str(port), "GUNICORN_CMD_ARGS": arguments}
         self.port = port
-        command = [sys.executable, "-m", "gunicorn", "-c", str(Path(like.process.args[4])), "wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
         self.process = subprocess.Popen(
             command, cwd=like.cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
