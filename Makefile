@@ -5,6 +5,8 @@
 BIN = .venv/bin
 SHIFT = 0
 PIP = $(BIN)/python -m pip --disable-pip-version-check
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --output-file
 
 help:
 	@echo 'make demo           everything on this machine, in the foreground: gateway, identity provider, services'
@@ -22,6 +24,7 @@ help:
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
 	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
 	@echo '                    these install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make lock           renew requirements/*.txt (once a week); make audit: are there known holes in it?'
 	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk, Redis)'
 	@echo 'make clean          remove what these commands made'
 
@@ -82,6 +85,17 @@ test-loki: .venv/installed-dev
 	tests/peers/loki.sh install
 	$(BIN)/pytest tests/real/test_loki.py
 
+# requirements/*.txt anew, at the newest versions that setup.py allows.
+lock: .venv/installed-dev
+	$(PIP) install --quiet 'uv >=0.13,<0.14'
+	$(LOCK) requirements/run.txt setup.py --extra fast
+	$(LOCK) requirements/build.txt requirements/build.in
+	$(LOCK) requirements/sbom.txt requirements/sbom.in
+
+audit: .venv/installed-dev
+	$(PIP) install --quiet 'pip-audit >=2.10,<3'
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+
 bench: .venv/installed-dev
 	tests/peers/debian.sh wrk=wrk redis-server=redis-server
 	$(BIN)/python -m bench
@@ -111,4 +125,4 @@ clean:
 	@touch $@
 
 .PHONY: help demo test check lint format test-redis test-balanced test-deploy test-prometheus test-browser \
-	test-keycloak test-kafka test-jaeger test-loki bench clean
+	test-keycloak test-kafka test-jaeger test-loki lock audit bench clean

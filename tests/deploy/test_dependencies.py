@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from harness.kafka import MockKafka
 from harness.repository import ROOT
+from harness.requirements import requirements
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
-from packaging.requirements import Requirement
 from packaging.version import Version
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -55,14 +55,6 @@ MAKE: dict[str, Callable[[], object]] = {
     "CollectorRegistry": CollectorRegistry,
 }
 FLOORS = {"setuptools": "78.1.1"}
-
-
-def requirements(*lists: str) -> dict[str, Requirement]:
-    """Those of setup.py, by name."""
-    module = ast.parse((ROOT / "setup.py").read_text())
-    found = {ast.unparse(node.targets[0]): node.value for node in module.body if isinstance(node, ast.Assign)}
-    lines = [line for name in lists or ("RUN",) for line in ast.literal_eval(found[name])]
-    return {requirement.name: requirement for requirement in map(Requirement, lines)}
 
 
 def inside(place: str) -> Any:
