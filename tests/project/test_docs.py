@@ -50,7 +50,7 @@ def section(title: str) -> str:
 def log_calls() -> Iterator[ast.Call]:
     for call in calls("debug", "info", "warning", "error", "exception", "log"):
         assert isinstance(call.func, ast.Attribute)
-        if ast.unparse(call.func.value) in ("log", "self.log", "self._log"):
+        if ast.unparse(call.func.value).rpartition(".")[2] in ("log", "_log"):
             yield call
 
 
