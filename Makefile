@@ -56,6 +56,7 @@ test-balanced: .venv/installed-dev
 # The parts of deploy/ by the tools that judge them; real servers are in test-balanced and test-prometheus.
 test-deploy: .venv/installed-dev
 	tests/peers/debian.sh systemd-analyze=systemd docker-compose=docker-compose
+	tests/peers/kustomize.sh install
 	$(BIN)/pytest tests/deploy tests/real/test_deploy_tools.py
 
 test-prometheus: .venv/installed-dev
