@@ -54,6 +54,7 @@ TEST = [
     "pytest-timeout >=2.4,<3",
     "pytest-xdist >=3.8,<4",
     "requests-mock >=1.12,<2",
+    "hypothesis >=6.170,<7",
     "openapi-spec-validator >=0.9,<1",
     "jsonschema >=4.26,<5",
     "hypothesis >=6.170,<7",

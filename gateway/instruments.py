@@ -61,6 +61,27 @@ class Durations:
         return len(held)
 
 
+class Responses:
+    """What the instances of one service responded, counted in plain numbers until it is written."""
+
+    __slots__ = ("_counter", "_held", "_service")
+
+    def __init__(self, service: str, counter: Counter) -> None:
+        self._service = service
+        self._counter = counter
+        self._held: dict[tuple[str, int], int] = {}
+
+    def count(self, instance: str, status: int) -> None:
+        """One more. A status beyond those of HTTP is counted as `other`: a service can make no label up."""
+        key = (instance, status if status < 600 else 0)
+        self._held[key] = self._held.get(key, 0) + 1
+
+    def write(self) -> None:
+        held, self._held = self._held, {}
+        for (instance, status), count in held.items():
+            self._counter.labels(self._service, instance, str(status) if status else http_methods.OTHER).inc(count)
+
+
 class _Request:
     """What one kind of answer counts in: its durations, which are as many as the answers."""
 
@@ -111,6 +132,11 @@ class Instruments:
         )
         self._proxy_errors = self._counter(
             "service_proxy_errors_total", "Calls to a service that brought no whole answer.", ("service", "kind")
+        )
+        self._responses = self._counter(
+            "service_responses_total",
+            "Responses of services, by the instance that gave them.",
+            ("service", "instance", "status"),
         )
         self._proxy_retries = self._counter("service_proxy_retries_total", "Calls made once more.", ("service",))
         self._calls = self._gauge("service_calls_in_flight", "Calls to a service under way.", ("service",))
@@ -184,6 +210,7 @@ class Instruments:
             self._proxy_retries.labels(name),
             self._held_until_written(Level(self._calls.labels(name))),
             self._open.labels(name),
+            self._held_until_written(Responses(name, self._responses)),
         )
 
     def _children(self, method: str, route: str, status: int) -> _Request:
@@ -230,7 +257,14 @@ class ServiceMetrics:
     """What is counted of the calls to one service."""
 
     def __init__(
-        self, name: str, duration: Durations, errors: Counter, retries: Counter, calls: Level, breaker: Gauge
+        self,
+        name: str,
+        duration: Durations,
+        errors: Counter,
+        retries: Counter,
+        calls: Level,
+        breaker: Gauge,
+        responses: Responses,
     ) -> None:
         self._name = name
         self._errors = errors
@@ -238,6 +272,7 @@ class ServiceMetrics:
         self.retried = retries.inc
         self.calls = calls
         self.breaker_open = breaker.set
+        self.responded = responses.count
 
     def failed(self, kind: str) -> None:
         """A call brought no whole answer; `kind` is a word of the gateway's own."""

@@ -205,6 +205,17 @@ def read_leeway(value: str) -> float:
     return seconds
 
 
+def read_share(value: str) -> float:
+    """A part of a whole."""
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise ValueError("expected a share, over 0 and at most 1")
+    return share
+
+
 def read_certificates(value: str) -> Path:
     try:
         ssl.create_default_context(cafile=value)
@@ -236,6 +247,7 @@ SaslMechanism = Annotated[str, _kind(choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA
 Number = Annotated[int, _kind(read_number)]
 Port = Annotated[int, _kind(read_port)]
 Seconds = Annotated[float, _kind(read_seconds)]
+Share = Annotated[float, _kind(read_share)]
 Leeway = Annotated[float, _kind(read_leeway)]
 LogLevel = Annotated[str, _kind(choice("debug", "info", "warn", "error", aliases={"warning": "warn", "log": "info"}))]
 Certificates = Annotated[Path, _kind(read_certificates)]

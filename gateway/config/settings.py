@@ -25,6 +25,7 @@ from gateway.config.parsers import (
     RedisUrl,
     SaslMechanism,
     Seconds,
+    Share,
     Topic,
     Url,
     Urls,
@@ -183,7 +184,14 @@ class Settings(BaseModel):
     """Seconds without a byte of a request's body."""
 
     max_in_flight: Number = Field(1000, alias="PROXY_MAX_IN_FLIGHT")
-    """Calls under way per service and worker."""
+    """Ceiling of the calls under way per service and worker; the bound adapts below it to what the service bears.
+    Uploads, downloads and event streams under way are counted apart, up to the same ceiling."""
+
+    min_in_flight: Number = Field(100, alias="PROXY_MIN_IN_FLIGHT")
+    """Floor of that bound."""
+
+    user_share: Share = Field(0.5, alias="PROXY_USER_SHARE")
+    """How much of it one user can hold, over 0 and at most 1."""
 
     ca_bundle: Certificates | None = Field(None, alias="CA_BUNDLE")
     """PEM file added to the system's certificates for every outgoing TLS. Also read as `NODE_EXTRA_CA_CERTS`."""

@@ -87,6 +87,9 @@ class AccessHook(Hook):
             "requestId": scope.request_id,
             "ip": scope.client,
         }
+        if scope.upstream is not None:
+            line["upstream"] = scope.upstream
+            line["instance"] = scope.instance
         if scope.code is not None:
             line["code"] = scope.code
         self._log_writer.put(level, line)

@@ -1,8 +1,9 @@
-"""Forwarding: one request to the service that owns it, its answer back."""
+"""Forwarding: one request to the service that owns it, its response back."""
 
 from gateway.proxy.body import Body
+from gateway.proxy.bounds import CallBounds
 from gateway.proxy.disconnects import DisconnectMonitor
 from gateway.proxy.forward import ServiceProxy
-from gateway.proxy.upstream import CallBounds, Upstream
+from gateway.proxy.upstream import Upstream
 
 __all__ = ["Body", "CallBounds", "DisconnectMonitor", "ServiceProxy", "Upstream"]

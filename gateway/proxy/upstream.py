@@ -1,98 +1,125 @@
-"""One service as the gateway sees it: its instances, how many calls are under way, whether it may be called at all."""
+"""One service as the gateway sees it: its instances, the calls under way, its retries, its counts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from time import monotonic
-
 from gateway import errors
 from gateway.instruments import ServiceMetrics
-from gateway.proxy.breaker import Breaker
-from gateway.transport import Timeouts
-
-RETRY_BUDGET = 10.0
-RETRY_BUDGET_RATIO = 0.1
-AVOID_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class CallBounds:
-    """What a call to a service may cost: `timeouts`, calls `in_flight`, and of a request's body `body_bytes` in all and
-    `body_timeout` seconds between two reads. `total_to_head`: the total time-out ends with the answer's head."""
-
-    timeouts: Timeouts
-    in_flight: int
-    body_bytes: int
-    body_timeout: float
-    total_to_head: bool = False
+from gateway.proxy.concurrency import AdaptiveLimit
+from gateway.proxy.instances import Instance, Instances
+from gateway.proxy.retries import RetryBudget
+from gateway.proxy.slots import FixedLimit, Slots
+from gateway.transport import CallFault
 
 
 class Upstream:
-    """The instances of one service in turn, bounded in calls under way, behind one breaker."""
+    """The instances of one service behind one bound.
 
-    def __init__(self, name: str, base_urls: tuple[str, ...], bounds: CallBounds, metrics: ServiceMetrics) -> None:
-        """`name` is the service's in logs; `base_urls` have no last slash."""
+    Calls that wait for a response and bodies that are passed on (uploads, downloads, event streams) have places of
+    their own: what is slow because a client or an event is slow says nothing of what the service bears.
+    """
+
+    def __init__(
+        self, name: str, base_urls: tuple[str, ...], in_flight: tuple[int, int], share: float, metrics: ServiceMetrics
+    ) -> None:
+        """`name` is the service's in logs; `base_urls` have no last slash; `in_flight` is floor and ceiling of the
+        calls under way, `share` (0 to 1) what one user may have of them."""
         self.name = name
-        self.base_urls = base_urls
-        self.bounds = bounds
         self.metrics = metrics
-        self._breaker = Breaker()
-        self.in_flight = 0
-        self._turn = 0
-        self._avoid_until: dict[int, float] = {}
-        self._retries = RETRY_BUDGET
+        self.instances = Instances(base_urls)
+        self.retries = RetryBudget()
+        self.limit = AdaptiveLimit(*in_flight)
+        self._calls = Slots(self.limit, share)
+        self._transfers = Slots(FixedLimit(in_flight[1]), share)
 
-    def enter(self) -> None:
-        """Count a call as under way; `leave` ends it. ServiceUnavailable where too many are, or the breaker is open."""
-        if self.in_flight >= self.bounds.in_flight:
+    def enter(self, user: str, *, uploads: bool) -> Claim:
+        """A place for one call of `user`'s; `release` ends it. `uploads`: its body is still arriving.
+
+        Raises ServiceUnavailable where too many are under way, or the breakers of all instances are open.
+        """
+        try:
+            if uploads:
+                self._transfers.try_take(user)
+                places = self._transfers
+            else:
+                self.limit.arrived(self._calls.taken)
+                self._calls.take(user)
+                places = self._calls
+        except errors.ServiceUnavailable:
             self.metrics.failed("overload")
-            raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
-        if not self._breaker.admits():
+            raise
+        self.retries.earn()
+        self.count()
+        return Claim(self, places, user)
+
+    def choose(self, but: Instance | None) -> Instance:
+        """The instance for one attempt, another than `but` where there is one. Raises ServiceUnavailable."""
+        try:
+            return self.instances.choose(but)
+        except errors.ServiceUnavailable:
             self.metrics.failed("breaker_open")
-            raise errors.ServiceUnavailable(self._breaker.retry_after(), errors.ErrorCode.BREAKER_OPEN)
-        self.in_flight += 1
-        self.metrics.calls.value = self.in_flight
-        self._retries = min(RETRY_BUDGET, self._retries + RETRY_BUDGET_RATIO)
+            raise
 
-    def leave(self) -> None:
-        """A call that entered is over."""
-        self.in_flight -= 1
-        self.metrics.calls.value = self.in_flight
-
-    def answered(self) -> None:
+    def answered(self, instance: Instance) -> None:
         """A call was answered, however badly."""
-        if self._breaker.failures:
-            self._breaker.succeeded()
+        if instance.breaker.failures:
+            instance.breaker.succeeded()
             self.metrics.breaker_open(0)
 
-    def silent(self) -> None:
-        """A call could not connect, or was too slow."""
-        self._breaker.failed()
-        self.metrics.breaker_open(self._breaker.is_open)
+    def failed(self, instance: Instance, fault: CallFault) -> None:
+        """A call brought no whole response."""
+        if not fault.unresponsive:
+            self.answered(instance)
+            return
+        instance.breaker.failed()
+        self.metrics.breaker_open(self.instances.are_unavailable)
 
-    @property
-    def has_other_instances(self) -> bool:
-        """Whether a call that failed on one instance can be tried on another."""
-        return len(self.base_urls) > 1
+    def transfer(self, claim: Claim) -> None:
+        """The head is there and its body is still arriving: it is no call any more, but a transfer. Raises
+        ServiceUnavailable where too many are under way."""
+        if claim.places is self._transfers:
+            return
+        try:
+            self._transfers.try_take(claim.user)
+        except errors.ServiceUnavailable:
+            self.metrics.failed("overload")
+            raise
+        claim.places.give_back(claim.user)
+        claim.places = self._transfers
 
-    def next_base_url(self) -> str:
-        """The base URL of the next instance in turn that was not unreachable lately, else of the next one."""
-        count = len(self.base_urls)
-        if count == 1:
-            return self.base_urls[0]
-        now = monotonic()
-        turns = [(self._turn + step) % count for step in range(1, count + 1)]
-        self._turn = next((turn for turn in turns if self._avoid_until.get(turn, 0.0) < now), turns[0])
-        return self.base_urls[self._turn]
+    def is_call(self, claim: Claim) -> bool:
+        """Whether it waits for a response alone: its round trip is the service's."""
+        return claim.places is self._calls
 
-    def unreachable(self, base_url: str) -> None:
-        """No connection could be had to this instance: the others are asked first for a while."""
-        self._avoid_until[self.base_urls.index(base_url)] = monotonic() + AVOID_SECONDS
+    def count(self) -> None:
+        """Tell how many are under way."""
+        self.metrics.calls.value = self._calls.taken + self._transfers.taken
 
-    def may_retry(self) -> bool:
-        """Take one from the retry budget: a tenth of the calls, so that retries never double a service's load."""
-        if self._retries < 1:
-            return False
-        self._retries -= 1
-        self.metrics.retried()
-        return True
+
+class Claim:
+    """What one request holds of an upstream: a place, and an instance while one is asked."""
+
+    __slots__ = ("instance", "places", "upstream", "user")
+
+    def __init__(self, upstream: Upstream, places: Slots, user: str) -> None:
+        self.upstream = upstream
+        self.places = places
+        self.user = user
+        self.instance: Instance | None = None
+
+    def ask(self, but: Instance | None = None) -> Instance:
+        """The instance of the next attempt, as `Upstream.choose`."""
+        self._leave_instance()
+        instance = self.instance = self.upstream.choose(but)
+        instance.in_flight += 1
+        return instance
+
+    def release(self) -> None:
+        """It is over."""
+        self._leave_instance()
+        self.places.give_back(self.user)
+        self.upstream.count()
+
+    def _leave_instance(self) -> None:
+        if self.instance is not None:
+            self.instance.in_flight -= 1
+            self.instance = None

@@ -37,7 +37,7 @@ class Scope:
     Flask's and None where none fits, `marks` those of its view; `code` is that of the error it is answered with;
     `started` is a `perf_counter` time in seconds. Of who asks there is a `principal` or a `refusal`, or neither for
     views that are open to everybody. `parent_sampled` is a trusted peer's decision, None where there is none; `span` is
-    what a traced request's calls are children of."""
+    what a traced request's calls are children of. `upstream` names the service that was asked, `instance` its host."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -63,6 +63,8 @@ class Scope:
     refusal: errors.GatewayError | None = None
     allowance: Allowance | None = None
     code: errors.ErrorCode | None = None
+    upstream: str | None = None
+    instance: str | None = None
     started: float = field(default_factory=perf_counter)
 
     @property

@@ -3,6 +3,7 @@
 from gateway.transport.adapter import Adapter, Timeouts
 from gateway.transport.connections import Connection, unpatched_poll
 from gateway.transport.faults import (
+    CallFault,
     ConnectError,
     ConnectTimedOut,
     IncompleteBody,
@@ -11,17 +12,20 @@ from gateway.transport.faults import (
     ResponseTimeout,
     loggable,
 )
+from gateway.transport.resolver import Resolver
 from gateway.transport.response import UpstreamResponse
 from gateway.transport.session import SealedSession, seal, tls_context
 
 __all__ = [
     "Adapter",
+    "CallFault",
     "ConnectError",
     "ConnectTimedOut",
     "Connection",
     "IncompleteBody",
     "NoResponse",
     "ProtocolError",
+    "Resolver",
     "ResponseTimeout",
     "SealedSession",
     "Timeouts",

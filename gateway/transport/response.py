@@ -1,139 +1,113 @@
-"""One answer as it comes from the wire: a strict head, then its body as it arrives.
-
-llhttp (through httptools) reads it: 2 us a head where http.client takes 31, and it refuses what http.client repairs
-in silence: bare CR or LF, folded lines, two lengths, a length beside chunks.
-"""
+"""A service's response as it comes from the wire: a strict head, then its body as it arrives."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from functools import lru_cache
 from math import inf
 from time import monotonic
 
 import gevent
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.transport.connections import Connection, Origin
-from gateway.transport.faults import IncompleteBody, NoResponse, ProtocolError, ResponseTimeout
+from gateway.transport.connections import RETIRE_SECONDS, Connection
+from gateway.transport.faults import CallFault, IncompleteBody, NoResponse, ProtocolError, ResponseTimeout
+from gateway.transport.head import Head
+from gateway.transport.origin import Origin
+from gateway.transport.parser import ResponseParser
+from gateway.transport.whole import whole_response
 
-HEAD_BYTES = 65_536
+READ_BYTES = 65_536
 READ_BYTES_IN_ALL = 1 << 20
 """Of a body that is read and not passed on: Keycloak's documents and tokens are far shorter."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-HEADER_FIELDS = 100
-READ_BYTES = 65_536
-
-
-# The head of an answer as nearly all are; whatever differs is llhttp's to read.
-_USUAL = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
-)
-
 
 class UpstreamResponse:
-    """The answer on a connection, file-like as `requests.Response.raw` has to be.
+    """The response on a connection, file-like as `requests.Response.raw` has to be.
 
     `headers` are (name, value) pairs in their order, decoded as Latin-1. Each read waits at most `read_timeout`
     seconds and, while `deadline` (a monotonic time) is set, never beyond it.
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        connection: Connection,
-        method: str,
-        read_timeout: float | None,
-        deadline: float | None,
-    ) -> None:
-        self.status = 0
-        self.reason = ""
-        self.headers: list[tuple[str, str]] = []
-        self.length: int | None = None
+    def __init__(self, origin: Origin, connection: Connection, method: str, read_timeout: float | None) -> None:
         self.read_timeout = read_timeout
-        self.deadline = deadline
+        self.deadline: float | None = None
         self._origin = origin
         self._connection: Connection | None = connection
         self._head_only = method == "HEAD"
-        self._parser: HttpResponseParser | None = None
-        self._framed = self._dirty = self._keep = False
-        self._fault: str | None = None
-        self._head_done = self._complete = False
+        self._head: Head | None = None
+        self._parser: ResponseParser | None = None
         self._arrived: list[bytes] = []
+        self._complete = self._unusable = False
         self._left = b""
-        self._overhead = self._read = 0
-        self._known: dict[str, str] = {}
+        self._read = 0
 
-    # What httptools calls.
-
-    def on_message_begin(self) -> None:
-        self._dirty = self._head_done
-
-    def on_status(self, reason: bytes) -> None:
-        if not self._head_done:
-            self.reason += reason.decode("latin-1")
-            if _CONTROL.search(self.reason):
-                self._fault = "a control character in the reason phrase"
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_done:
-            return  # a trailer: hop-by-hop here, as the chunks it came with
-        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
-        if len(self.headers) > HEADER_FIELDS:
-            self._fault = "too many header fields"
-
-    def on_headers_complete(self) -> None:
-        if self._head_done or self._parser is None:
-            self._dirty = True
-            return
-        self.status = self._parser.get_status_code()
-        if self.status == 100:
-            self.headers.clear()
-            self.reason = ""
-            return
-        self._head_done = True
-        if self._parser.get_http_version() not in ("1.0", "1.1"):
-            self._fault = "another version of HTTP"
-        self._read_framing()
-        if self.status < 200:
-            self._fault = "an interim answer"
-        self._keep = self._parser.should_keep_alive()  # llhttp forgets it with the message's end
-        self._complete = self._head_only
-
-    def on_body(self, data: bytes) -> None:
-        self._overhead = 0
-        if self._complete:
-            self._dirty = True
-        else:
-            self._arrived.append(data)
-
-    def on_message_complete(self) -> None:
-        self._complete = self._head_done
-
-    # What the gateway calls.
+    # The head.
 
     def read_head(self) -> None:
-        """Read up to the end of the head, and keep what of the body came with it.
+        """Read up to the end of the final response's head, and keep what of the body came with it.
 
         Raises NoResponse where the peer ended the connection first, ResponseTimeout, ProtocolError.
         """
-        size = 0
-        while not self._head_done:
-            data = self._receive()
-            if not size and data and self._is_usual(data):
+        while self._head is None:
+            self._take_head(self._receive())
+
+    def hear(self) -> bool:
+        """Read what is here, without waiting; whether that is a final response's head. Raises as `read_head`."""
+        while self._head is None and self._connection is not None:
+            try:
+                data = self._connection.receive_ready(READ_BYTES)
+            except OSError:
+                raise self._cut() from None
+            if data is None:
+                return False
+            self._take_head(data)
+        return True
+
+    def _take_head(self, data: bytes) -> None:
+        if not data:
+            raise self._cut()
+        if self._parser is None:
+            whole = None if self._head_only else whole_response(data)
+            if whole is not None:
+                self._head, body = whole
+                self._complete = True
+                if body:
+                    self._arrived.append(body)
                 return
-            if not data:
-                raise ProtocolError("the head was cut short") if size else NoResponse("closed without an answer")
-            size += len(data)
-            self._feed(data)
-            if size > HEAD_BYTES and not self._head_done:
-                raise ProtocolError("the head is too long")
+            self._parser = ResponseParser(self._arrived, head_only=self._head_only)
+        self._feed(data)
+
+    @property
+    def status(self) -> int:
+        """The status code; 0 before the head was read."""
+        return self._head.status if self._head is not None else 0
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase, which may be empty."""
+        return self._known.reason
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The fields as they came, repeated ones too."""
+        return self._known.headers
+
+    @property
+    def length(self) -> int | None:
+        """What Content-Length says, None where there is none."""
+        return self._known.length
 
     def field(self, name: str) -> str | None:
         """The values of a field, by its name in lower case, joined by commas; None where it is not there."""
-        return self._known.get(name)
+        return self._known.fields.get(name)
+
+    @property
+    def _known(self) -> Head:
+        if self._head is None:
+            raise ProtocolError("the head was not read")
+        return self._head
+
+    # The body.
 
     @property
     def is_whole(self) -> bool:
@@ -166,7 +140,7 @@ class UpstreamResponse:
             self._receive_body()
 
     def read(self, amount: int = -1) -> bytes:
-        """Up to `amount` bytes of the body, all of it by default; empty at its end, which closes the answer."""
+        """Up to `amount` bytes of the body, all of it by default; empty at its end, which closes the response."""
         pieces = iter(self)
         while amount < 0 or len(self._left) < amount:
             piece = next(pieces, None)
@@ -181,16 +155,22 @@ class UpstreamResponse:
         self._left = self._left[len(taken) :]
         return taken
 
+    # The end.
+
     def close(self) -> None:
-        """Keep the connection where the answer was read cleanly to its end, else close it. May be called again."""
+        """Keep the connection where the response was read cleanly to its end, else close it. May be called again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        self._parser = None  # it refers to this answer: both would wait for the garbage collector
-        if self._complete and not self._dirty and not self._arrived and self._keep:
-            self._origin.keep(connection)
-        else:
+        head, parser = self._head, self._parser
+        if parser is not None:
+            self._unusable = self._unusable or parser.is_dirty
+            parser.release()
+        if head is None or not head.keeps_alive or not self._complete or self._unusable or self._arrived:
             self._origin.drop(connection)
+            return
+        announced = head.fields.get("keep-alive")
+        self._origin.keep(connection, RETIRE_SECONDS if announced is None else _idle_seconds(announced))
 
     def drop(self) -> None:
         """Close, with the connection."""
@@ -198,102 +178,58 @@ class UpstreamResponse:
         self.close()
 
     def refuse_reuse(self) -> None:
-        """Close the connection after this answer, whatever it says of itself."""
-        self._dirty = True
-
-    def _is_usual(self, data: bytes) -> bool:
-        """Whether `data` is one whole answer with a length: then it has been read, in a third of the time that llhttp
-        takes with its calls back."""
-        found = _USUAL.match(data)
-        if found is None or self._head_only:
-            return False
-        status = int(found[1])
-        lines = found[3].decode("latin-1").split("\r\n")
-        headers = []
-        for line in lines[:-1]:
-            name, _, value = line.partition(":")
-            headers.append((name, value.strip(" \t")))
-        self.headers = headers
-        known = self._name_fields()
-        length = known.get("content-length", "")
-        body = data[found.end() :]
-        if (
-            not (length.isascii() and length.isdigit())
-            or len(body) != int(length)
-            or status in (204, 304)
-            or "transfer-encoding" in known
-            or "upgrade" in known
-            or len(headers) > HEADER_FIELDS
-        ):
-            self.headers = []
-            known.clear()
-            return False
-        self.status = status
-        self.reason = found[2].decode("latin-1")
-        self.length = len(body)
-        self._framed = self._head_done = self._complete = True
-        self._keep = known.get("connection", "keep-alive").lower() == "keep-alive"
-        if body:
-            self._arrived.append(body)
-        return True
-
-    def _name_fields(self) -> dict[str, str]:
-        known = self._known
-        for name, value in self.headers:
-            lowered = name.lower()
-            known[lowered] = f"{known[lowered]},{value}" if lowered in known else value
-        return known
-
-    def _read_framing(self) -> None:
-        known = self._name_fields()
-        if "content-length" in known:
-            self.length = int(known["content-length"])
-            self._framed = True
-        if "transfer-encoding" in known:
-            self._framed = True
-            if known["transfer-encoding"].lower() != "chunked":
-                self._fault = "an unknown transfer coding"
-        # Who frames a body that can not be there may send it yet; a 304 has the length of what it does not send (RFC
-        # 9110 section 8.6).
-        if self._framed and (self.status == 204 or (self.status == 304 and self.length is None)):
-            self._dirty = True
+        """Close the connection after this response, whatever it says of itself."""
+        self._unusable = True
 
     def _receive_body(self) -> None:
         data = self._receive()
         if data:
-            self._overhead += len(data)  # chunk extensions and trailers bring no body: they are no way to keep us busy
             self._feed(data)
-            if self._overhead > HEAD_BYTES:
-                raise ProtocolError("too much beside the body")
             if not self.has_arrived:
                 gevent.sleep(0)
-        elif self._framed:
-            raise IncompleteBody("the body was cut short")
+        elif self._known.is_framed:
+            raise self._cut()
         else:
-            self._complete = self._dirty = True  # its end is the connection's (RFC 9112 section 6.3)
+            self._complete = self._unusable = True  # its end is the connection's (RFC 9112 section 6.3)
 
     def _receive(self) -> bytes:
         if self._connection is None:
-            raise ProtocolError("the answer was closed")
+            raise ProtocolError("the response was closed")
         now = monotonic()
         due = inf if self.read_timeout is None else now + self.read_timeout
         if self.deadline is not None and self.deadline < due:
             due = self.deadline
             if due <= now:
-                raise ResponseTimeout("the answer took too long")
+                raise ResponseTimeout("the response took too long")
         try:
             return self._connection.receive(READ_BYTES, due)
         except TimeoutError:
             raise ResponseTimeout("no byte in time") from None
+        except OSError:
+            raise self._cut() from None
+
+    def _cut(self) -> CallFault:
+        """Any end but the peer's clean one (RFC 9112 section 8): what it is depends on what was there."""
+        if self._head is not None:
+            return IncompleteBody("the body was cut short")
+        return (
+            NoResponse("closed without a response") if self._parser is None else ProtocolError("the head was cut short")
+        )
 
     def _feed(self, data: bytes) -> None:
-        if self._parser is None:
-            self._parser = HttpResponseParser(self)
-        try:
-            self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade) as error:
-            self._dirty = True
-            if not self._complete:
-                raise ProtocolError(type(error).__name__) from None
-        if self._fault is not None:
-            raise ProtocolError(self._fault)
+        if self._parser is None:  # a whole response was there
+            raise ProtocolError("something after the response")
+        self._parser.feed(data)
+        self._head = self._parser.head
+        self._complete = self._parser.is_complete
+
+
+@lru_cache(maxsize=64)
+def _idle_seconds(keep_alive: str) -> float:
+    """How long to keep a connection whose peer says `Keep-Alive: timeout=5`: a second less, so that it is not closed
+    under the next call."""
+    for parameter in keep_alive[:256].split(","):
+        name, _, value = parameter.strip().partition("=")
+        if name.strip().lower() == "timeout" and value.strip().isdecimal():
+            return max(0.0, float(value[:9]) - 1.0)
+    return RETIRE_SECONDS

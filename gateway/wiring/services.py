@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 from gateway import errors, probes
 from gateway.config import Settings
@@ -35,9 +36,15 @@ def services(settings: Settings, outbound: Outbound, instruments: Instruments) -
     disconnects = DisconnectMonitor()
 
     def proxy(spec: ServiceSpec) -> ServiceProxy:
-        metrics = instruments.service(spec.name)
-        upstream = Upstream(spec.name, settings.services[spec.name], _bounds(settings, spec), metrics)
-        return ServiceProxy(upstream, outbound.adapter, disconnects, dict(spec.response_defaults), outbound.tracer)
+        upstream = Upstream(
+            spec.name,
+            settings.services[spec.name],
+            (settings.min_in_flight, settings.max_in_flight),
+            settings.user_share,
+            instruments.service(spec.name),
+        )
+        bounds, defaults = _bounds(settings, spec), dict(spec.response_defaults)
+        return ServiceProxy(upstream, bounds, outbound.adapter, disconnects, defaults, outbound.tracer)
 
     configured = {spec.name: proxy(spec) for spec in SERVICES if spec.name in settings.services}
     return Services(configured, parts=((Stage.WATCHERS, disconnects),))
@@ -54,10 +61,7 @@ def service_probes(settings: Settings, outbound: Outbound, others: Mapping[str, 
 
 
 def _bounds(settings: Settings, spec: ServiceSpec) -> CallBounds:
-    return CallBounds(
-        bounds_of(settings),
-        settings.max_in_flight,
-        settings.max_upload if spec.uploads else settings.max_body,
-        settings.body_timeout,
-        total_to_head=spec.uploads,
-    )
+    timeouts = bounds_of(settings)
+    if spec.uploads:
+        return CallBounds(replace(timeouts, max_stream_duration=inf), settings.max_upload, settings.body_timeout)
+    return CallBounds(timeouts, settings.max_body, settings.body_timeout)

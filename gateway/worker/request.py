@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from gunicorn.http import errors as parsing
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
+
+from gateway.worker.body import arriving
 
 CHUNK_LINE_BYTES = 256
 
@@ -44,6 +47,7 @@ class StrictRequest(Request):
         if codings not in ([], ["chunked"]):
             raise parsing.UnsupportedTransferCoding("")
         super().set_body_reader()
+        self.body: Any = arriving(self.body, self)
         if codings and self.body is not None:
             # A size is a few digits; extensions of gunicorn's 32 KiB for each byte would keep a worker busy.
             self.body.reader.limit_chunk_size_line = CHUNK_LINE_BYTES

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from gunicorn.http.body import Body, LengthReader
-
+from gateway.worker.body import ArrivingBody, ArrivingLength
 from gateway.worker.reader import Reader
 from gateway.worker.remembered import Remembered
 from gateway.worker.request import connection_options
@@ -56,6 +55,9 @@ class NoBody:
     def read(self, size: int | None = None) -> bytes:
         return b""
 
+    def read_arrived(self) -> bytes:
+        return b""
+
     def readline(self, size: int | None = None) -> bytes:
         return b""
 
@@ -75,7 +77,7 @@ class UsualRequest:
     version = (1, 1)
     __slots__ = ("body", "environ", "method")
 
-    def __init__(self, environ: dict[str, Any], body: Body | NoBody) -> None:
+    def __init__(self, environ: dict[str, Any], body: ArrivingBody | NoBody) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.body = body
@@ -114,7 +116,7 @@ def usual_request(
     environ["RAW_URI"] = target
     environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
     environ["QUERY_STRING"] = query
-    body = Body(LengthReader(reader, int(length))) if "CONTENT_LENGTH" in environ else NO_BODY
+    body = ArrivingBody(ArrivingLength(reader, int(length))) if "CONTENT_LENGTH" in environ else NO_BODY
     environ["wsgi.input"] = body
     rest = data[head["consumed"] :]
     if rest:

@@ -194,6 +194,8 @@ BAD = {
     "PROXY_TOTAL_TIMEOUT": BAD_SECONDS,
     "BODY_TIMEOUT": BAD_SECONDS,
     "PROXY_MAX_IN_FLIGHT": BAD_NUMBERS,
+    "PROXY_MIN_IN_FLIGHT": BAD_NUMBERS,
+    "PROXY_USER_SHARE": ["0", "-0.1", "1.01", "half", "nan", "50%"],
     "CA_BUNDLE": ["none.pem", "/", __file__],
     "WEB_CONCURRENCY": BAD_NUMBERS,
     "KEYCLOAK_SCOPES": ["profile", "openidx"],

@@ -7,10 +7,12 @@ asked before the body is read, for answers that do not wait for it; it returns T
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,7 +40,9 @@ def echo(received: Received, conn: socket.socket) -> None:
 class Service:
     """Listens on 127.0.0.1. `stop()` and `start()` are an outage and its end, on the same port."""
 
-    def __init__(self, *, port: int = 0, keep: int = 1 << 20) -> None:
+    def __init__(self, *, port: int = 0, keep: int = 1 << 20, tls: tuple[Path, Path] | None = None) -> None:
+        """`tls`: the files of a certificate and its key."""
+        self._tls = tls
         self.port = port
         self.keep = keep
         self.requests: list[Received] = []
@@ -54,7 +58,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -129,6 +133,13 @@ class Service:
 
     def _serve(self, conn: socket.socket, number: int) -> None:
         try:
+            if self._tls is not None:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(*self._tls)
+                with self._lock:
+                    self._open.discard(conn)
+                    conn = context.wrap_socket(conn, server_side=True)
+                    self._open.add(conn)
             reader = Reader(conn)
             while self._one(reader, conn, number):
                 pass

@@ -22,7 +22,17 @@ FLOORS = [
 FLOOR = {module: -row for row, modules in enumerate(FLOORS) for module in modules}
 OWN = {"gateway", "blueprints", "wsgi", "demo"}
 ONLY_FOR_TYPES = {"_typeshed"}
-STATEMENTS = {"J": 14, "O": 10, "C": 9, "P": 15, "R": 3, "L": 7, "F": 7, "G": 4, "S": 3}
+STATEMENTS: dict[str, int | tuple[int, ...]] = {
+    "J": 14,
+    "O": 10,
+    "C": 9,
+    "P": 18,
+    "R": 3,
+    "L": (*range(1, 8), 9),
+    "F": 11,
+    "G": 4,
+    "S": 3,
+}
 
 
 def module_name(file: Path) -> str:
@@ -112,7 +122,8 @@ def run_requirements() -> list[str]:
 
 
 def test_no_statement_is_missing_from_the_list() -> None:
-    expected = [f"{letter}{number}" for letter, last in STATEMENTS.items() for number in range(1, last + 1)]
+    numbers = {letter: range(1, last + 1) if isinstance(last, int) else last for letter, last in STATEMENTS.items()}
+    expected = [f"{letter}{number}" for letter in STATEMENTS for number in numbers[letter]]
     assert list(conformance.rows()) == expected
 
 

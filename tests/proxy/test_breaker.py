@@ -33,7 +33,7 @@ def unavailable(answer: http.Answer) -> None:
 def test_a_stuck_service_is_bounded_and_takes_no_other_down(
     start_gateway: StartGateway, users: Service, interviews: Service, token: str
 ) -> None:
-    gateway = start_gateway({"PROXY_MAX_IN_FLIGHT": "5"})
+    gateway = start_gateway({"PROXY_MAX_IN_FLIGHT": "5", "PROXY_USER_SHARE": "1"})
     release = threading.Event()
 
     def stuck(received: Received, conn: socket.socket) -> None:
@@ -61,7 +61,7 @@ def test_a_stuck_service_is_bounded_and_takes_no_other_down(
 
 @pytest.mark.conformance("L5")
 def test_calls_that_clients_have_left_make_room(start_gateway: StartGateway, users: Service, token: str) -> None:
-    gateway = start_gateway({"PROXY_MAX_IN_FLIGHT": "5"})
+    gateway = start_gateway({"PROXY_MAX_IN_FLIGHT": "5", "PROXY_USER_SHARE": "1"})
     users.answer = replies.hang()
     for _ in range(3):
         left = [http.Connection(gateway.port) for _ in range(5)]

@@ -11,7 +11,7 @@ from harness.gateway import Gateway, StartGateway
 from harness.gateways import GatewayFactory
 from harness.ports import free_port
 from harness.replies import head, raw
-from harness.service import Answerer, Service
+from harness.service import Answerer, Received, Service
 
 TOTAL = 2.0
 
@@ -52,9 +52,11 @@ BAD: dict[str, Answerer] = {
     "status signed": raw(b"HTTP/1.1 +20 OK\r\n" + SHORT, close=True),
     "status 099": raw(b"HTTP/1.1 099 OK\r\n" + SHORT, close=True),
     "101": raw(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
-    "102": raw(b"HTTP/1.1 102 Processing\r\n\r\n" + OK + SHORT),
-    "103": raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + SHORT),
-    "199": raw(b"HTTP/1.1 199 What\r\n\r\n" + OK + SHORT),
+    "101 without fields": raw(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK + SHORT),
+    "100 and no more": raw(b"HTTP/1.1 100 Continue\r\n\r\n", close=True),
+    "status 000": raw(b"HTTP/1.1 000 OK\r\n" + SHORT, close=True),
+    "a header line over 32 KiB": raw(OK + b"X-A: " + b"a" * 33_000 + b"\r\n" + SHORT),
+    "a head over 64 KiB": raw(OK + b"".join(b"X-%d: %b\r\n" % (n, b"a" * 20_000) for n in range(4)) + SHORT),
     "two lengths": raw(OK + b"Content-Length: 5\r\nContent-Length: 2\r\n\r\nok", close=True),
     "length list": raw(OK + b"Content-Length: 5, 2\r\n\r\nok", close=True),
     "length and chunked": raw(OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n" + OK_CHUNK),
@@ -79,7 +81,7 @@ BAD: dict[str, Answerer] = {
 }  # fmt: skip
 
 
-@pytest.mark.conformance("F5", "P11")
+@pytest.mark.conformance("F5", "P11", "P16")
 @pytest.mark.parametrize("reply", BAD.values(), ids=BAD)
 def test_a_bad_answer_is_502(hasty: Gateway, interviews: Service, token: str, reply: Answerer) -> None:
     interviews.answer = reply
@@ -88,6 +90,49 @@ def test_a_bad_answer_is_502(hasty: Gateway, interviews: Service, token: str, re
     assert b"evil" not in answer.raw
     interviews.answer = None
     assert hasty.get("/interviews/2", token).json()["target"] == "/interviews/2"
+
+
+INTERIM = {
+    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "102": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nSet-Cookie: early=1\r\n\r\n",
+    "104 with an offset": b"HTTP/1.1 104 Upload Resumption Supported\r\nUpload-Offset: 5\r\n\r\n" * 3,
+    "199": b"HTTP/1.1 199 What\r\n\r\n",
+    "with a length": b"HTTP/1.1 103 Early Hints\r\nContent-Length: 50\r\n\r\n",
+    "many": b"HTTP/1.1 102 Processing\r\n\r\n" * 200,
+}
+
+
+@pytest.mark.conformance("P17")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("pause", [0.0, 0.1], ids=["at once", "later"])
+@pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
+def test_an_interim_answer_is_passed_over(
+    hasty: Gateway, interviews: Service, token: str, interim: bytes, pause: float, method: str
+) -> None:
+    def reply(received: Received, conn: socket.socket) -> None:
+        conn.sendall(interim)
+        time.sleep(pause)
+        conn.sendall(OK + SHORT)
+
+    interviews.answer = reply
+    for _ in range(2):
+        answer = hasty.get("/interviews/1/answers", token, method=method)
+        assert (answer.status, answer.body, answer.interim) == (200, b"ok", [])
+        assert not {name for name, _ in answer.headers} & {"Link", "Set-Cookie", "Upload-Offset"}
+    assert len({received.connection for received in interviews.requests}) == 1
+
+
+@pytest.mark.conformance("F5")
+@pytest.mark.parametrize("blanks", [b" ", b"  ", b"\t", b" \t "], ids=repr)
+def test_blanks_after_a_coding_are_no_part_of_it(
+    hasty: Gateway, interviews: Service, token: str, blanks: bytes
+) -> None:
+    interviews.answer = raw(
+        OK + b"Transfer-Encoding: chunked" + blanks + b"\r\nX-B: b" + blanks + b"\r\n\r\n" + OK_CHUNK
+    )
+    answer = hasty.get("/interviews/1", token)
+    assert (answer.status, answer.body, answer.header("X-B")) == (200, b"ok", "b")
 
 
 @pytest.mark.conformance("F5")

@@ -1,0 +1,172 @@
+"""One request at its service: sent, sent again where that is safe, until the head of a response is there."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from time import monotonic
+
+from opentelemetry.trace import Tracer
+from requests import PreparedRequest
+
+from gateway import errors, http_methods, spans
+from gateway.proxy import fields
+from gateway.proxy.body import Body
+from gateway.proxy.disconnects import InFlightCall
+from gateway.proxy.instances import Instance
+from gateway.proxy.upstream import Claim
+from gateway.scope import Scope
+from gateway.transport import (
+    Adapter,
+    CallFault,
+    ConnectError,
+    NoResponse,
+    ResponseTimeout,
+    Timeouts,
+    UpstreamResponse,
+)
+
+log = logging.getLogger("gateway.proxy")
+
+
+# What a client reads of a fault where its status does not say it.
+_CODES = {fault.kind: errors.ErrorCode.SERVICE_UNREACHABLE for fault in (ConnectError, NoResponse)}
+
+
+class Exchange:
+    """The calls that one request makes, and their end: `over` gives back whatever is held."""
+
+    __slots__ = ("_adapter", "_body", "_claim", "_scope", "_timeouts", "_tracer", "call")
+
+    def __init__(
+        self,
+        scope: Scope,
+        body: Body,
+        claim: Claim,
+        call: InFlightCall,
+        timeouts: Timeouts,
+        adapter: Adapter,
+        tracer: Tracer,
+    ) -> None:
+        self._scope = scope
+        self._body = body
+        self._claim = claim
+        self.call = call
+        self._timeouts = timeouts
+        self._adapter = adapter
+        self._tracer = tracer
+
+    def respond(self) -> UpstreamResponse:
+        """The response, its head read and, where it says a length, the first of its body there. Raises GatewayError."""
+        upstream = self._claim.upstream
+        began = monotonic()
+        response = self._send_until_answered(began)
+        seconds = monotonic() - began
+        upstream.metrics.answered(seconds)
+        if upstream.is_call(self._claim):
+            upstream.limit.answered(seconds)
+        if not response.is_whole:
+            self._prepare_body(response)
+        return response
+
+    def _send_until_answered(self, began: float) -> UpstreamResponse:
+        """Send, and send again once where nothing can happen twice (`_may_repeat`)."""
+        upstream = self._claim.upstream
+        scope = self._scope
+        request = PreparedRequest()
+        request.method = scope.environ["REQUEST_METHOD"]
+        request.headers = fields.to_service(scope, self._body)  # type: ignore[assignment]
+        request.body = self._body.first if self._body.is_whole else self._body  # type: ignore[assignment]
+        timeouts = self._timeouts
+        failed: Instance | None = None
+        while True:
+            instance = self._claim.ask(failed)
+            scope.instance = instance.name
+            request.url = instance.base_url + scope.target
+            try:
+                response = self._send(request, timeouts, again=failed is not None)
+            except CallFault as fault:
+                if not self.call.abandoned:  # who leaves says nothing of the service
+                    upstream.failed(instance, fault)
+                timeouts = self._left(timeouts, fault, began)
+                if failed is not None or not self._may_repeat(fault, request, timeouts) or not upstream.retries.spend():
+                    if isinstance(fault, ResponseTimeout):
+                        upstream.limit.answered(monotonic() - began)
+                    raise self.error(fault) from fault
+                failed = instance
+                upstream.metrics.retried()
+                log.warning(
+                    "Proxy: %s: once more after %s", upstream.name, fault,
+                    extra={"upstream": upstream.name, "instance": instance.name, "kind": fault.kind},
+                )  # fmt: skip
+                continue
+            upstream.answered(instance)
+            upstream.metrics.responded(instance.name, response.status)
+            return response
+
+    def _send(self, request: PreparedRequest, timeouts: Timeouts, *, again: bool) -> UpstreamResponse:
+        scope = self._scope
+        if scope.span is None:
+            return self._adapter.call(request, timeouts, fresh=again, opened=self.call.attach)
+        method, url = request.method or "", request.url or ""
+        with spans.http_call(self._tracer, method, url, scope.span, resent=again) as traced:
+            request.headers["Traceparent"] = scope.traceparent_of(traced.span)
+            response = self._adapter.call(request, timeouts, fresh=again, opened=self.call.attach)
+            traced.status = response.status
+        return response
+
+    def _may_repeat(self, fault: CallFault, request: PreparedRequest, timeouts: Timeouts) -> bool:
+        """On another instance where the first could not be reached; where the method is idempotent and the body still
+        here, also where no byte was answered: on a new connection, or elsewhere in the time that is left."""
+        if self.call.abandoned:
+            return False
+        has_others = len(self._claim.upstream.instances.all) > 1
+        if isinstance(fault, ConnectError):
+            return has_others
+        if request.method not in http_methods.IDEMPOTENT or not self._body.is_whole:
+            return False
+        in_time = timeouts.total is None or timeouts.total > 0
+        return isinstance(fault, NoResponse) or (isinstance(fault, ResponseTimeout) and has_others and in_time)
+
+    def _left(self, timeouts: Timeouts, fault: CallFault, began: float) -> Timeouts:
+        """The time-outs of another attempt: what a silent instance took is gone."""
+        if timeouts.total is None or not isinstance(fault, ResponseTimeout):
+            return timeouts
+        return replace(timeouts, total=timeouts.total - (monotonic() - began))
+
+    def _prepare_body(self, response: UpstreamResponse) -> None:
+        """The time-outs of the body's kind, and the first of it where it has a length."""
+        try:
+            self._claim.upstream.transfer(self._claim)
+            if (response.field("content-type") or "").lower().startswith("text/event-stream"):
+                response.deadline = response.read_timeout = None
+            if response.length is not None:  # without one it may be a stream that is silent for long
+                response.await_body()
+        except CallFault as fault:
+            response.drop()
+            raise self.error(fault) from fault
+        except BaseException:
+            response.drop()
+            raise
+
+    def error(self, fault: CallFault) -> errors.GatewayError:
+        """What the client is told of a fault, after the log was told more."""
+        if self.call.abandoned:
+            return errors.ClientClosedRequest()
+        upstream = self._claim.upstream
+        upstream.metrics.failed(fault.kind)
+        error = (errors.GatewayTimeout if fault.timed_out else errors.BadGateway)(_CODES.get(fault.kind))
+        log.error(
+            "Proxy: %s: %s", upstream.name, fault,
+            extra={
+                "upstream": upstream.name,
+                "instance": self._scope.instance,
+                "kind": fault.kind,
+                "statusCode": error.status,
+            },
+        )  # fmt: skip
+        return error
+
+    def over(self) -> None:
+        """The place is free again."""
+        self._claim.release()

@@ -1,0 +1,115 @@
+"""Slots for calls under way: bounded in all, a share of them for each user, and a short queue before them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from gevent.event import Event as Signal
+
+from gateway import errors
+
+QUEUE_SECONDS = 1.0
+"""The longest wait for a place."""
+
+
+class Limit(Protocol):
+    """A bound that may change."""
+
+    current: int
+    ceiling: int
+
+
+class FixedLimit:
+    """One that does not."""
+
+    def __init__(self, ceiling: int) -> None:
+        self.current = self.ceiling = ceiling
+
+
+class _Waiting:
+    __slots__ = ("granted", "user")
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.granted = Signal()
+
+
+class Slots:
+    """At most `limit.current` are taken, and of those at most `share` (0 to 1, one at least) by one user.
+
+    Who finds none waits up to QUEUE_SECONDS; those who wait and those who have a place are together never more than
+    `limit.ceiling`, and of one user never more than its share of that.
+    """
+
+    def __init__(self, limit: Limit, share: float) -> None:
+        self._limit = limit
+        self._share = share
+        self._held: dict[str, int] = {}
+        self._queue: deque[_Waiting] = deque()
+        self.taken = 0
+
+    def take(self, user: str) -> None:
+        """Take a place, or wait for one. Raises ServiceUnavailable where there is none in time."""
+        if not self._queue and self._is_free(user):
+            self._grant(user)
+            return
+        mine = self._held.get(user, 0) + sum(waiting.user == user for waiting in self._queue)
+        if self.taken + len(self._queue) >= self._limit.ceiling or mine >= self._of(self._limit.ceiling):
+            raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
+        self._wait(user)
+
+    def try_take(self, user: str) -> None:
+        """Take a place without waiting. Raises ServiceUnavailable where there is none."""
+        if not self._is_free(user):
+            raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
+        self._grant(user)
+
+    def give_back(self, user: str) -> None:
+        """A place is free again."""
+        self.taken -= 1
+        left = self._held[user] - 1
+        if left:
+            self._held[user] = left
+        else:
+            del self._held[user]
+        if self._queue:
+            self._admit()
+
+    def _wait(self, user: str) -> None:
+        waiting = _Waiting(user)
+        self._queue.append(waiting)
+        self._admit()
+        try:
+            waiting.granted.wait(QUEUE_SECONDS)
+        except BaseException:
+            if waiting.granted.is_set():
+                self.give_back(user)
+            else:
+                self._queue.remove(waiting)
+            raise
+        if not waiting.granted.is_set():
+            self._queue.remove(waiting)
+            raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
+
+    def _admit(self) -> None:
+        """Let in one who waits and may: the first that came, but for those whose share is taken."""
+        if self.taken >= self._limit.current:
+            return
+        for waiting in self._queue:
+            if self._is_free(waiting.user):
+                self._queue.remove(waiting)
+                self._grant(waiting.user)
+                waiting.granted.set()
+                return
+
+    def _is_free(self, user: str) -> bool:
+        current = self._limit.current
+        return self.taken < current and self._held.get(user, 0) < self._of(current)
+
+    def _of(self, limit: int) -> int:
+        return int(limit * self._share) or 1
+
+    def _grant(self, user: str) -> None:
+        self.taken += 1
+        self._held[user] = self._held.get(user, 0) + 1

@@ -1,0 +1,77 @@
+"""A request on its way out: its head byte for byte, its body as it is, until the peer has answered."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from requests import PreparedRequest
+
+from gateway.transport.connections import Connection
+from gateway.transport.response import UpstreamResponse
+
+
+class StreamedBody(Protocol):
+    """A request's body that is still arriving."""
+
+    def next_piece(self, peer: Connection) -> bytes | None:
+        """What comes next, empty at the end; None as soon as `peer` has something to say first."""
+
+
+def send(
+    connection: Connection, start: str, request: PreparedRequest, response: UpstreamResponse, timeout: float
+) -> bool:
+    """Send `request` after `start`, its first lines. False where the peer's final response came before the request's
+    end: the rest is not sent (RFC 9110 section 10.1.1 and RFC 9112 section 9.5).
+
+    Raises ResponseTimeout where the peer takes nothing for `timeout` seconds, what `response.hear` raises, and what the
+    body raises.
+    """
+    lines = [f"{name}: {value}\r\n" for name, value in request.headers.items() if name != "Host"]
+    head = f"{start}{''.join(lines)}\r\n"
+    if head.count("\n") != len(lines) + 3:
+        raise ValueError("a line break in a header")
+    body: Any = request.body
+    data = head.encode("latin-1")
+    if body is None or isinstance(body, (bytes, str)):
+        data += body.encode() if isinstance(body, str) else body or b""
+        return _send_all(connection, data, response, timeout)
+    if not _send_all(connection, data, response, timeout):
+        return False
+    if "Transfer-Encoding" in request.headers:
+        return _send_chunks(connection, body, response, timeout)
+    while (piece := _next(connection, body, response)) is not None:
+        if not piece:
+            return True
+        if not _send_all(connection, piece, response, timeout):
+            return False
+    return False
+
+
+def _send_chunks(connection: Connection, body: StreamedBody, response: UpstreamResponse, timeout: float) -> bool:
+    """RFC 9112 section 7.1, without trailers."""
+    while (piece := _next(connection, body, response)) is not None:
+        chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b"0\r\n\r\n"
+        if not _send_all(connection, chunk, response, timeout):
+            return False
+        if not piece:
+            return True
+    return False
+
+
+def _next(connection: Connection, body: StreamedBody, response: UpstreamResponse) -> bytes | None:
+    """The next piece; None where the final response is there. Interim ones stop no upload."""
+    while (piece := body.next_piece(connection)) is None:
+        if response.hear():
+            return None
+    return piece
+
+
+def _send_all(connection: Connection, data: bytes, response: UpstreamResponse, timeout: float) -> bool:
+    """Whether all of `data` was sent, and not the final response heard first."""
+    sent = connection.send(data, timeout)
+    while sent < len(data):
+        data = data[sent:]
+        if not sent and response.hear():
+            return False
+        sent = connection.send(data, timeout)
+    return True

@@ -1,0 +1,40 @@
+"""One look at all connections a few times a second: a timer for each wait is 10 us, and a request has two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from time import monotonic
+
+import gevent
+
+from gateway.transport.origin import Origin
+
+SWEEP_SECONDS = 0.25
+"""How late a time-out may be, and how long a connection that its peer has closed stays open."""
+
+
+class Sweeper:
+    """Ends calls that are late, and lets idle connections go that are no longer good."""
+
+    def __init__(self, origins: Callable[[], Collection[Origin]]) -> None:
+        self._origins = origins
+        self._sweeping: gevent.Greenlet[[], None] | None = None
+
+    def ensure(self) -> None:
+        """Begin, where it has not begun."""
+        if self._sweeping is None:
+            self._sweeping = gevent.spawn(self._sweep)
+
+    def close(self) -> None:
+        """End."""
+        if self._sweeping is not None:
+            self._sweeping.kill()
+            self._sweeping = None
+
+    def _sweep(self) -> None:
+        while True:
+            gevent.sleep(SWEEP_SECONDS)
+            now = monotonic()
+            for origin in list(self._origins()):
+                origin.expire_late(now)
+                origin.drop_stale()
