@@ -13,6 +13,7 @@ from bench import cpu
 from bench.failed import Failed
 from bench.server import ROOT, Server, free_port
 from bench.tokens import AUDIENCE, Issuer
+from gateway.services import SERVICES
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,7 @@ def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
         "JWT_AUDIENCE": AUDIENCE,
         "SESSION_SECRET": "session-secret-of-the-bench-0123456789",
         "FRONTEND_URL": "http://localhost:3000",
-        "USER_SERVICE_URL": peers.service,
-        "INTERVIEW_SERVICE_URL": peers.service,
-        "MEDIA_SERVICE_URL": peers.service,
+        **{spec.setting: peers.service for spec in SERVICES},
         "LOKI_HOST": peers.service,
         "JAEGER_ENDPOINT": f"{peers.service}/api/traces",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",

@@ -17,7 +17,7 @@ from harness.repository import ROOT
 
 from gateway.config import Problem, ProblemsFound, Settings, load
 from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, ROWS, SECRETS
-from gateway.services import INTERVIEWS, USERS
+from gateway.services import INTERVIEWS, SERVICES, USERS
 
 SASL = {
     "KAFKA_BROKERS": "kafka:9093",
@@ -172,9 +172,7 @@ BAD = {
     "KEYCLOAK_INTERNAL_URL": BAD_URLS,
     "PUBLIC_URL": BAD_URLS,
     "ALLOWED_REDIRECT_URIS": ["https://a,b", *BAD_URLS],
-    "USER_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
-    "INTERVIEW_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
-    "MEDIA_SERVICE_URL": ["http://a,b", ",", *BAD_URLS],
+    **{spec.setting: ["http://a,b", ",", *BAD_URLS] for spec in SERVICES},
     "FRONTEND_URL": ["*", "https://*.a", "https://a,*", "https://a/path", "null", ",", *BAD_URLS],
     "LOG_LEVEL": ["loud", "3", "verbose"],
     "REDIS_URL": ["localhost:6379", "http://a", "redis://", "redis://a b"],

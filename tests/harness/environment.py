@@ -1,5 +1,7 @@
 """A good configuration, as environment variables: tests of the settings change it, others only need one."""
 
+from gateway.services import SERVICES
+
 SECRET = "0123456789abcdef0123456789abcdef"
 GOOD = {
     "KEYCLOAK_ISSUER_URL": "https://keycloak.example.com/realms/ai-video-interview",
@@ -8,8 +10,7 @@ GOOD = {
     "KEYCLOAK_REDIRECT_URI": "https://api.example.com/auth/callback",
     "JWT_AUDIENCE": "ai-video-interview-app",
     "SESSION_SECRET": SECRET,
-    "USER_SERVICE_URL": "http://users:3003",
-    "INTERVIEW_SERVICE_URL": "http://interviews:3004",
+    **{spec.setting: f"http://{spec.name}:3003" for spec in SERVICES if spec.required},
     "FRONTEND_URL": "https://app.example.com",
 }
 """The least that production needs."""

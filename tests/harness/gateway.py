@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from gateway.services import SERVICES
 from harness import http
 from harness.issuer import CLIENT, REALM
 from harness.ports import free_port
@@ -21,7 +22,8 @@ from harness.waiting import until
 
 NOBODY = "http://127.0.0.1:1"
 FRONTEND = "http://localhost:3000"
-SERVICES = {"users": "USER_SERVICE_URL", "interviews": "INTERVIEW_SERVICE_URL", "media": "MEDIA_SERVICE_URL"}
+SERVICE_SETTINGS = {spec.path.strip("/"): spec.setting for spec in SERVICES}
+"""The setting of each service, by the name that tests have for it: its path."""
 DEFAULTS = {
     "NODE_ENV": "development",
     "HOST": "127.0.0.1",
@@ -128,7 +130,7 @@ class Gateway:
             "WEB_CONCURRENCY": str(workers),
             "KEYCLOAK_ISSUER_URL": issuer.issuer if issuer else NOBODY + REALM,
             "KEYCLOAK_REDIRECT_URI": f"{self.url}/auth/callback",
-            **{variable: services.get(name, NOBODY) for name, variable in SERVICES.items()},
+            **{variable: services.get(name, NOBODY) for name, variable in SERVICE_SETTINGS.items()},
             **env,
         }
         if issuer and issuer.issuer != issuer.url:

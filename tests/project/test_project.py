@@ -16,10 +16,9 @@ from harness.repository import ROOT
 # import of each other is its own affair.
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 FLOORS = [
-    re.findall(r"`([a-z_.]+)`", row[1])
-    for row in re.finditer(r"^\| [^|]+ \| ((?:`[a-z_.]+` ?)+) ?\|$", ARCHITECTURE, re.M)
+    re.findall(r"`([a-z_.*]+)`", row[1])
+    for row in re.finditer(r"^\| [^|]+ \| ((?:`[a-z_.*]+` ?)+) ?\|$", ARCHITECTURE, re.M)
 ]
-FLOOR = {module: -row for row, modules in enumerate(FLOORS) for module in modules}
 OWN = {"gateway", "blueprints", "wsgi", "demo"}
 ONLY_FOR_TYPES = {"_typeshed"}
 STATEMENTS: dict[str, int | tuple[int, ...]] = {
@@ -49,6 +48,15 @@ def sources(*tops: str) -> dict[str, Path]:
 OURS = sources("gateway", "blueprints")
 
 
+def floors() -> dict[str, int]:
+    """Module → its floor, the lowest being the least; `package.*` in the table stands for what is in the package."""
+    found = {module: -row for row, modules in enumerate(FLOORS) for module in modules}
+    for pattern in [module for module in found if module.endswith(".*")]:
+        row = found.pop(pattern)
+        found |= {unit(name): row for name in OURS if unit(name).startswith(pattern[:-1]) and unit(name) not in found}
+    return found
+
+
 def imports(file: Path) -> Iterator[str]:
     """Every module that a file imports, wherever in it, by its full name."""
     package = module_name(file).split(".")[: None if file.name == "__init__.py" else -1]
@@ -65,6 +73,9 @@ def imports(file: Path) -> Iterator[str]:
 def unit(module: str) -> str:
     """The module of the floors that a name belongs to: `gateway.proxy.forward` to `gateway.proxy`."""
     return ".".join(module.split(".")[:2])
+
+
+FLOOR = floors()
 
 
 def own_imports(file: Path) -> set[str]:
