@@ -62,6 +62,11 @@ class Probes:
         self._found_at = -CACHED_SECONDS
         self._probing = RLock()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is probed."""
+        return tuple(self._probes)
+
     def look(self) -> dict[str, bool]:
         """Which are healthy, at most CACHED_SECONDS old; concurrent askers share one look."""
         with self._probing:

@@ -14,7 +14,6 @@ from blueprints.docs import page
 from blueprints.docs.openapi import Facts, document
 from gateway import headers
 from gateway.marks import any_origin, instrumented, public
-from gateway.services import MEDIA
 from gateway.wiring import engines
 
 blueprint = Blueprint("docs", __name__, template_folder=".")
@@ -58,9 +57,8 @@ def docs() -> Response:
 def _facts() -> Facts:
     settings = engines().settings
     return Facts(
-        media=MEDIA.name in settings.services,
-        redis=settings.redis_url is not None,
-        kafka=bool(settings.kafka_brokers),
+        services=frozenset(settings.services),
+        peers=(*engines().probes.names, *(["redis"] if settings.redis_url is not None else [])),
         max_body=settings.max_body,
         max_upload=settings.max_upload,
         cookie=engines().sign_in.cookies.name(headers.ACCESS_COOKIE),

@@ -10,6 +10,7 @@ from blueprints.docs.openapi.nodes import Node
 from blueprints.docs.openapi.overview import OVERVIEW
 from blueprints.docs.openapi.responses import responses
 from blueprints.docs.openapi.schemas import schemas
+from gateway.services import INTERVIEWS, MEDIA, USERS
 
 BEARER: Node = {
     "type": "http",
@@ -17,6 +18,9 @@ BEARER: Node = {
     "bearerFormat": "JWT",
     "description": "An access token that Keycloak issued for this platform. It wins over a cookie.",
 }
+
+PAGES = ((USERS, users), (INTERVIEWS, interviews), (MEDIA, media))
+"""The page of each service: its `TAG`, and its `paths(max_body)`."""
 
 
 def _session_cookie(name: str) -> Node:
@@ -31,22 +35,21 @@ def _session_cookie(name: str) -> Node:
 
 @dataclass(frozen=True)
 class Facts:
-    """What of a deployment's settings a client can notice: whether there is a `media` service, a `redis`, a `kafka`,
-    the largest request body in bytes, `max_upload` on `/media` and `max_body` elsewhere, and the `cookie` that carries
-    the access token."""
+    """What of a deployment's settings a client can notice: the names of the `services` that are configured, what
+    `/health` names (`peers`), the largest request body in bytes, `max_upload` where a service takes uploads and
+    `max_body` elsewhere, and the `cookie` that carries the access token."""
 
-    media: bool
-    redis: bool
-    kafka: bool
+    services: frozenset[str]
+    peers: tuple[str, ...]
     max_body: int
     max_upload: int
     cookie: str
 
 
 def document(facts: Facts) -> Node:
-    """The OpenAPI document of a gateway with these settings. A new owner of paths adds its tag and its paths here."""
-    tags = [auth.TAG, users.TAG, interviews.TAG, *([media.TAG] if facts.media else [])]
-    tags += [health.TAG, metrics.TAG, itself.TAG]
+    """The OpenAPI document of a gateway with these settings. A new service adds its page to PAGES."""
+    owners = [(spec, page) for spec, page in PAGES if spec.name in facts.services]
+    tags = [auth.TAG, *(page.TAG for _, page in owners), health.TAG, metrics.TAG, itself.TAG]
     return {
         "openapi": "3.1.0",
         # The API's version, not the program's: who runs which release is nobody's business.
@@ -57,16 +60,18 @@ def document(facts: Facts) -> Node:
         "security": [{"bearer": []}, {"session": []}],
         "paths": {
             **auth.paths(),
-            **users.paths(facts.max_body),
-            **interviews.paths(facts.max_body),
-            **(media.paths(facts.max_upload) if facts.media else {}),
-            **health.paths(media=facts.media, redis=facts.redis, kafka=facts.kafka),
+            **{
+                path: item
+                for spec, page in owners
+                for path, item in page.paths(facts.max_upload if spec.uploads else facts.max_body).items()
+            },
+            **health.paths(facts.peers),
             **metrics.paths(),
             **itself.paths(),
         },
         "components": {
             "securitySchemes": {"bearer": BEARER, "session": _session_cookie(facts.cookie)},
-            "schemas": schemas(media=facts.media, redis=facts.redis, kafka=facts.kafka),
+            "schemas": schemas(facts.peers),
             "parameters": PARAMETERS,
             "headers": HEADERS,
             "responses": responses(),

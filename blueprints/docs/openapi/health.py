@@ -6,7 +6,6 @@ from blueprints.docs.openapi import samples
 from blueprints.docs.openapi.headers import fields
 from blueprints.docs.openapi.nodes import Node, content, ref
 from blueprints.docs.openapi.operations import own
-from blueprints.docs.openapi.schemas import peers
 
 TAG: Node = {
     "name": "Health",
@@ -15,13 +14,13 @@ TAG: Node = {
 }
 
 
-def paths(*, media: bool, redis: bool, kafka: bool) -> Node:
-    """The health paths; `media`, `redis`, `kafka`: whether there is a media service, a Redis, a Kafka."""
+def paths(peers: tuple[str, ...]) -> Node:
+    """The health paths; `peers` are what `/health` names."""
     well: Node = {
         "status": "ok",
         "timestamp": samples.MOMENT,
         "uptime": 86400.25,
-        "services": dict.fromkeys(peers(media=media, redis=redis, kafka=kafka), "healthy"),
+        "services": dict.fromkeys(peers, "healthy"),
     }
     ill = {**well, "status": "degraded", "services": {**well["services"], "userService": "unhealthy"}}
     return {

@@ -154,13 +154,6 @@ def _status(description: str, *values: str) -> Node:
     }
 
 
-def peers(*, media: bool, redis: bool, kafka: bool) -> tuple[str, ...]:
-    """What `/health` names; `media`, `redis`, `kafka`: whether there is a media service, a Redis, a Kafka."""
-    optional = {"mediaService": media, "redis": redis, "kafka": kafka}
-    names = ("userService", "interviewService", "mediaService", "keycloak", "kafka", "redis")
-    return tuple(name for name in names if optional.get(name, True))
-
-
 def _health(names: tuple[str, ...]) -> Node:
     return {
         "type": "object",
@@ -186,13 +179,13 @@ def _health(names: tuple[str, ...]) -> Node:
     }
 
 
-def schemas(*, media: bool, redis: bool, kafka: bool) -> Node:
-    """`components.schemas`; `media`, `redis`, `kafka`: whether there is a media service, a Redis, a Kafka."""
+def schemas(peers: tuple[str, ...]) -> Node:
+    """`components.schemas`; `peers` are what `/health` names."""
     return {
         "Error": ERROR,
         **OF_SIGN_IN,
         "Forwarded": FORWARDED,
-        "Health": _health(peers(media=media, redis=redis, kafka=kafka)),
+        "Health": _health(peers),
         "Condition": CONDITION,
         "Live": _status("The process answers.", "ok"),
         "Ready": _status("Whether requests should be sent here.", "ok", "unavailable"),
