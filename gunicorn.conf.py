@@ -103,21 +103,6 @@ def when_ready(server):
             reload(signum, frame)
 
     signal.signal(signal.SIGHUP, guarded)
-    _tell_of_limits(server)
-
-
-def on_reload(server):
-    """Other settings, maybe."""
-    _tell_of_limits(server)
-
-
-def _tell_of_limits(server):
-    if workers > 1 and not _settings["redis"]:
-        server.log.warning(
-            "Limits: without REDIS_URL each of the %d workers counts rate limits by itself: a client gets up to that"
-            " many times each limit",
-            workers,
-        )
 
 
 def pre_fork(server, worker):

@@ -29,6 +29,7 @@ RUN = [
     "flask-limiter >=4.1,<5",
     "limits >=5.8,<6",
     "redis >=8.1,<9",
+    "hiredis >=3.5,<4",
     # what an operator sees
     "orjson >=3.13,<4",
     "python-json-logger >=4.2,<5",

@@ -16,7 +16,6 @@ def listening(settings: Settings) -> dict[str, object]:
         "bind": f"{host}:{settings.port}",
         "workers": settings.workers,
         "level": settings.log_level,
-        "redis": settings.redis_url is not None,
     }
 
 

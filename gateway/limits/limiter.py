@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from math import ceil
-from time import time
 
 from gateway import errors
 from gateway.limits.rules import Rule, RuleBook, by_address
 from gateway.limits.windows import Windows
 from gateway.marks import LimitKey
 from gateway.scope import Allowance, Scope, current
-from gateway.tokens import ExpiredToken, InvalidToken
+from gateway.tokens import InvalidToken
 
 log = logging.getLogger("gateway.limits")
 
@@ -38,14 +37,14 @@ class RateLimiter:
             self._spend(scope, self._rules.default, by_address())
             return
         rule, key = self._rule_of(scope)
-        refusal = scope.refusal
-        if isinstance(refusal, InvalidToken) and not isinstance(refusal, ExpiredToken):
+        if isinstance(scope.refusal, InvalidToken):
             self.count_failed_token()
         elif rule is not None and key is not None:
             self._spend(scope, rule, key())
 
     def count_failed_token(self) -> None:
-        """Count a token that failed its checks against its address, apart from all other counting. TooManyRequests."""
+        """Count a token that failed its checks, or a call that needs a genuine session and has none, against its
+        address and apart from all other counting. TooManyRequests."""
         self._spend(current(), self._rules.token, by_address())
 
     def count(self, key: str) -> None:
@@ -60,10 +59,10 @@ class RateLimiter:
         scope = current()
         rule, _ = self._rule_of(scope)
         for policy, prefix, amount, _ in rule.bounds if rule is not None else ():
-            left = max(0, amount - self._windows.get(prefix + key))
+            count, seconds_left = self._windows.counted(prefix + key)
+            left = max(0, amount - count)
             if rule is not None and (scope.allowance is None or left <= scope.allowance.left):
-                reset = max(1, ceil(self._windows.get_expiry(prefix + key) - time()))
-                scope.allowance = Allowance(policy, rule.policy, amount, left, reset)
+                scope.allowance = Allowance(policy, rule.policy, amount, left, max(1, ceil(seconds_left)))
 
     def _rule_of(self, scope: Scope) -> tuple[Rule | None, LimitKey | None]:
         endpoint = scope.endpoint or ""
@@ -74,10 +73,10 @@ class RateLimiter:
 
     def _spend(self, scope: Scope, rule: Rule, key: str) -> None:
         for policy, prefix, amount, seconds in rule.bounds:  # a fixed window, as the library's strategy has it
-            count, ends = self._windows.count(prefix + key, seconds)
+            count, seconds_left = self._windows.count(prefix + key, seconds)
             left = amount - count if count < amount else 0
             if scope.allowance is None or left <= scope.allowance.left:  # of several the one with the least is shown
-                scope.allowance = Allowance(policy, rule.policy, amount, left, max(1, ceil(ends - time())))
+                scope.allowance = Allowance(policy, rule.policy, amount, left, max(1, ceil(seconds_left)))
             if count > amount:
                 self._refuse(scope, rule)
 

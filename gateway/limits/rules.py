@@ -12,20 +12,15 @@ from limits import RateLimitItem
 
 from gateway.marks import LimitKey, RouteMarks
 from gateway.scope import current
-from gateway.tokens import ExpiredToken
 
 PREFIX_BITS = 64
 """Of an IPv6 address: a client has all of the rest."""
 
 
 def by_caller() -> str:
-    """The verified user, also one whose token has just lapsed, else the address. Never empty."""
-    scope = current()
-    if scope.principal is not None:
-        return f"user {scope.principal.user_id}"
-    if isinstance(scope.refusal, ExpiredToken) and scope.refusal.user_id is not None:
-        return f"user {scope.refusal.user_id}"
-    return by_address()
+    """The verified user, else the address. Never empty."""
+    principal = current().principal
+    return by_address() if principal is None else f"user {principal.user_id}"
 
 
 def by_address() -> str:
@@ -66,7 +61,7 @@ class RuleBook:
         self._settings = settings
         self.default = self._rule("default", "default")
         self.token = self._rule("token", "default")
-        """For tokens that fail their checks, apart from all other counting."""
+        """For tokens that fail their checks, expired ones too, by address and apart from all other counting."""
 
     def of(self, endpoint: str, marks: RouteMarks) -> tuple[Rule | None, LimitKey | None]:
         """The endpoint's rule and whose calls it counts together; no rule where its view is free."""

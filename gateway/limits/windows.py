@@ -1,86 +1,68 @@
-"""Where the counters are: with Redis in there, for all machines; else, or while it is away, in this process."""
+"""Counters whose window begins with their first request: a storage of the `limits` library."""
 
 from __future__ import annotations
 
-from math import inf
 from time import time
 from typing import Protocol
 
 from limits.storage import Storage
 
-MOST_KEYS = 100_000
-"""Counters in this process, about 30 MB; the window that began first goes first."""
 
+class Counters(Protocol):
+    """Where the counters are."""
 
-class SharedCounters(Protocol):
-    """Counters that several processes share."""
+    def count(self, key: str, amount: int, window: float) -> tuple[int, float]:
+        """What `key` comes to with `amount` more, and the seconds until its window ends."""
 
-    def count(self, key: str, amount: int, window: float) -> tuple[int, float] | None:
-        """What `key` comes to with `amount` more, and the seconds until its window ends, which began with its first
-        count; None where it can not be said."""
+    def counted(self, key: str) -> tuple[int, float]:
+        """What it came to, and the seconds until its window ends; zeros where there is none."""
+
+    def forget_count(self, key: str) -> None:
+        """Let its next window begin with the next count."""
 
 
 class Windows(Storage):
-    """Counters whose window begins with their first request: a storage of the `limits` library.
+    """Fixed windows over counters that all workers share: in memory of the machine, or in Redis (see `Store.count`).
 
-    One table holds what was counted here and what Redis said last: so `incr` is the only call that leaves the process
-    (`get` and `get_expiry` read what it has just heard), and a counter goes on from there while Redis is away. limits'
-    own memory storage is not bounded, and starts a thread for what has lapsed.
+    limits' own memory storage is of one process, not bounded, and starts a thread for what has expired; its others need
+    a server.
     """
 
     STORAGE_SCHEME = None
 
-    def __init__(self, shared: SharedCounters | None = None, most: int = MOST_KEYS) -> None:
+    def __init__(self, counters: Counters) -> None:
         super().__init__()
-        self._shared = shared
-        self._most = most
-        self._counters: dict[str, tuple[int, float]] = {}
+        self._counters = counters
 
     @property
     def base_exceptions(self) -> type[Exception]:
         return ValueError
 
+    def count(self, key: str, window: float, amount: int = 1) -> tuple[int, float]:
+        """Count; what it comes to, and the seconds until the window of `window` seconds ends."""
+        return self._counters.count(key, amount, window)
+
+    def counted(self, key: str) -> tuple[int, float]:
+        """What it came to, and the seconds until its window ends; zeros where there is none."""
+        return self._counters.counted(key)
+
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Count; what it comes to. `expiry`: the window's length in seconds."""
-        return self.count(key, expiry, amount)[0]
-
-    def count(self, key: str, expiry: float, amount: int = 1) -> tuple[int, float]:
-        """Count; what it comes to, and when its window ends (seconds since the epoch)."""
-        now = time()
-        told = self._shared.count(key, amount, expiry) if self._shared is not None else None
-        known, ends = self._counters.get(key, (0, -inf))
-        if now >= ends:
-            self._counters.pop(key, None)  # to stand last again
-            self._make_room(now)
-            known, ends = 0, now + expiry
-        count = known + amount
-        if told is not None:
-            count, ends = told[0], now + told[1]
-        found = self._counters[key] = count, ends
-        return found
+        return self._counters.count(key, amount, expiry)[0]
 
     def get(self, key: str) -> int:
-        count, ends = self._counters.get(key, (0, -inf))
-        return count if time() < ends else 0
+        return self._counters.counted(key)[0]
 
     def get_expiry(self, key: str) -> float:
         """When the window ends, in seconds since the epoch; now, where there is none."""
-        return max(self._counters.get(key, (0, -inf))[1], time())
+        return time() + self._counters.counted(key)[1]
 
     def check(self) -> bool:
         return True
 
-    def reset(self) -> int:
-        count = len(self._counters)
-        self._counters.clear()
-        return count
+    def reset(self) -> int | None:
+        """Other processes count in the same place."""
+        raise NotImplementedError
 
     def clear(self, key: str) -> None:
-        self._counters.pop(key, None)
-
-    def _make_room(self, now: float) -> None:
-        """Windows end about in the order in which they began: the first ones are looked at, two for each new one."""
-        for _ in range(2):
-            key = next(iter(self._counters), None)
-            if key is not None and (len(self._counters) >= self._most or self._counters[key][1] <= now):
-                del self._counters[key]
+        self._counters.forget_count(key)

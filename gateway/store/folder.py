@@ -14,20 +14,27 @@ class StoreFault(StartFault):
     """The store can not keep anything on this machine; the message says what to do."""
 
 
-def private_folder(deployment: str, parent: Path | None) -> Path:
-    """`api-gateway-<uid>-<deployment>` in `parent` (default: the system's temporary directory), made where it is not.
+def temporary_directory() -> Path:
+    """What TMPDIR (TEMP, TMP) names, whether or not it can be used; else the system's."""
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        if named := os.environ.get(variable):
+            return Path(named).absolute()
+    return Path(tempfile.gettempdir())
+
+
+def private_folder(deployment: str, parent: Path) -> Path:
+    """`api-gateway-<uid>-<deployment>` in `parent`, made where it is not.
 
     StoreFault where that is not a real directory of this user's that no one else may enter: somebody may have put it
-    there before us.
+    there before us. OSError where it can not be made.
     """
-    parent = parent or Path(tempfile.gettempdir())
     folder = parent / f"api-gateway-{os.geteuid()}-{deployment}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
-    except OSError as error:
-        raise StoreFault(f"{folder}: {error.strerror}; make its parent writable, or set TMPDIR") from None
+    except FileExistsError as error:
+        raise StoreFault(f"{folder}: {error.strerror}: remove it, or set TMPDIR") from None
     if not stat.S_ISDIR(found.st_mode):
         raise StoreFault(f"{folder} is no directory (a link is not followed): remove it, or set TMPDIR")
     if found.st_uid != os.geteuid():

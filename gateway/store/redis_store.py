@@ -12,19 +12,13 @@ from opentelemetry.trace import Tracer
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from gateway import spans
 from gateway.store.local import MAX_REVOCATIONS
+from gateway.store.redis_counters import RedisCounters
+from gateway.store.redis_faults import ConnectionLost, NotRedis, RedisFault, TooSlow, of_exception
+from gateway.store.redis_pipeline import recorded
 
 log = logging.getLogger("gateway.store")
 
@@ -32,17 +26,12 @@ Reply = TypeVar("Reply")
 
 SOCKET_SECONDS = 0.25  # per connect and per read
 CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
+IDLE_SECONDS = 3.0  # one that is closed after it was used no longer ago is an outage
 CONNECTIONS = 50
 PAGE = 500
 _NO_SPAN = nullcontext()
 
 _REMOVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-_COUNT = """
-local count = redis.call('INCRBY', KEYS[1], ARGV[1])
-local left = redis.call('PTTL', KEYS[1])
-if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) left = tonumber(ARGV[2]) end
-return {count, left}
-"""
 _END = """
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'name', ARGV[2], 'value', ARGV[3])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
@@ -50,34 +39,13 @@ return redis.call('PUBLISH', KEYS[1], '')
 """
 
 
-class _TooSlow(Exception):
-    """A call took longer than CALL_SECONDS."""
-
-
-class _NoRedis(Exception):
-    """An answer that Redis does not give."""
-
-
-# Why it can not be used, in words for a log: the first class that fits.
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (AuthenticationError, "a wrong password"),
-    (NoPermissionError, "its user may not do this"),
-    (ReadOnlyError, "it is read-only"),
-    (OutOfMemoryError, "it is full"),
-    (BusyLoadingError, "it still loads what it keeps"),
-    (RedisTimeoutError, "too slow"),
-    (_TooSlow, "too slow"),
-    (RedisConnectionError, "no connection"),
-    (_NoRedis, "it answers as no Redis does"),
-)
-
-
 class RedisStore:
     """Names and sealed values in Redis. After a fault `up` is False and nothing is asked until `look` finds it well;
     every method then answers None or nothing, at once."""
 
     def __init__(self, url: str, deployment: str, tracer: Tracer, away: Callable[[bool], object]) -> None:
-        """Connects to nothing. `away` is told whether Redis can not be used. ValueError where `url` is no Redis URL."""
+        """Connects to nothing. `away` is called with whether Redis can not be used. ValueError where `url` is none of
+        Redis's."""
         self._tracer = tracer
         self._away = away
         self._pool = BlockingConnectionPool.from_url(
@@ -92,12 +60,17 @@ class RedisStore:
         self._client = Redis(connection_pool=self._pool)
         self._prefix = f"api-gateway:{deployment}:"
         self._revocations = self._prefix + "ended"
-        self._count = self._client.register_script(_COUNT)
-        self._told_down = False
+        kind = recorded(self._pool.connection_class)
+        self._counters = RedisCounters(lambda: kind(**self._pool.connection_kwargs), self._prefix, SOCKET_SECONDS)
+        self._reconnecting: gevent.Greenlet[[], None] | None = None
+        self._said_down = False
         self.up = False
 
     def close(self) -> None:
         self.up = False
+        if self._reconnecting is not None:
+            self._reconnecting.kill()
+        self._counters.close()
         self._pool.disconnect()
 
     def look(self) -> bool:
@@ -105,31 +78,32 @@ class RedisStore:
 
         def write() -> bool:
             if not self._client.set(self._prefix + "look", b"", px=1000):
-                raise _NoRedis
+                raise NotRedis
+            self._counters.open()
             return True
 
         self.up = bool(self._try("SET", write))  # only now: meanwhile nobody else should wait for it
         self._away(not self.up)
-        if self.up and self._told_down:
-            self._told_down = False
+        if self.up and self._said_down:
+            self._said_down = False
             log.info("Redis (REDIS_URL, %s): back", self._place)
         return self.up
 
     def add(self, name: bytes, value: bytes, life: float) -> bool | None:
-        """Whether it was not there; None where Redis did not say."""
+        """Whether it was not there; None where Redis did not answer."""
         return self._ask("SET", lambda: bool(self._client.set(self._key(name), value, nx=True, px=_milliseconds(life))))
 
     def put(self, name: bytes, value: bytes, life: float) -> None:
         self._ask("SET", lambda: self._client.set(self._key(name), value, px=_milliseconds(life)))
 
     def get(self, name: bytes) -> bytes | None:
-        """The value; None also where Redis did not say."""
+        """The value; None also where Redis did not answer."""
 
         def value() -> bytes | None:
-            told = self._client.get(self._key(name))
-            if told is None or isinstance(told, bytes):
-                return told
-            raise _NoRedis
+            found = self._client.get(self._key(name))
+            if found is None or isinstance(found, bytes):
+                return found
+            raise NotRedis
 
         return self._ask("GET", value)
 
@@ -137,28 +111,40 @@ class RedisStore:
         """Remove it where this is its value."""
         self._ask("EVAL", lambda: self._client.eval(_REMOVE, 1, self._key(name), value))
 
-    def count(self, name: bytes, amount: int, window: float) -> tuple[int, float] | None:
+    def count(self, name: bytes, amount: int, window: float, known: int, known_left: float) -> tuple[int, float] | None:
         """What a counter comes to with `amount` more, and the seconds until its window ends, which began with the first
-        count. None where Redis did not say."""
+        count. `known`: what it came to at least in a window that ends in `known_left` seconds; Redis goes on from there
+        where it knows less. None where Redis did not answer."""
+        if not self.up:
+            return None
+        if not self._counters.ready:
+            if self._counters.idle < IDLE_SECONDS:
+                self._fail(ConnectionLost())
+            else:
+                self._reconnect()
+            return None
+        span = spans.redis_call(self._tracer, "EVALSHA") if spans.traced() else _NO_SPAN
+        try:
+            with span:
+                return self._counters.count(name, amount, window, known, known_left)
+        except RedisFault as fault:
+            self._fail(fault)
+            return None
 
-        def counted() -> tuple[int, float]:
-            match self._count(keys=[self._key(name)], args=[amount, _milliseconds(window)]):
-                case [int(count), int(left)] if count >= amount and left >= 0:
-                    return count, left / 1000
-            raise _NoRedis
-
-        return self._ask("EVALSHA", counted)
+    def forget(self, name: bytes) -> None:
+        """Remove it, whatever its value."""
+        self._ask("DEL", lambda: self._client.delete(self._key(name)))
 
     def end(self, name: bytes, value: bytes, life: float) -> bool:
-        """Tell all machines that a session ended; whether Redis took it."""
-        told = self._ask(
+        """Publish to all machines that a session ended; whether Redis took it."""
+        taken = self._ask(
             "EVAL",
             lambda: (
                 self._client.eval(_END, 1, self._revocations, MAX_REVOCATIONS, name, value, _milliseconds(life))
                 is not None
             ),
         )
-        return bool(told)
+        return bool(taken)
 
     def ended_after(self, last: bytes) -> list[tuple[bytes, bytes, bytes]]:
         """(id, name, value) of the next ends after the one with the id `last`; b"0" for the first ones."""
@@ -168,7 +154,7 @@ class RedisStore:
             found = [(ident, fields[b"name"], fields[b"value"]) for ident, fields in rows]
             if all(isinstance(part, bytes) for row in found for part in row):
                 return found
-            raise _NoRedis
+            raise NotRedis
 
         return self._ask("XRANGE", read) or []
 
@@ -195,24 +181,29 @@ class RedisStore:
     def _try(self, command: str, call: Callable[[], Reply]) -> Reply | None:
         span = spans.redis_call(self._tracer, command) if spans.traced() else _NO_SPAN
         try:
-            with span, gevent.Timeout(CALL_SECONDS, _TooSlow):
+            with span, gevent.Timeout(CALL_SECONDS, TooSlow):
                 return call()
         except Exception as error:  # what is no Redis may make redis-py raise anything
-            self._fault(error)
+            self._fail(of_exception(error))
             return None
 
-    def _fault(self, error: Exception) -> None:
+    def _reconnect(self) -> None:
+        """Redis has closed the counters' connection, as it does (`timeout`) where nothing was asked for a while."""
+        if self._reconnecting is None or self._reconnecting.dead:
+            self._reconnecting = gevent.spawn(lambda: self._try("HELLO", self._counters.open))
+
+    def _fail(self, fault: RedisFault) -> None:
         self.up = False
         self._away(True)
+        self._counters.close()
         self._pool.disconnect(inuse_connections=False)
-        if not self._told_down:
-            self._told_down = True
-            # The error's own text may hold what was sent, the password too.
+        if not self._said_down:
+            self._said_down = True
             log.warning(
-                "Redis (REDIS_URL, %s): %s; rate limits are each worker's alone, used sign-ins, refreshes under way and"
-                " ended sessions this machine's, until it is back",
+                "Redis (REDIS_URL, %s): %s; rate limits, used sign-ins, refreshes under way and ended sessions are this"
+                " machine's alone until it is back",
                 self._place,
-                next((words for kind, words in _REASONS if isinstance(error, kind)), type(error).__name__),
+                fault.reason,
             )
 
     @property

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
-from time import time
+from contextlib import suppress
+from math import ceil
+from time import monotonic, time
 
-from gateway.store.local import MAX_REVOCATIONS, LocalStore
+from gateway.store.counters import MachineCounters
+from gateway.store.local import MAX_REVOCATIONS, FileUnusable, LocalStore
 from gateway.store.sealing import Sealer
 
 _TIMES = struct.Struct("<dd")
@@ -28,24 +31,62 @@ def opened_end(sealer: Sealer, name: bytes, value: bytes) -> tuple[str, float, f
 
 class RevocationIndex:
     """At most `MAX_REVOCATIONS` sessions, the one that ended first goes first. Read again from the machine's file when,
-    and only when, its number in shared memory is another (measured: see `at`)."""
+    and only when, its number in shared memory is another."""
 
-    def __init__(self, machine: LocalStore, sealer: Sealer) -> None:
-        self._local = machine
+    def __init__(
+        self, local: LocalStore, sealer: Sealer, counters: MachineCounters, most: int = MAX_REVOCATIONS
+    ) -> None:
+        """`counters`: where ends are written, too, while the file can not be; `most`: how many are kept."""
+        self._local = local
         self._sealer = sealer
+        self._counters = counters
+        self._most = most
+        self._unwritten: dict[str, tuple[float, float]] = {}
         self._sessions: dict[str, tuple[float, float]] = {}
         self._seen = 0
         self._last = 0
 
     def at(self, session: str) -> float | None:
-        """When it ended (seconds since the epoch), None where it did not or that is forgotten. 0.1 us, no system
+        """When it ended (seconds since the epoch), None where it did not or that is forgotten. 0.3 us, no system
         call."""
         if self._local.ended_count[0] != self._seen:
             self.catch_up()
         found = self._sessions.get(session)
-        if found is None:
-            return None
-        return found[0] if found[1] > time() else None
+        known = found[0] if found is not None and found[1] > time() else None
+        if not self._counters.table.marked:
+            return known
+        at, _ = self._counters.table.read(self._sealer.counter(f"ended {session}"))
+        return max(known or 0.0, at) or None
+
+    def end(self, session: str, at: float, until: float, *, shared: bool) -> int | None:
+        """Keep that it ended, here and for all processes; its number, None where as late an end is known or it could
+        not be written. `shared`: whether other machines know.
+
+        An end that cannot be written where every process sees it is put among the counters, in shared memory that has
+        its room already: all workers refuse the session then, too. It is written later, when that can be done.
+        """
+        name, value = sealed_end(self._sealer, session, at, until)
+        self.remember(session, at, until)
+        number = None
+        try:
+            number = self._local.end(name, value, at, until, shared=shared)
+        except FileUnusable:
+            self._unwritten[session] = at, until
+        if session in self._unwritten or not self._local.all_see_it:
+            table = self._counters.table
+            table.note(self._sealer.counter(f"ended {session}"), ceil(at), monotonic() + until - time())
+            table.mark()
+        return number
+
+    def write_late(self) -> None:
+        """Write the ends that could not be written."""
+        while self._unwritten and self._local.all_see_it:
+            session, (at, until) = next(iter(self._unwritten.items()))
+            try:
+                self._local.end(*sealed_end(self._sealer, session, at, until), at, until, shared=False)
+            except FileUnusable:
+                return
+            del self._unwritten[session]
 
     def knows(self, session: str, at: float, until: float) -> bool:
         """Whether as late an end of the session is known."""
@@ -68,10 +109,10 @@ class RevocationIndex:
         """The session ended at `at`, and is remembered until `until`; the latest end wins."""
         known = self._sessions.pop(session, (at, until))
         self._sessions[session] = max(known, (at, until)) if known[1] > time() else (at, until)
-        while len(self._sessions) > MAX_REVOCATIONS:
+        while len(self._sessions) > self._most:
             del self._sessions[next(iter(self._sessions))]
 
-    def forget_lapsed(self) -> None:
+    def forget_expired(self) -> None:
         now = time()
         for session in [session for session, (_, until) in self._sessions.items() if until <= now]:
             del self._sessions[session]
@@ -80,5 +121,6 @@ class RevocationIndex:
         """The machine's file is a new one: it gets what is known here."""
         self._last = 0
         for session, (at, until) in list(self._sessions.items()):
-            self._local.end(*sealed_end(self._sealer, session, at, until), at, until, shared=True)
+            with suppress(FileUnusable):
+                self._local.end(*sealed_end(self._sealer, session, at, until), at, until, shared=True)
         self.catch_up()

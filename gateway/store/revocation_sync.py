@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from gateway.store.local import LocalStore, log
+from gateway.store.database import log
+from gateway.store.local import LocalStore
 from gateway.store.revocation_index import RevocationIndex, opened_end
 from gateway.store.sealing import Sealer
 
@@ -21,13 +22,14 @@ _FIRST = b"0"
 
 
 class RevocationSync:
-    """Reads Redis's list of ends from its beginning whenever Redis is back, then what is new: when told, and every
-    READ_SECONDS in any case. Every worker does; the first one writes the machine's file, the others find it there."""
+    """Reads Redis's list of ends from its beginning whenever Redis is back, then what is new: on each message, and
+    every READ_SECONDS in any case. Every worker does; the first one writes the machine's file, where the others
+    find it."""
 
-    def __init__(self, shared: RedisStore, machine: LocalStore, ended: RevocationIndex, sealer: Sealer) -> None:
-        self._redis = shared
-        self._local = machine
-        self._revocations = ended
+    def __init__(self, redis: RedisStore, local: LocalStore, revocations: RevocationIndex, sealer: Sealer) -> None:
+        self._redis = redis
+        self._local = local
+        self._revocations = revocations
         self._sealer = sealer
         self._last = _FIRST
 
@@ -52,13 +54,13 @@ class RevocationSync:
             read = monotonic() - READ_SECONDS
             while self._redis.up:
                 if any_news() or monotonic() - read >= READ_SECONDS:
-                    self._tell()
+                    self._publish()
                     self._read()
                     read = monotonic()
                 # Looking costs 20 us and works whether or not sockets are gevent's; a wait in redis-py does not.
                 gevent.sleep(LISTEN_SECONDS)
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         """What ended here while Redis was down."""
         while alone := self._local.ended_alone():
             for number, name, value, until in alone:
@@ -72,10 +74,9 @@ class RevocationSync:
                 self._last = ident
                 opened = opened_end(self._sealer, name, value)
                 if opened is not None:
-                    self._note(name, value, *opened)
+                    self._note(*opened)
             gevent.sleep(0)
 
-    def _note(self, name: bytes, value: bytes, session: str, at: float, until: float) -> None:
+    def _note(self, session: str, at: float, until: float) -> None:
         if until > time() and not self._revocations.knows(session, at, until):
-            self._local.end(name, value, at, until, shared=True)
-            self._revocations.remember(session, at, until)
+            self._revocations.end(session, at, until, shared=True)

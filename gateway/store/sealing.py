@@ -1,9 +1,9 @@
-"""What leaves the process: names that tell nothing, values that only the same secret opens."""
+"""What leaves the process: names that reveal nothing, values that only the same secret opens."""
 
 from __future__ import annotations
 
-import hmac
 import os
+from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,7 +14,8 @@ _NONCE = 12
 
 
 class Sealer:
-    """AES-256-GCM for values, HMAC-SHA-256 for names; both keys, and `deployment`, come from the secret by HKDF.
+    """AES-256-GCM for values, keyed BLAKE2b (RFC 7693) for names; both keys, and `deployment`, come from the secret by
+    HKDF.
 
     `deployment` (16 hex digits) tells one secret and name from another where files and keys are called after it.
     """
@@ -22,12 +23,21 @@ class Sealer:
     def __init__(self, secret: bytes, name: str) -> None:
         derived = HKDF(SHA256(), length=72, salt=None, info=b"api-gateway store 1\0" + name.encode()).derive(secret)
         self._cipher = AESGCM(derived[:32])
-        self._naming = derived[32:64]
+        self._naming = blake2b(key=derived[32:64], digest_size=32, person=b"name")
+        self._counters = blake2b(key=derived[32:64], digest_size=16, person=b"counter")
         self.deployment = derived[64:].hex()
 
     def name(self, kind: str, key: str) -> bytes:
         """What a key of this kind is called outside."""
-        return hmac.digest(self._naming, f"{kind}\0{key}".encode(), "sha256")
+        digest = self._naming.copy()
+        digest.update(f"{kind}\0{key}".encode())
+        return digest.digest()
+
+    def counter(self, key: str) -> bytes:
+        """What a counter is called outside: 16 bytes."""
+        digest = self._counters.copy()
+        digest.update(key.encode())
+        return digest.digest()
 
     def seal(self, name: bytes, value: bytes) -> bytes:
         """The value, for this name alone."""

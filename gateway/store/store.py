@@ -12,8 +12,10 @@ import gevent
 from opentelemetry.trace import Tracer
 
 from gateway.spans import NO_TRACER
-from gateway.store.folder import StoreFault
-from gateway.store.local import LocalStore, log
+from gateway.store.counters import SHARED_MEMORY, MachineCounters
+from gateway.store.database import log
+from gateway.store.folder import StoreFault, temporary_directory
+from gateway.store.local import MAX_REVOCATIONS, LocalStore
 from gateway.store.revocation_index import RevocationIndex, sealed_end
 from gateway.store.revocation_sync import RevocationSync
 from gateway.store.sealing import Sealer
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.store.redis_store import RedisStore
 
 SWEEP_SECONDS = 5.0
+
+_EARLY = 0.002
+"""Seconds: a window of Redis's ends here a bit earlier than there, never later; Redis rounds to milliseconds."""
 
 
 class Store:
@@ -42,14 +47,23 @@ class Store:
         *,
         tracer: Tracer = NO_TRACER,
         redis_away: Callable[[bool], object] = bool,
+        sweep_seconds: float = SWEEP_SECONDS,
+        most_ends: int = MAX_REVOCATIONS,
     ) -> None:
         """`secret`: 32 bytes or more; `name` tells deployments with one secret apart; `directory`: where the machine's
-        folder is made (default: the system's temporary directory); `redis_away` is told whether there is a Redis that
-        can not be used. Touches nothing before `start`."""
+        folder is made (default: the system's temporary directory, and for counters shared memory); `redis_away` is
+        called with whether there is a Redis that can not be used; `sweep_seconds`: how often the files are looked
+        after; `most_ends`: how many ended sessions are remembered. Touches nothing before `start`."""
         self._sealer = Sealer(secret, name)
+        self._sweep_seconds = sweep_seconds
         deployment = self._sealer.deployment
-        self._local = LocalStore(deployment, directory)
-        self._revocations = RevocationIndex(self._local, self._sealer)
+        temporary = directory or temporary_directory()
+        # Two gateways with different temporary directories share no counters in shared memory either.
+        folder = self._sealer.name("folder", str(temporary.absolute())).hex()[:16]
+        places = (temporary,) if directory else (temporary, SHARED_MEMORY)
+        self._counters = MachineCounters(folder, places[::-1])
+        self._local = LocalStore(folder, places, most_ends)
+        self._revocations = RevocationIndex(self._local, self._sealer, self._counters, most_ends)
         self._redis: RedisStore | None = None
         if redis_url:
             from gateway.store.redis_store import RedisStore  # redis-py is 9 MB of a worker: only for who uses it
@@ -64,6 +78,7 @@ class Store:
         StoreFault where the file's folder can not be trusted.
         """
         self._local.open()
+        self._counters.open()
         self._revocations.catch_up()
         self._greenlets.append(gevent.spawn(self._keep_sweeping))
         if self._sync is not None:
@@ -75,6 +90,7 @@ class Store:
         self._greenlets.clear()
         if self._redis is not None:
             self._redis.close()
+        self._counters.close()
         self._local.close()
 
     @property
@@ -125,18 +141,42 @@ class Store:
 
     def end(self, session: str, at: float, until: float) -> None:
         """Remember until `until` that this session ended `at` (both seconds since the epoch), here and everywhere."""
-        name, value = sealed_end(self._sealer, session, at, until)
-        self._revocations.remember(session, at, until)  # also while the file fails
-        number = self._local.end(name, value, at, until, shared=self._redis is None)
-        if self._redis is not None and self._redis.end(name, value, until - time.time()) and number is not None:
-            self._local.mark_shared(number)
+        number = self._revocations.end(session, at, until, shared=self._redis is None)
+        if self._redis is not None:
+            shared = self._redis.end(*sealed_end(self._sealer, session, at, until), until - time.time())
+            if shared and number is not None:
+                self._local.mark_shared(number)
 
-    def count(self, key: str, amount: int, window: float) -> tuple[int, float] | None:
-        """What the counter `key` comes to with `amount` more on all machines together, and the seconds until its window
-        ends, which began with the first count. None without Redis: the machine's file is too slow for each request."""
-        if self._redis is None or not self._redis.up:
-            return None
-        return self._redis.count(self._sealer.name("count", key), amount, window)
+    def count(self, key: str, amount: int, window: float) -> tuple[int, float]:
+        """What the counter `key` comes to with `amount` more, and the seconds until its window ends, which began with
+        the first count.
+
+        Without Redis over all workers of this machine. With it over all machines: Redis's word counts, and the machine
+        keeps it. So while Redis is away each machine goes on from what it heard last, by itself; and a Redis that is
+        back, empty or with old counts, goes on from the fullest window that a machine sends it: what several machines
+        counted meanwhile is not added up.
+        """
+        name = self._sealer.counter(key)
+        if self._redis is not None and self._redis.up:
+            sent = time.monotonic()
+            counted = self._redis.count(name, amount, window, *self._counters.table.read(name))
+            if counted is not None:
+                count, left = counted
+                self._counters.table.note(name, count, sent + left - _EARLY)
+                return count, left
+        return self._counters.table.count(name, amount, window)
+
+    def counted(self, key: str) -> tuple[int, float]:
+        """What the counter came to as far as this machine knows, and the seconds until its window ends; zeros where
+        there is none."""
+        return self._counters.table.read(self._sealer.counter(key))
+
+    def forget_count(self, key: str) -> None:
+        """Let the counter's next window begin with the next count."""
+        name = self._sealer.counter(key)
+        self._counters.table.clear(name)
+        if self._redis is not None:
+            self._redis.forget(name)
 
     def ended_at(self, session: str) -> float | None:
         """When the session ended (seconds since the epoch), None where it did not. For each request: 0.2 us."""
@@ -150,16 +190,18 @@ class Store:
 
     def _keep_sweeping(self) -> None:
         while True:
-            gevent.sleep(SWEEP_SECONDS)
+            gevent.sleep(self._sweep_seconds)
             try:
                 self._sweep()
             except (StoreFault, OSError) as error:
                 log.error("the store's file is gone and can not be made again: %s", error)
 
     def _sweep(self) -> None:
+        self._counters.look_after()
         if self._local.look_after_files():
             self._revocations.write_again()
-        self._revocations.catch_up()  # a process that died between its row and the number told nobody
-        self._revocations.forget_lapsed()
+        self._revocations.write_late()
+        self._revocations.catch_up()  # of a process that died between its row and the number
+        self._revocations.forget_expired()
         while self._local.sweep():
             gevent.sleep(0.05)

@@ -400,7 +400,7 @@ class TestCheck:
     def test_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
         assert (done.returncode, done.stderr) == (0, "")
-        assert json.loads(done.stdout) == {"bind": "[::]:4001", "workers": 3, "level": "info", "redis": False}
+        assert json.loads(done.stdout) == {"bind": "[::]:4001", "workers": 3, "level": "info"}
 
     def test_says_what_is_wrong(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})

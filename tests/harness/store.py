@@ -2,6 +2,7 @@
 
 import ast
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -21,13 +22,22 @@ class StoreProcess:
     `took` is how long the last call took over there, in seconds.
     """
 
-    def __init__(self, directory: Path, redis_url: str | None = None, secret: bytes = SECRET) -> None:
+    def __init__(
+        self, directory: Path | None, redis_url: str | None = None, secret: bytes = SECRET, **env: str
+    ) -> None:
         self.took = 0.0
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "harness.store", repr((secret, redis_url, str(directory)))],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "harness.store",
+                repr((secret, redis_url, directory and str(directory))),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+            env={**os.environ, **env, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         )
         assert self._process.stdin and self._process.stdout
         self._input, self._output = self._process.stdin, self._process.stdout
@@ -73,8 +83,14 @@ class StoreProcess:
 
 
 def serve() -> None:
-    """What runs over there. Besides the store's own: `lines` (level and text of all it logged), `many` (the answers of
-    one call made by so many greenlets at once), `race` (which of so many numbered keys it could add)."""
+    """What runs over there. Besides the store's own: `lines` (level and text of all it logged), `healthy`, and
+
+    - `many`: the answers of one call made by so many greenlets at once
+    - `race`: which of so many numbered keys it could add
+    - `counts`: what each of these keys came to, counted so often
+    - `disk_full`: whether its files can not grow
+    - `lag`: how long the loop stood still at most in so many calls
+    """
     from gevent import monkey
 
     monkey.patch_all()
@@ -93,7 +109,7 @@ def serve() -> None:
     logging.getLogger("gateway.store").propagate = False
 
     secret, redis_url, directory = ast.literal_eval(sys.argv[1])
-    store = Store(secret, "tests", redis_url, Path(directory))
+    store = Store(secret, "tests", redis_url, directory and Path(directory))
     store.start()
     print(repr(("started", 0.0)), flush=True)
 
@@ -105,12 +121,30 @@ def serve() -> None:
     def race(count: int) -> list[int]:
         return [number for number in range(count) if store.add(f"race-{number}", 60)]
 
+    def counts(times: int, keys: list[str], amount: int, window: float) -> dict[str, list[int]]:
+        seen: dict[str, list[int]] = {key: [] for key in keys}
+        for _ in range(times):
+            for key in keys:
+                seen[key].append(store.count(key, amount, window)[0])
+        return seen
+
+    def lag(count: int, method: str, *values: Any) -> float:
+        calls = [gevent.spawn(getattr(store, method), *values) for _ in range(count)]
+        most = 0.0
+        while not all(call.dead for call in calls):
+            began = time.monotonic()
+            gevent.sleep(0)
+            most = max(most, time.monotonic() - began)
+        return most
+
+    def disk_full(full: bool) -> None:
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0 if full else most, most))
+
     own: dict[str, Callable[..., Any]] = {
-        "lines": lambda: lines,
-        "many": many,
-        "race": race,
-        "healthy": lambda: store.healthy,
-    }
+        "lines": lambda: lines, "many": many, "race": race, "healthy": lambda: store.healthy,
+        "counts": counts, "disk_full": disk_full, "lag": lag,
+    }  # fmt: skip
     for line in FileObjectThread(sys.stdin.fileno(), close=False):
         method, values = ast.literal_eval(line)
         began = time.monotonic()

@@ -20,7 +20,6 @@ PATHS = re.compile(r"`(?:GET|POST|PUT|PATCH|DELETE )?(/(?:auth|health|users|inte
 SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
 MASTERS = (
     "reload refused, the workers serve on as they are. %s",
-    "Limits: without REDIS_URL each of the",
     "Metrics: what worker %d counted is lost",
 )
 """What gunicorn's master logs by gunicorn.conf.py."""

@@ -136,7 +136,7 @@ def test_redis_holds_no_counter_for_ever_and_no_name(site: Site) -> None:
     ids=["hanging", "killed"],
 )
 def test_away_under_load(site: Site, down: Callable[[RedisServer], None], up: Callable[[RedisServer], None]) -> None:
-    """Requests go on under each worker's own limit, from what Redis said last; nobody waits long."""
+    """Requests go on under each machine's own limit, from what Redis said last; nobody waits long."""
     one, other = site.gateways
     known = site.new_user()
     since = [len(gateway.lines()) for gateway in site.gateways]
@@ -149,7 +149,7 @@ def test_away_under_load(site: Site, down: Callable[[RedisServer], None], up: Ca
             someone = site.new_user()
             passed = [one.get("/media/a", someone).status for _ in range((WORKERS[0] + 1) * LIMIT)]
             assert set(passed) == {200, 429}
-            assert LIMIT <= passed.count(200) <= WORKERS[0] * LIMIT
+            assert passed.count(200) == LIMIT, "its workers count together"
             good = busy.good, quiet.good
             until(lambda: busy.good > good[0] + 100 and quiet.good > good[1] + 100, 20, "more answers")
         finally:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from harness.store import StoreProcess
 from harness.waiting import until
 
 from gateway.store import Store
+from gateway.store.redis_store import IDLE_SECONDS
 
 BOUND = 0.8  # seconds a call may take at worst: a connect and a read that hang, and a slow machine
 
@@ -220,3 +222,80 @@ def test_the_store_leaves_no_file_open(redis: RedisServer, tmp_path: Path) -> No
         store.close(time.monotonic() + 1)
         counts.append(open_files())
     assert len(set(counts)) == 1, counts
+
+
+# --- counters
+
+
+def counts(process: StoreProcess, times: int, key: str = "key") -> list[int]:
+    seen: list[int] = process.ask("counts", times, [key], 1, 600)[key]
+    return seen
+
+
+@pytest.mark.conformance("R1")
+def test_machines_count_together_exactly(machines: Machines) -> None:
+    """Many requests of each process at once, on its one connection."""
+    for process in machines:
+        process.send("many", 300, "count", "key", 1, 600)
+    seen = [count for process in machines for count, _ in process.receive()]
+    assert sorted(seen) == list(range(1, 901))
+    assert all(process.ask("counted", "key")[0] >= 300 for process in machines), "each keeps what it heard"
+
+
+@pytest.mark.conformance("R1")
+def test_a_script_that_is_forgotten_is_sent_again(machines: Machines, redis: RedisServer) -> None:
+    a, _, c = machines
+    assert counts(a, 3) == [1, 2, 3]
+    redis.cli("SCRIPT", "FLUSH")
+    assert counts(c, 2) == [4, 5] and counts(a, 1) == [6]
+    assert levels(a) == levels(c) == []
+
+
+def test_connections_that_redis_ends_are_made_again(machines: Machines, redis: RedisServer) -> None:
+    """As it does with those that say nothing for a while: no outage, and nothing that was counted is lost."""
+    a, _, _ = machines
+    assert counts(a, 3) == [1, 2, 3]
+    time.sleep(IDLE_SECONDS)
+    redis.cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    until(lambda: "evalsha" not in redis.cli("CLIENT", "LIST"), 2, "the connection's end")
+    first = counts(a, 1)[0]
+    until(lambda: a.ask("count", "another", 1, 600) and "evalsha" in redis.cli("CLIENT", "LIST"), 5, "another one")
+    assert counts(a, 2) == [first + 1, first + 2] and first == 4
+    assert levels(a) == []
+
+
+@pytest.mark.conformance("F3", "R1")
+def test_a_redis_that_lost_its_counters_goes_on_from_the_fullest(machines: Machines, redis: RedisServer) -> None:
+    a, b, c = machines
+    assert counts(a, 40)[-1] == 40 and counts(c, 2) == [41, 42]
+    redis.cli("FLUSHALL")
+    count, left = b.ask("count", "key", 1, 600)
+    assert count == 41 and 500 < left < 600, "its machine's, in the window that was"
+    assert counts(c, 1) == [43], "the other machine knew of more"
+    assert counts(a, 1) == [44]
+    assert int(redis.cli("PTTL", redis.cli("KEYS", "*:????????????????????????????????"))) < 600_000
+
+
+@pytest.mark.conformance("F3", "R1")
+def test_what_a_machine_counted_alone_is_kept_when_redis_is_back(machines: Machines, redis: RedisServer) -> None:
+    a, b, c = machines
+    assert counts(a, 10)[-1] == 10
+    redis.hang()
+    assert counts(a, 5)[-1] == 15 and counts(b, 5)[-1] == 20, "one machine"
+    assert counts(c, 3) == [1, 2, 3], "another that never heard of it"
+    redis.go_on()
+    for process in machines:
+        until(partial(process.ask, "healthy"), 6, "Redis to be used again")
+    assert counts(c, 1)[0] >= 11
+    assert counts(a, 1)[0] >= 21 and counts(c, 1)[0] >= 22
+
+
+@pytest.mark.conformance("L10")
+def test_a_window_of_a_redis_whose_clock_was_set_back_is_cut(machines: Machines, redis: RedisServer) -> None:
+    a, _, _ = machines
+    assert counts(a, 1) == [1]
+    key = redis.cli("KEYS", "*:????????????????????????????????")
+    redis.cli("PEXPIRE", key, "3600000")
+    count, left = a.ask("count", "key", 1, 600)
+    assert count == 2 and left <= 600
+    assert int(redis.cli("PTTL", key)) <= 600_000

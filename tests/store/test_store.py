@@ -119,11 +119,13 @@ def test_an_end_can_be_remembered_longer_and_a_lapsed_one_is_no_end(pair: Pair) 
     assert [asked.ask("ended_at", "sid:def") for asked in pair] == [2000.0, 2000.0]
 
 
-def test_the_oldest_ends_are_forgotten_when_there_are_too_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.revocation_index.MAX_REVOCATIONS", 3)
+def test_the_oldest_ends_are_forgotten_when_there_are_too_many(tmp_path: Path) -> None:
+    store = Store(SECRET, "tests", directory=tmp_path, most_ends=3)
+    store.start()
     for number in range(5):
         store.end(f"sid:{number}", time.time(), time.time() + 60)
     assert [bool(store.ended_at(f"sid:{number}")) for number in range(5)] == [False, False, True, True, True]
+    store.close(time.monotonic() + 1)
 
 
 def test_without_redis_it_is_healthy(store: Store) -> None:
@@ -345,7 +347,7 @@ def test_a_folder_that_can_not_be_trusted_is_refused(tmp_path: Path, make: objec
 def test_the_folder_is_in_the_temporary_directory_unless_one_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     store = Store(SECRET, "tests")
     store.start()
     store.close(time.monotonic() + 1)
@@ -366,11 +368,8 @@ def test_a_file_that_is_no_database_is_begun_anew(tmp_path: Path, caplog: pytest
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_files_that_were_cleaned_away_are_made_again_with_what_had_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.store.store.SWEEP_SECONDS", 0.05)
-    store = Store(SECRET, "tests", directory=tmp_path)
+def test_files_that_were_cleaned_away_are_made_again_with_what_had_ended(tmp_path: Path) -> None:
+    store = Store(SECRET, "tests", directory=tmp_path, sweep_seconds=0.05)
     store.start()
     store.end("sid:abc", time.time(), time.time() + 60)
     for file in folder_of(tmp_path).iterdir():
@@ -384,9 +383,8 @@ def test_files_that_were_cleaned_away_are_made_again_with_what_had_ended(
     store.close(time.monotonic() + 1)
 
 
-def test_what_has_lapsed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.store.SWEEP_SECONDS", 0.05)
-    store = Store(SECRET, "tests", directory=tmp_path)
+def test_what_has_expired_is_removed(tmp_path: Path) -> None:
+    store = Store(SECRET, "tests", directory=tmp_path, sweep_seconds=0.05)
     store.start()
     for number in range(2500):
         store.add(f"state-{number}", 0.01)
@@ -406,7 +404,7 @@ def test_what_has_lapsed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[LocalStore]:
-    opened = LocalStore("tests", tmp_path)
+    opened = LocalStore("tests", (tmp_path,))
     opened.open()
     yield opened
     opened.close()

@@ -1,0 +1,19 @@
+"""Which boot of the machine this is: monotonic times of another one mean nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zlib import crc32
+
+
+def boot_id() -> bytes:
+    """The same for all processes until the machine starts again; empty where the system (not Linux) does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:
+        return b""
+
+
+def boot_number() -> int:
+    """The same as a number of 31 bits, never 0."""
+    return crc32(boot_id()) & 0x7FFFFFFF or 1
