@@ -4,13 +4,15 @@
 
 BIN = .venv/bin
 SHIFT = 0
+FRONTEND =
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --output-file
 
 help:
 	@echo 'make demo           everything on this machine, in the foreground: gateway, identity provider, services'
-	@echo '                    (SHIFT=100 moves all its ports, if one is taken)'
+	@echo '                    (SHIFT=100 moves all its ports, if one is taken;'
+	@echo '                    FRONTEND=http://localhost:5173 for your own page in place of the demo'"'"'s)'
 	@echo 'make test           the suite'
 	@echo 'make check          lint, format, types (also: make lint)'
 	@echo 'make format         mend what lint and format can mend'
@@ -29,7 +31,7 @@ help:
 	@echo 'make clean          remove what these commands made'
 
 demo: .venv/installed
-	@$(BIN)/python -m demo --shift $(SHIFT)
+	@$(BIN)/python -m demo --shift $(SHIFT) --frontend '$(FRONTEND)'
 
 # Two processes: most tests wait most of their time.
 test: .venv/installed-dev

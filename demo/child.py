@@ -20,7 +20,7 @@ class Child:
     def __init__(self, part: Part, environment: Environment, folder: Path) -> None:
         self.part = part
         self.log = folder / f"{part.name}.log"
-        with self.log.open("wb") as output:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 TETHERED + part.command,
                 cwd=ROOT,

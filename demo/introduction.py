@@ -6,12 +6,13 @@ from pathlib import Path
 
 import requests
 
-from demo.plan import Environment, gateway_url
+from demo.plan import Environment, gateway_url, public_url
 
 TEXT = """
 The demo is up.
 
   In a browser     {frontend}
+  Its baseUrl      {public}   (clients/typescript, docs/frontend.md)
   Sign in as       cora / cora-password   (candidate)
                    rick / rick-password   (recruiter, admin)
 
@@ -29,7 +30,7 @@ curl -i {gateway}/interviews -H 'Content-Type: application/json' -d '{{"title": 
 curl -i -X PUT {gateway}/media/hello.txt -H 'Content-Type: text/plain' --data-binary 'Hello from curl' \
 -H 'Authorization: Bearer {token}'
 
-An outage to look at: pkill -STOP -f 'demo.part users', and to end it: pkill -CONT -f 'demo.part users'
+An outage to look at: pkill -f 'demo.part users'. To end it: the key r, and Enter, here.
 
 Ctrl-C ends everything.
 """
@@ -41,6 +42,7 @@ def introduction(environment: Environment, folder: Path) -> str:
     return TEXT.format(
         frontend=environment["FRONTEND_URL"],
         gateway=gateway_url(environment),
+        public=public_url(environment),
         issuer=issuer,
         folder=folder,
         token=_token(issuer),
@@ -50,7 +52,7 @@ def introduction(environment: Environment, folder: Path) -> str:
 def _token(issuer: str) -> str:
     fields = {
         "grant_type": "password",
-        "client_id": "demo-page",
+        "client_id": "demo-terminal",
         "username": "cora",
         "password": "cora-password",
         "scope": "openid",

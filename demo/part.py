@@ -21,30 +21,30 @@ from demo.services.interviews import create_interviews
 from demo.services.media import create_media
 from demo.services.users import create_users
 
-PAGE_CLIENT = "demo-page"
+TERMINAL_CLIENT = "demo-terminal"
 
 
 def identity() -> Flask:
-    """The provider: the gateway's client, and a public one whose tokens live an hour, for page and curl."""
+    """The provider: the gateway's client, and a public one whose tokens live an hour, for curl."""
     issuer = urlsplit(os.environ["KEYCLOAK_ISSUER_URL"])
     gateway = Client(
         os.environ["KEYCLOAK_CLIENT_ID"],
         os.environ["KEYCLOAK_CLIENT_SECRET"],
+        redirect_uris=(*Client().redirect_uris, os.environ["KEYCLOAK_REDIRECT_URI"]),
         backchannel_logout_url=f"{gateway_url(dict(os.environ))}/auth/backchannel-logout",
     )
-    page = Client(PAGE_CLIENT, secret=None, grants=("password",), access_lifetime=3600)
+    terminal = Client(TERMINAL_CLIENT, secret=None, grants=("password",), access_lifetime=3600)
     settings = ProviderSettings(
         base_url=f"{issuer.scheme}://{issuer.netloc}",
         realm=issuer.path.rpartition("/")[2],
-        clients=(gateway, page),
+        clients=(gateway, terminal),
         access_lifetime=300,
-        cors_origins=(os.environ["FRONTEND_URL"],),
     )
     return create_provider(settings)
 
 
 def frontend() -> Flask:
-    return create_frontend(gateway_url(dict(os.environ)), os.environ["KEYCLOAK_ISSUER_URL"], PAGE_CLIENT)
+    return create_frontend(gateway_url(dict(os.environ)))
 
 
 def data(name: str) -> Path:

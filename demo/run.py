@@ -3,7 +3,8 @@
 1. Every port is free, or its name and its part are told.
 2. The parts start, each as a process, with a folder that goes with them; each one answers.
 3. What to try is printed.
-4. Ctrl-C, SIGTERM, or the end of any part ends them all, the gateway first.
+4. A part that ends from now on is named, and started again by the key r and Enter: the others go on.
+5. Ctrl-C or SIGTERM ends them all, the gateway first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import requests
 
 from demo.child import Child
 from demo.introduction import introduction
-from demo.plan import Environment, Part, parts, read_environment
+from demo.keys import Keys
+from demo.plan import Environment, Part, parts, read_environment, with_frontend
 from demo.serve import listeners
 
 START_PATIENCE = 60.0
@@ -67,8 +69,26 @@ class Demo:
                 if not _answers(http, child.part):
                     raise DemoError(f"{child.part.name} does not answer at {child.part.ready}:\n{child.last_lines()}")
 
-    def wait_for_the_end(self) -> None:
-        self._wait(lambda: False, float("inf"))
+    def wait_for_the_end(self, keys: Keys, say: Callable[[str], None]) -> None:
+        """Until a signal: whatever ends meanwhile is told, and comes back when the key says so."""
+        told: set[Child] = set()
+        while not self.stopped:
+            for child in self.children:
+                if child.exit_code is not None and child not in told:
+                    told.add(child)
+                    say(f"{child.part.name} ended with {child.exit_code} ({child.log}). Start it again: r and Enter.")
+            if "r" in keys.read():
+                self.start_again(say)
+            time.sleep(PAUSE)
+        raise KeyboardInterrupt
+
+    def start_again(self, say: Callable[[str], None]) -> None:
+        """Start every part that has ended."""
+        for place, child in enumerate(self.children):
+            if child.exit_code is not None:
+                child.end(0)
+                self.children[place] = Child(child.part, self.environment, self.folder)
+                say(f"{child.part.name} starts again.")
 
     def end(self) -> None:
         """The gateway first, so that nobody finds it with its services gone."""
@@ -95,10 +115,23 @@ class Demo:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description="the whole flow on one machine")
     parser.add_argument("--shift", type=int, default=0, metavar="N", help="add N to every port")
-    shift = parser.parse_args(arguments).shift
+    parser.add_argument(
+        "--frontend",
+        default="",
+        metavar="URL",
+        help="your own in place of the demo's page: http://localhost:5173, or http://localhost:5173/api where your"
+        " server passes /api on to the gateway",
+    )
+    asked = parser.parse_args(arguments)
+    shift = asked.shift
     if not -2999 <= shift <= 57_000:
         parser.error("--shift: from -2999 to 57000, so that every port is one")
     environment = read_environment(shift)
+    try:
+        if asked.frontend:
+            environment = with_frontend(environment, asked.frontend)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         run(environment)
     except DemoError as failure:
@@ -119,11 +152,11 @@ def run(environment: Environment) -> None:
             say("Starting …")
             demo.start()  # 2
             say(introduction(environment, demo.folder))  # 3
-            demo.wait_for_the_end()
+            demo.wait_for_the_end(Keys(), say)  # 4
         except KeyboardInterrupt:
             say("\nStopping …")
         finally:
-            demo.end()  # 4
+            demo.end()  # 5
 
 
 def check_ports(wanted: tuple[Part, ...]) -> None:

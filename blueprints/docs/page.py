@@ -18,6 +18,8 @@ from gateway import errors
 
 Node = dict[str, Any]
 
+_ERROR = {"$ref": "#/components/schemas/Error"}
+
 _METHODS = ("get", "post", "put", "patch", "delete")
 _STYLE = files(__package__).joinpath("page.css").read_text()
 
@@ -135,7 +137,7 @@ def _refusals(document: Node) -> list[tuple[int, Node]]:
     return [
         (samples[0][1]["statusCode"], response)
         for response in document["components"]["responses"].values()
-        if (samples := _samples(response)) and "application/json" in response["content"]
+        if (samples := _samples(response)) and response["content"]["application/json"]["schema"] == _ERROR
     ]
 
 

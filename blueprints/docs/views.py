@@ -62,6 +62,7 @@ def _facts() -> Facts:
         max_body=settings.max_body,
         max_upload=settings.max_upload,
         cookie=engines().sign_in.cookies.name(headers.ACCESS_COOKIE),
+        url=settings.public_url,
     )
 
 

@@ -1,92 +1,113 @@
 // The page: what is shown when, and what its buttons do.
 
-import { call, demoToken, onCall, read, SessionOver } from "./calls.js";
-import { byId, element, guarded, notice, onFailure, onSubmit } from "./dom.js";
-import * as session from "./session.js";
+import { createClient } from "./client/index.js";
+import { byId, element, guarded, notice, onSubmit } from "./dom.js";
 
 const { gateway } = window.CONFIG;
 const STATUSES = ["scheduled", "in_progress", "completed", "cancelled"];
-const CALLS_SHOWN = 60;
+const LINES_SHOWN = 60;
 const KEYCLOAKS_OWN_ROLES = /^(default-roles-.*|offline_access|uma_authorization)$/;
-let signedIn = {};
+const FAILED_SIGN_INS = {
+  access_denied: "You cancelled the sign-in.",
+  expired: "That sign-in took too long. Please try again.",
+  unavailable: "Sign-in is not available right now. Please try again in a moment.",
+};
+const client = createClient({ baseUrl: gateway, onCall: showCall });
+let shown; // the id of the user whose board is shown
+let stopEvents = () => undefined;
+let stopPlaying = () => undefined;
 
 async function start() {
-  const failed = session.signInError();
-  const { user, missing } = await session.current().catch((error) => {
-    showWhether({});
+  const failed = client.takeAuthError();
+  await client.session().catch((error) => {
+    showWhether();
     throw error;
   });
-  showWhether({ user, missing });
-  if (failed && !user) notice(failed, true);
-  if (!user) return;
-  // Each part for itself: a service that is down takes no other from the page.
-  const loaded = await Promise.allSettled([showProfile(), showInterviews(), showMedia()]);
-  const reason = loaded.find((part) => part.status === "rejected")?.reason;
-  if (reason?.status === 401 && demoToken.get()) {
-    demoToken.drop();
-    await start();
-    notice("That token is no longer good.", true);
-  } else if (reason) throw reason;
+  if (failed && !shown) notice(FAILED_SIGN_INS[failed] ?? "That sign-in did not work. Please try again.", true);
 }
 
-/** The welcome for nobody, the board for `user`; `missing` is a gateway without sign-in. */
-function showWhether({ user, missing }) {
-  signedIn = user ?? {};
+/** The welcome for nobody, the board for who is signed in: also when that changes in another tab. */
+function showWhether() {
+  const user = client.current?.authenticated ? client.current.user : undefined;
   byId("welcome").hidden = Boolean(user);
-  byId("sign-in").hidden = Boolean(missing);
-  byId("demo-token").hidden = !missing;
-  byId("board").hidden = byId("who").hidden = byId("sign-out").hidden = !user;
-  byId("who").textContent = user ? signedIn.firstName || signedIn.email || "Signed in" : "";
-  if (!user) byId("player").replaceChildren();
+  byId("signed-in").hidden = byId("who").hidden = byId("sign-out").hidden = !user;
+  byId("who").textContent = user ? user.firstName || user.email || "Signed in" : "";
+  if (user?.id === shown) return;
+  const ended = shown !== undefined && !user;
+  shown = user?.id;
+  stopEvents();
+  closePlayer();
+  byId("events").replaceChildren();
+  if (user) guarded(fill);
+  else if (ended) {
+    notice("Your session has ended. Please sign in again.", true);
+    byId("sign-in").focus();
+  }
+}
+
+/** Each part for itself: a service that is down takes no other from the page. */
+async function fill() {
+  const loaded = await Promise.allSettled([showProfile(), showInterviews(), showMedia()]);
+  if (!shown) return;
+  followEvents();
+  const reason = loaded.find((part) => part.status === "rejected")?.reason;
+  if (reason) throw reason;
 }
 
 // Profile
 
 async function showProfile(profile) {
-  const shown = profile ?? (await read("/users/me"));
+  const known = client.current?.user ?? {};
+  const its = profile ?? (await client.get("/users/me"));
   const form = byId("profile");
-  for (const name of ["firstName", "lastName", "headline"]) form.elements[name].value = shown[name] || signedIn[name] || "";
-  const roles = (shown.roles ?? []).filter((role) => !KEYCLOAKS_OWN_ROLES.test(role));
-  byId("roles").textContent = [shown.email, ...roles].filter(Boolean).join(" · ");
+  for (const name of ["firstName", "lastName", "headline"]) form.elements[name].value = its[name] || known[name] || "";
+  const roles = (its.roles ?? []).filter((role) => !KEYCLOAKS_OWN_ROLES.test(role));
+  byId("roles").textContent = [its.email, ...roles].filter(Boolean).join(" · ");
 }
 
 async function saveProfile(fields) {
-  const answer = await call("PUT", "/users/me", { json: Object.fromEntries(fields) });
-  await showProfile(await answer.json());
+  await showProfile(await client.put("/users/me", { json: Object.fromEntries(fields) }));
   notice("Profile saved.");
 }
 
 // Interviews
 
 async function showInterviews() {
-  const { items, total } = await read("/interviews?limit=50");
+  const { items, total } = await client.get("/interviews", { query: { limit: 50 } });
   byId("interview-count").textContent = total || "";
   byId("interviews").replaceChildren(...items.map(interviewRow), ...(items.length ? [] : [empty("No interviews yet.")]));
 }
 
 function interviewRow({ id, title, status, createdAt }) {
-  const path = `/interviews/${id}`;
+  const one = { path: { id } };
   const choose = element("select", { ariaLabel: `Status of ${title}` });
   for (const value of STATUSES) choose.append(element("option", { value }, value.replace("_", " ")));
   choose.value = status;
-  choose.onchange = () => guarded(() => call("PATCH", path, { json: { status: choose.value } }), [choose]);
+  choose.onchange = () =>
+    guarded(async () => {
+      await client.patch("/interviews/{id}", { ...one, json: { status: choose.value } });
+      notice(`${title} is ${choose.value.replace("_", " ")}.`);
+    }, [choose]);
   const remove = async () => {
-    await call("DELETE", path);
+    await client.delete("/interviews/{id}", one);
     await showInterviews();
+    byId("interviews-title").focus();
+    notice(`${title} is deleted.`);
   };
   return row(title, new Date(createdAt).toLocaleString(), choose, action("Delete", remove, title));
 }
 
 async function addInterview(fields, form) {
-  await call("POST", "/interviews", { json: { title: fields.get("title") } });
+  const { title } = await client.post("/interviews", { json: { title: fields.get("title") } });
   form.reset();
   await showInterviews();
+  notice(`${title} is added.`);
 }
 
 // Recordings
 
 async function showMedia() {
-  const { items } = await read("/media/mine");
+  const { items } = await client.get("/media/mine");
   byId("media").replaceChildren(...items.map(mediaRow), ...(items.length ? [] : [empty("Nothing uploaded yet.")]));
 }
 
@@ -94,14 +115,16 @@ function mediaRow({ name, size, type }) {
   const path = `/media/${encodeURIComponent(name)}`;
   const playable = /^(video|audio|image)\//.test(type);
   const remove = async () => {
-    await call("DELETE", path);
-    byId("player").hidden = true;
+    await client.delete("/media/{name}", { path: { name } });
+    closePlayer();
     await showMedia();
+    byId("media-title").focus();
+    notice(`${name} is deleted.`);
   };
   return row(
     name,
     `${bytes(size)} · ${type}`,
-    ...(playable ? [action(type.startsWith("image/") ? "Show" : "Play", () => play(path, type), name)] : []),
+    ...(playable ? [action(type.startsWith("image/") ? "Show" : "Play", () => play(path, type, name), name)] : []),
     action("Download", () => download(path, name), name),
     action("Delete", remove, name),
   );
@@ -110,29 +133,68 @@ function mediaRow({ name, size, type }) {
 async function upload(fields, form) {
   const file = fields.get("file");
   const name = file.name.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "") || "recording";
+  const bar = byId("progress");
   notice(`Uploading ${file.name} …`);
-  await call("PUT", `/media/${name.slice(-128)}`, { body: file, type: file.type || "application/octet-stream" });
+  bar.hidden = false;
+  try {
+    await client.upload(`/media/${name.slice(-128)}`, file, { onProgress: (at) => (bar.value = at.loaded / at.total) });
+  } finally {
+    bar.hidden = true;
+    bar.value = 0;
+  }
   form.reset();
-  notice(`${file.name} is uploaded.`);
   await showMedia();
+  notice(`${file.name} is uploaded.`);
 }
 
-/** With cookies the browser streams ranges by itself; a demo token cannot travel that way, so the whole is fetched. */
-async function play(path, type) {
-  const source = demoToken.get() ? await fetched(path) : (await call("HEAD", path)) && gateway + path;
+/** The browser asks for ranges by itself, with the cookie; the client keeps that fresh. */
+function play(path, type, name) {
+  closePlayer();
   const kind = type.split("/")[0];
-  const player = element(kind === "image" ? "img" : kind, { src: source, controls: true, autoplay: true, alt: "" });
-  byId("player").replaceChildren(player);
+  if (kind === "image") byId("player").append(element("img", { src: client.url(path), alt: name }));
+  else {
+    const player = element(kind, { controls: true, autoplay: true, ariaLabel: name });
+    byId("player").append(player);
+    stopPlaying = client.play(player, path);
+  }
   byId("player").hidden = false;
 }
 
+function closePlayer() {
+  stopPlaying();
+  stopPlaying = () => undefined;
+  byId("player").replaceChildren();
+  byId("player").hidden = true;
+}
+
 async function download(path, name) {
-  const href = await fetched(path);
+  const answer = await client.fetch(path);
+  if (!answer.ok) throw new Error(`${name} can not be downloaded.`);
+  const href = URL.createObjectURL(await answer.blob());
   element("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
-const fetched = async (path) => URL.createObjectURL(await (await call("GET", path)).blob());
+// Events
+
+function followEvents() {
+  stopEvents();
+  const stop = client.events("/interviews/events", showEvent, {
+    onOpen: () => (byId("stream").textContent = "connected"),
+    onError: (_, again) => (byId("stream").textContent = again ? "connecting again …" : "not connected"),
+  });
+  stopEvents = () => {
+    stop();
+    byId("stream").textContent = "not connected";
+    stopEvents = () => undefined;
+  };
+}
+
+function showEvent({ type, data }) {
+  const { title } = JSON.parse(data);
+  byId("no-events").hidden = true;
+  log("events", element("li", {}, element("b", {}, type.replace("interview.", "")), element("span", { className: "path" }, title)));
+}
 
 // Pieces
 
@@ -157,36 +219,32 @@ function bytes(size) {
   return `${(size / 1024 ** step).toFixed(step ? 1 : 0)} ${["B", "KiB", "MiB"][step]}`;
 }
 
-function showCall({ method, path, status, ms }) {
+function log(id, line) {
+  byId(id).prepend(line);
+  while (byId(id).children.length > LINES_SHOWN) byId(id).lastElementChild.remove();
+}
+
+function showCall({ method, path, status, milliseconds }) {
   const good = status >= 200 && status < 400;
-  const line = element(
-    "li",
-    {},
-    element("span", { className: "method" }, method),
-    element("span", { className: "path" }, path),
-    element("span", { className: good ? "status" : "status bad" }, status || "no answer"),
-    element("span", { className: "ms" }, `${ms} ms`),
-  );
   byId("no-calls").hidden = true;
-  byId("calls").prepend(line);
-  while (byId("calls").children.length > CALLS_SHOWN) byId("calls").lastElementChild.remove();
+  log(
+    "calls",
+    element(
+      "li",
+      {},
+      element("span", { className: "method" }, method),
+      element("span", { className: "path" }, path),
+      element("span", { className: good ? "status" : "status bad" }, status || "no answer"),
+      element("span", { className: "ms" }, `${Math.round(milliseconds)} ms`),
+    ),
+  );
 }
 
 byId("gateway").textContent = new URL(gateway).host;
-onCall(showCall);
-byId("sign-in").onclick = (event) => guarded(session.signIn, [event.currentTarget]);
-byId("sign-out").onclick = (event) => guarded(session.signOut, [event.currentTarget]);
-session.onSignedOut(() => {
-  showWhether({});
-  notice("You have signed out.");
-});
-onFailure((error) => error instanceof SessionOver && showWhether({}));
+client.subscribe(showWhether);
+byId("sign-in").onclick = (event) => guarded(() => client.signIn("/"), [event.currentTarget]);
+byId("sign-out").onclick = (event) => guarded(() => client.signOut(), [event.currentTarget]);
 onSubmit("profile", saveProfile);
 onSubmit("new-interview", addInterview);
 onSubmit("upload", upload);
-onSubmit("demo-token", async (fields) => {
-  if (fields.has("paste")) session.useToken(fields.get("token"));
-  else await session.fetchToken(fields.get("username"), fields.get("password"));
-  await start();
-});
 guarded(start);

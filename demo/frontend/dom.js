@@ -9,11 +9,10 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Says something at the top of the page; nothing takes it away. */
+/** Says something at the top of the page, and to who listens to it; nothing takes it away. */
 export function notice(text = "", bad = false) {
   const place = byId("notice");
   place.textContent = text;
-  place.hidden = !text;
   place.classList.toggle("bad", bad);
 }
 
@@ -26,21 +25,17 @@ export function onSubmit(id, action) {
   });
 }
 
-const failureListeners = [];
-
-/** Calls `listener(error)` when an action has failed. */
-export const onFailure = (listener) => failureListeners.push(listener);
-
-/** Runs an action; `buttons` are off until it is done, its failure becomes a notice. */
+/** Runs an action; `buttons` are off until it is done, and have the focus again; its failure becomes a notice. */
 export async function guarded(action, buttons = []) {
+  const focused = document.activeElement;
   buttons.forEach((button) => (button.disabled = true));
   try {
     notice();
     await action();
   } catch (error) {
-    failureListeners.forEach((listener) => listener(error));
-    notice(error.message, true);
+    notice(error.retryAfter ? `${error.message}. Try again in ${Math.ceil(error.retryAfter)} s.` : error.message, true);
   } finally {
     buttons.forEach((button) => (button.disabled = false));
+    if (focused?.isConnected && document.activeElement === document.body) focused.focus();
   }
 }

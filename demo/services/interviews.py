@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from flask import Blueprint, Flask, abort, jsonify, request, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
+from demo.services.changes import Changes
 from demo.services.database import Database, database, now
 from demo.services.service import body, caller, create_service, text
 
@@ -27,9 +28,13 @@ SCHEMA = """
 interviews = Blueprint("interviews", __name__, url_prefix="/interviews")
 
 
-def create_interviews(file: Path) -> Flask:
-    """CRUD on ``/interviews`` and ``/interviews/<id>/questions``, kept in ``file``."""
+def create_interviews(file: Path, beat: float = 15.0) -> Flask:
+    """CRUD on ``/interviews`` and ``/interviews/<id>/questions``, kept in ``file``, and ``/interviews/events``.
+
+    ``beat``: seconds between the comments of a quiet event stream.
+    """
     app = create_service("interview-service")
+    app.extensions["changes"] = Changes(beat)
     Database(file, SCHEMA).serve(app)
     app.register_blueprint(interviews)
     return app
@@ -60,7 +65,16 @@ def create() -> ResponseReturnValue:
             "INSERT INTO interviews VALUES (?, ?, ?, ?, ?, ?, ?)",
             (id, caller().id, fields["title"], fields["notes"], fields["status"], at, at),
         )
+    _tell("created", _found(id))
     return jsonify(_found(id)), 201, {"Location": url_for(".read", id=id)}
+
+
+@interviews.get("/events")
+def events() -> ResponseReturnValue:
+    """The caller's changes as they happen, as ``text/event-stream``; from ``Last-Event-ID`` on."""
+    last = request.headers.get("Last-Event-ID", "")
+    stream = _changes().stream(caller().id, int(last) if last.isdigit() else None)
+    return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 @interviews.get("/<id>")
@@ -81,9 +95,10 @@ def change(id: str) -> ResponseReturnValue:
 
 @interviews.delete("/<id>")
 def delete(id: str) -> ResponseReturnValue:
-    _found(id)
+    found = _found(id)
     with database() as transaction:
         transaction.execute("DELETE FROM interviews WHERE id = ?", (id,))
+    _tell("deleted", found)
     return "", 204
 
 
@@ -132,7 +147,17 @@ def _stored(id: str, fields: dict[str, Any]) -> ResponseReturnValue:
             "UPDATE interviews SET title = ?, notes = ?, status = ?, updatedAt = ? WHERE id = ?",
             (checked["title"], checked["notes"], checked["status"], now(), id),
         )
+    _tell("changed", _found(id))
     return jsonify(_found(id))
+
+
+def _changes() -> Changes:
+    return cast(Changes, current_app.extensions["changes"])
+
+
+def _tell(what: str, interview: dict[str, Any]) -> None:
+    data = {name: interview[name] for name in ("id", "title", "status")}
+    _changes().add(caller().id, f"interview.{what}", data)
 
 
 def _checked(fields: dict[str, Any]) -> dict[str, str]:

@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+from harness.waiting import until
 
-from demo.plan import ROOT, Part, parts, read_environment
+from demo.plan import ROOT, Part, parts, public_url, read_environment, with_frontend
 from demo.run import Demo, DemoError, check_ports
 from demo.serve import listen
 
@@ -82,9 +85,32 @@ def test_the_frontend_knows_where_its_gateway_is(demo: Demo) -> None:
     assert f"http://localhost:{demo.environment['PORT']}" in config
     page = requests.get(url, timeout=5)
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
-    for file in re.findall(r'(?:src|href)="([\w.]+)"', page.text):
+    for file in [*re.findall(r'(?:src|href)="([\w.]+)"', page.text), "client/index.js"]:
         assert requests.get(f"{url}/{file}", timeout=5).status_code == 200, file
-    assert requests.get(f"{url}/__init__.py", timeout=5).status_code == 404
+    for secret in ("__init__.py", "client/..%2Fpackage.json", "client/../package.json"):
+        assert requests.get(f"{url}/{secret}", timeout=5).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "origin", "public"),
+    [
+        ("http://localhost:5173", "http://localhost:5173", "http://localhost:3001"),
+        ("http://localhost:5173/", "http://localhost:5173", "http://localhost:3001"),
+        ("http://localhost:5173/api", "http://localhost:5173", "http://localhost:5173/api"),
+    ],
+)
+def test_somebodys_own_frontend_takes_the_place_of_the_demos(given: str, origin: str, public: str) -> None:
+    environment = with_frontend(read_environment(), given)
+    assert "frontend" not in {part.name for part in parts(environment)}
+    assert environment["FRONTEND_URL"] == origin
+    assert public_url(environment) == public
+    assert environment["KEYCLOAK_REDIRECT_URI"] == f"{public}/auth/callback"
+
+
+@pytest.mark.parametrize("given", ["localhost:5173", "5173", "ftp://a", "http://a/?b=c"])
+def test_what_is_no_address_of_a_frontend_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="is no address of a frontend"):
+        with_frontend(read_environment(), given)
 
 
 def test_a_part_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
@@ -134,9 +160,10 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_the_whole_demo_and_the_lines_it_prints() -> None:
-    command = [sys.executable, "-m", "demo", "--shift", str(free_shift())]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout and running.stderr
+    shift = free_shift()
+    command = [sys.executable, "-m", "demo", "--shift", str(shift)]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE) as running:
+        assert running.stdin and running.stdout and running.stderr
         try:
             text = ""
             while "Ctrl-C ends" not in text:
@@ -154,12 +181,48 @@ def test_the_whole_demo_and_the_lines_it_prints() -> None:
                 ).stdout
                 for line in lines
             ]
+            # A service that is killed is named, and comes back; the others go on.
+            health = read_environment(shift)["USER_SERVICE_URL"] + "/health"
+            assert running.stdout.readline() == "\n"
+            os.kill(listening(urlsplit(health).port or 0), signal.SIGKILL)
+            assert re.match(r"users ended with -9 .* r and Enter", running.stdout.readline())
+            running.stdin.write("r\n")
+            running.stdin.flush()
+            assert running.stdout.readline() == "users starts again.\n"
+            until(lambda: answers_at(health), 20, "the service to be back")
         finally:
             running.send_signal(signal.SIGINT)
             errors = running.communicate(timeout=60)[1]
     assert answers == ["200", "201", "201"]
     assert (running.returncode, errors) == (0, "")
     assert folder and not Path(folder[1]).exists()
+
+
+def answers_at(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def listening(port: int) -> int:
+    """The process that listens on a port."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            inodes = {os.readlink(link) for link in (folder / "fd").iterdir()}
+        except OSError:
+            continue
+        if inodes & {f"socket:[{inode}]" for inode in sockets(port)}:
+            return int(folder.name)
+    raise AssertionError(f"nobody listens on {port}")
+
+
+def sockets(port: int) -> set[str]:
+    """The inodes of the sockets that listen on a port (proc(5), /proc/net/tcp)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
 
 
 def test_it_can_be_stopped_while_it_starts() -> None:

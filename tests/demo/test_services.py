@@ -39,7 +39,7 @@ def users() -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def interviews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(create_interviews(tmp_path_factory.mktemp("interviews") / "interviews.sqlite")) as base:
+    with serving(create_interviews(tmp_path_factory.mktemp("interviews") / "interviews.sqlite", beat=0.2)) as base:
         yield Service(base)
 
 
@@ -132,6 +132,39 @@ def test_questions_belong_to_an_interview(interviews: Service) -> None:
     gone = f"{path}/questions/{asked[0]['id']}"
     assert [interviews("DELETE", gone).status_code for _ in range(2)] == [204, 404]
     assert interviews("DELETE", path).status_code == 204
+
+
+def lines(stream: Iterator[str], until: str) -> list[str]:
+    """The lines of an event stream, up to the one that begins so."""
+    read = []
+    for line in stream:
+        read.append(line)
+        if line.startswith(until):
+            break
+    return read
+
+
+def test_changes_are_told_as_they_happen_to_whom_they_concern(interviews: Service) -> None:
+    who = {"X-User-Id": "listener"}
+    with interviews("GET", "/interviews/events", who, stream=True) as answer:
+        stream = answer.iter_lines(1, decode_unicode=True)
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        assert lines(stream, ": here")[0] == "retry: 1000"
+        interviews("POST", "/interviews", RICK, json={"title": "Rick's"})
+        assert ": nothing new" in lines(stream, ": nothing"), "a quiet stream says so"
+        path = interviews("POST", "/interviews", who, json={"title": "Mine"}).headers["Location"]
+        created = lines(stream, "data:")
+        interviews("DELETE", path, who)
+        deleted = lines(stream, "data:")
+    assert "event: interview.created" in created and '"title": "Mine"' in created[-1]
+    assert "event: interview.deleted" in deleted
+    first = next(line.removeprefix("id: ") for line in created if line.startswith("id:"))
+    with interviews("GET", "/interviews/events", {**who, "Last-Event-ID": first}, stream=True) as answer:
+        missed = lines(answer.iter_lines(1, decode_unicode=True), "data:")
+        assert "event: interview.deleted" in missed
+    with interviews("GET", "/interviews/events", {**who, "Last-Event-ID": "99999"}, stream=True) as answer:
+        of_an_earlier_life = lines(answer.iter_lines(1, decode_unicode=True), ": nothing")
+        assert ": nothing new" in of_an_earlier_life
 
 
 def test_a_file_comes_back_whole_in_ranges_and_not_at_all(media: Service) -> None:

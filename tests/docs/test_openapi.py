@@ -23,10 +23,12 @@ from harness.signin import Browser, Realm
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from gateway.errors import ErrorCode
+
 Node = dict[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
 REPORTS = {("/health", "503"), ("/health/ready", "503")}
-OF_A_SERVICE = {("/media/{rest}", "416")}
+OF_A_SERVICE = {("/media/{name}", "416"), ("/media/{folder}/{name}", "416")}
 """Statuses from 400 that are no error of the gateway's, and keep their own shape."""
 NEEDS_A_BODY_OR_A_SESSION = {("/auth/refresh", "post")}
 """Open by what the document says, and nothing without the one or the other."""
@@ -102,19 +104,38 @@ def routes(gateway: Gateway) -> set[tuple[str, str]]:
     return found
 
 
+def covers(route: str, path: str) -> bool:
+    """Whether a route that ends with `{rest}` takes a path of the document."""
+    pattern = re.escape(route.removesuffix("{rest}")).replace(r"\{id\}", "[^/]+") + ".+"
+    return re.fullmatch(pattern, path) is not None
+
+
 class TestDocument:
     def test_is_openapi(self, document: Node) -> None:
         assert document["openapi"].startswith("3.1.")
         validate(document)
 
     def test_has_every_route_and_no_other(self, gateway: Gateway, document: Node) -> None:
-        assert {(path, method) for path, method, _ in operations(document)} == routes(gateway)
+        """What takes any depth is described by paths of one and two levels: a parameter holds no slash."""
+        described = {(path, method) for path, method, _ in operations(document)}
+        there = routes(gateway)
+        deep = {(path, method) for path, method in there if path.endswith("/{rest}")}
+        assert there - deep <= described
+        for path, method in described - there:
+            assert any(covers(route, path) and method == its for route, its in deep), (path, method)
+        for path, method in deep:
+            levels = {own.count("/") - path.count("/") for own, its in described if covers(path, own) and its == method}
+            assert levels == {0, 1}, (path, method)
 
     def test_without_a_media_service(self, start_gateway: StartGateway, document: Node) -> None:
         gateway = start_gateway({"MEDIA_SERVICE_URL": None})
         other = gateway.get("/openapi.json").json()
         validate(other)
-        assert set(document["paths"]) - set(other["paths"]) == {"/media/{rest}"}
+        assert set(document["paths"]) - set(other["paths"]) == {
+            "/media/mine",
+            "/media/{name}",
+            "/media/{folder}/{name}",
+        }
         assert {tag["name"] for tag in document["tags"]} - {tag["name"] for tag in other["tags"]} == {"Media"}
         check_schema(other, other["components"]["schemas"]["Health"], gateway.get("/health").json())
         assert "/media" not in gateway.get("/docs").text
@@ -133,7 +154,7 @@ class TestDocument:
         gateway = start_gateway({"MAX_BODY_BYTES": "12345", "MAX_UPLOAD_BYTES": "67890"})
         paths = gateway.get("/openapi.json").json()["paths"]
         assert "12,345" in paths["/users/me"]["put"]["requestBody"]["description"]
-        assert "67,890" in paths["/media/{rest}"]["put"]["requestBody"]["description"]
+        assert "67,890" in paths["/media/{name}"]["put"]["requestBody"]["description"]
 
     def test_every_reference_leads_somewhere(self, document: Node) -> None:
         for node in nodes(document):
@@ -151,6 +172,7 @@ class TestDocument:
         assert there - used == {f"#/components/responses/{name}" for name in ("NotFound", "MethodNotAllowed")}
 
     def test_every_operation_has_names(self, document: Node) -> None:
+        assert document["servers"][0]["url"].startswith("http"), "absolute"
         ids = [operation["operationId"] for _, _, operation in operations(document)]
         assert len(ids) == len(set(ids))
         tags = {tag["name"] for tag in document["tags"]}
@@ -171,11 +193,18 @@ class TestDocument:
 
 class TestErrors:
     def test_have_one_body(self, document: Node) -> None:
-        one = {"$ref": "#/components/schemas/Error"}
+        """What is forwarded may also be refused by its service, in any shape."""
         for path, method, status, response in answers(document):
             if status[0] in "45" and (path, status) not in REPORTS | OF_A_SERVICE:
-                assert response["content"].keys() == {"application/json"}, (path, method, status)
-                assert response["content"]["application/json"]["schema"] == one, (path, method, status)
+                is_forwarded = "default" in document["paths"][path][method]["responses"]
+                name = "ErrorOnTheWay" if is_forwarded else "Error"
+                kinds = {"application/json", "*/*"} if is_forwarded else {"application/json"}
+                assert response["content"].keys() == kinds, (path, method, status)
+                assert response["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{name}"}
+
+    def test_have_a_code_of_the_one_list(self, document: Node) -> None:
+        codes = document["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
+        assert codes == list(ErrorCode)
 
     def test_have_headers(self, document: Node) -> None:
         for name, statuses in {"WWW-Authenticate": {"401"}, "Retry-After": {"429", "503"}}.items():
@@ -238,12 +267,13 @@ CASES = {
     "the metrics through somebody's proxy": Case(403, "/metrics", headers={"X-Forwarded-For": "10.0.0.1"}),
     "the document": Case(200, "/openapi.json"),
     "the page": Case(200, "/docs"),
-    "a profile": Case(200, "/users/me", reply=replies.sized(200, [("Content-Type", "application/json")], b"{}")),
+    "a profile": Case(200, "/users/me", reply=replies.sized(
+        200, [("Content-Type", "application/json")], b'{"id": "1", "more": true}')),
     "a teapot": Case(418, "/users/me", reply=replies.sized(418, [("Content-Type", "text/plain")], b"tea")),
-    "a part": Case(206, "/media/{rest}", "/media/a/b", headers=RANGE, reply=replies.sized(206, [
+    "a part": Case(206, "/media/{folder}/{name}", "/media/a/b", headers=RANGE, reply=replies.sized(206, [
         ("Content-Type", "video/mp4"), ("Content-Range", "bytes 0-5/9"), ("ETag", '"1"'), ("Accept-Ranges", "bytes"),
     ], b"123456")),
-    "a part beyond": Case(416, "/media/{rest}", "/media/a/b", headers=RANGE, reply=replies.sized(416, [
+    "a part beyond": Case(416, "/media/{name}", "/media/a", headers=RANGE, reply=replies.sized(416, [
         ("Content-Type", "application/json"), ("Content-Range", "bytes */3"),
     ], b"{}")),
     "nobody": Case(401, "/users/me", headers={"Authorization": "Bearer bad"}),

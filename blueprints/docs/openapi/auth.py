@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blueprints.docs.openapi import samples
-from blueprints.docs.openapi.headers import fields
+from blueprints.docs.openapi.headers import asked, fields
 from blueprints.docs.openapi.nodes import JSON, Node, content, ref, text
 from blueprints.docs.openapi.operations import own
 from blueprints.docs.openapi.responses import answered_here, refused, refused_here
@@ -81,15 +81,15 @@ def _login() -> Node:
 
 def _callback() -> Node:
     query = [
-        _asked("state", "As `/auth/login` gave it.", samples.STATE, required=True),
-        _asked("code", "Keycloak's authorization code.", "0c5b1f1e.f0d7.2c9a"),
-        _asked("iss", "The issuer (RFC 9207): has to be ours; required where Keycloak says that it sends it.", _ISSUER),
-        _asked("error", "What Keycloak refuses with, in place of a code.", "access_denied"),
+        asked("state", "As `/auth/login` gave it.", samples.STATE, required=True),
+        asked("code", "Keycloak's authorization code.", "0c5b1f1e.f0d7.2c9a"),
+        asked("iss", "The issuer (RFC 9207): has to be ours; required where Keycloak says that it sends it.", _ISSUER),
+        asked("error", "What Keycloak refuses with, in place of a code.", "access_denied"),
     ]
     to_frontend = {
         "description": "To a browser that navigates here (`Sec-Fetch-Mode: navigate`, or `Accept` prefers"
         " `text/html`): back to the frontend, signed in, or with `authError` in the query: `access_denied`, `expired`,"
-        " `failed` or `unavailable`.",
+        " `failed`, `unavailable` or `misconfigured`.",
         "headers": {
             **fields("Cache-Control", "Set-Cookie"),
             "Location": text("The frontend, at `returnTo`.", "https://app.example.com/interviews?authError=expired"),
@@ -110,10 +110,6 @@ def _callback() -> Node:
     )
 
 
-def _asked(name: str, description: str, example: str, *, required: bool = False) -> Node:
-    return {"name": name, "in": "query", "required": required, **text(description, example)}
-
-
 def _refresh() -> Node:
     over = refused_here(401, "The session is over, or there is none. The cookies of one that is over go.", "Set-Cookie")
     return _call(
@@ -129,7 +125,7 @@ def _refresh() -> Node:
                 "headers": fields("Cache-Control", "Set-Cookie"),
                 "content": {
                     JSON: {
-                        "schema": {"anyOf": [ref("schemas", "Refreshed"), ref("schemas", "SessionRefreshed")]},
+                        "schema": {"oneOf": [ref("schemas", "Refreshed"), ref("schemas", "SessionRefreshed")]},
                         "examples": {
                             "Body": {"summary": "For a refresh token", "value": samples.REFRESHED},
                             "Cookie": {"summary": "For the session's cookie", "value": {"expiresIn": 300}},

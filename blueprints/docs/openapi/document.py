@@ -37,13 +37,14 @@ def _session_cookie(name: str) -> Node:
 class Facts:
     """What of a deployment's settings a client can notice: the names of the `services` that are configured, what
     `/health` names (`peers`), the largest request body in bytes, `max_upload` where a service takes uploads and
-    `max_body` elsewhere, and the `cookie` that carries the access token."""
+    `max_body` elsewhere, the `cookie` that carries the access token, and `url`, the gateway as the browser sees it."""
 
     services: frozenset[str]
     peers: tuple[str, ...]
     max_body: int
     max_upload: int
     cookie: str
+    url: str
 
 
 def document(facts: Facts) -> Node:
@@ -54,8 +55,8 @@ def document(facts: Facts) -> Node:
         "openapi": "3.1.0",
         # The API's version, not the program's: who runs which release is nobody's business.
         "info": {"title": "AI video-interview platform: API gateway", "version": "1", "description": OVERVIEW},
-        # Relative to this document: also right below a path of a proxy's.
-        "servers": [{"url": ".", "description": "This gateway."}],
+        # Absolute: generators, and what imports the document from a file, know no address that it came from.
+        "servers": [{"url": facts.url, "description": "This gateway."}],
         "tags": tags,
         "security": [{"bearer": []}, {"session": []}],
         "paths": {

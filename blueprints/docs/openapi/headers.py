@@ -54,9 +54,6 @@ HEADERS: Node = {
 SEGMENT = r"^(?!\.\.?(;|$))[^/\\\u0000-\u001f\u007f]+$"
 """Any text but dots alone, slashes, backslashes and control characters: all else is read alike by everybody."""
 
-SEGMENTS = r"^(?!(.*/)?\.\.?(;[^/]*)?(/|$))[^\\\u0000-\u001f\u007f]+$"
-"""One segment or more. RFC 3986 lets a path hold slashes; OpenAPI has no word for a parameter that does."""
-
 
 def fields(*names: str) -> Node:
     """The `headers` of an answer: X-Request-Id, what is left of the rate limit, and these."""
@@ -67,21 +64,25 @@ def _header(name: str, description: str, example: str) -> Node:
     return {"name": name, "in": "header", **text(description, example)}
 
 
-def segment(name: str, description: str, example: str, *, pattern: str = SEGMENT) -> Node:
-    """A parameter of a path."""
-    return {"name": name, "in": "path", "required": True, **text(description, example, pattern=pattern)}
+def segment(name: str, description: str, example: str) -> Node:
+    """A parameter of a path: one segment."""
+    return {"name": name, "in": "path", "required": True, **text(description, example, pattern=SEGMENT)}
+
+
+def asked(name: str, description: str, example: object, *, required: bool = False, **constraints: object) -> Node:
+    """A parameter of the query, a string unless `constraints` say `type`."""
+    schema = {"type": "string", **constraints}
+    return {
+        "name": name,
+        "in": "query",
+        "required": required,
+        "description": description,
+        "schema": schema,
+        "example": example,
+    }
 
 
 PARAMETERS: Node = {
-    "Query": {
-        "name": "query",
-        "in": "query",
-        "description": "Any query: it reaches the service byte for byte.",
-        "style": "form",
-        "explode": True,
-        "schema": {"type": "object", "additionalProperties": True},
-        "example": {"limit": 10},
-    },
     "Traceparent": _header(
         "traceparent",
         "W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is"

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from blueprints.docs.openapi import samples
-from blueprints.docs.openapi.headers import SEGMENTS, parameters, segment
+from blueprints.docs.openapi.headers import asked, parameters, segment
 from blueprints.docs.openapi.nodes import Node
-from blueprints.docs.openapi.operations import forwarded, passed_on
+from blueprints.docs.openapi.operations import everything, forwarded, passed_on
 from blueprints.docs.openapi.responses import answered, empty
+from blueprints.docs.openapi.service_bodies import INTERVIEW_STATUSES
 
-TAG: Node = {"name": "Interviews", "description": "Interviews and what belongs to them, kept by the interview service."}
+TAG: Node = {
+    "name": "Interviews",
+    "description": "Interviews and what belongs to them, kept by the interview service. Whatever that has under an"
+    " interview is forwarded, of any depth: two levels are described.",
+}
 
 ID = segment("id", "The interview.", samples.INTERVIEW_ID)
-REST = segment(
-    "rest",
-    "Whatever the service has under an interview, of one segment or more, with plain slashes: an encoded one is 400.",
-    samples.REST,
-    pattern=SEGMENTS,
-)
+QUESTION = segment("question", "The question.", samples.QUESTION_ID)
+PART = segment("part", "Something the service has under an interview.", "answers")
+ITEM = segment("item", "One of them.", "1")
+_PAGE = [
+    asked("status", "Only those in this state.", "scheduled", enum=list(INTERVIEW_STATUSES)),
+    asked("limit", "How many at most.", 10, type="integer", minimum=1, maximum=100),
+    asked("offset", "How many to leave out.", 0, type="integer", minimum=0, maximum=2**31 - 1),
+]
 
 
-def _reads(operation_id: str, summary: str, answer: Node) -> Node:
-    return forwarded(TAG["name"], operation_id, summary, {"200": answer})
+def _reads(operation_id: str, summary: str, answer: Node, parameters: list[Node] | None = None) -> Node:
+    return forwarded(TAG["name"], operation_id, summary, {"200": answer}, parameters=parameters)
 
 
 def _writes(operation_id: str, summary: str, status: str, answer: Node, body: Node | None = None) -> Node:
@@ -29,30 +36,45 @@ def _writes(operation_id: str, summary: str, status: str, answer: Node, body: No
 
 def paths(max_body: int) -> Node:
     """The paths of the interview service; `max_body` in bytes."""
-    shared = parameters("Query", "Traceparent")
-    new, question = passed_on(max_body, samples.NEW_INTERVIEW), passed_on(max_body, samples.QUESTION)
-    one, gone = answered("The interview.", samples.INTERVIEW), empty("It is no more.")
-    created = answered("The new interview.", samples.INTERVIEW, headers=("Location",))
-    below = answered("What the service says.", samples.QUESTIONS)
+    shared = parameters("Traceparent")
+    new = passed_on(max_body, samples.NEW_INTERVIEW, "NewInterview")
+    changes = passed_on(max_body, {"status": "completed"}, "InterviewChanges")
+    question = passed_on(max_body, samples.QUESTION, "NewQuestion")
+    one, gone = answered("The interview.", samples.INTERVIEW, "Interview"), empty("It is no more.")
+    created = answered("The new interview.", samples.INTERVIEW, "Interview", headers=("Location",))
+    asked_now = answered("The new question.", samples.ASKED, "Question")
     return {
         "/interviews": {
             "parameters": shared,
-            "get": _reads("listInterviews", "List interviews", answered("A page.", samples.INTERVIEWS)),
+            "get": _reads(
+                "listInterviews", "List interviews",
+                answered("A page, newest first.", samples.INTERVIEWS, "Interviews"), parameters=_PAGE,
+            ),
             "post": _writes("createInterview", "Create an interview", "201", created, new),
         },
         "/interviews/{id}": {
             "parameters": [ID, *shared],
             "get": _reads("readInterview", "Read an interview", one),
             "put": _writes("replaceInterview", "Replace an interview", "200", one, new),
-            "patch": _writes("changeInterview", "Change parts of an interview", "200", one, new),
+            "patch": _writes("changeInterview", "Change parts of an interview", "200", one, changes),
             "delete": _writes("deleteInterview", "Delete an interview", "204", gone),
         },
-        "/interviews/{id}/{rest}": {
-            "parameters": [ID, REST, *shared],
-            "get": _reads("readUnderInterview", "Read what is under an interview", below),
-            "post": _writes("createUnderInterview", "Create something under an interview", "201", below, question),
-            "put": _writes("replaceUnderInterview", "Replace something under an interview", "200", below, question),
-            "patch": _writes("changeUnderInterview", "Change something under an interview", "200", below, question),
-            "delete": _writes("deleteUnderInterview", "Delete something under an interview", "204", gone),
+        "/interviews/{id}/questions": {
+            "parameters": [ID, *shared],
+            "get": _reads("listQuestions", "List the questions of an interview",
+                          answered("All of them.", samples.QUESTIONS, "Questions")),
+            "post": _writes("createQuestion", "Ask a question", "201", asked_now, question),
         },
-    }
+        "/interviews/{id}/questions/{question}": {
+            "parameters": [ID, QUESTION, *shared],
+            "delete": _writes("deleteQuestion", "Withdraw a question", "204", gone),
+        },
+        "/interviews/{id}/{part}": {
+            "parameters": [ID, PART, *shared],
+            **everything(TAG["name"], "UnderInterview", "what is under an interview", max_body),
+        },
+        "/interviews/{id}/{part}/{item}": {
+            "parameters": [ID, PART, ITEM, *shared],
+            **everything(TAG["name"], "ItemUnderInterview", "one of what is under an interview", max_body),
+        },
+    }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blueprints.docs.openapi import samples
-from blueprints.docs.openapi.headers import SEGMENTS, parameters, segment
+from blueprints.docs.openapi.headers import parameters, segment
 from blueprints.docs.openapi.nodes import Node
 from blueprints.docs.openapi.operations import forwarded, passed_on
 from blueprints.docs.openapi.responses import answered, empty
@@ -11,52 +11,69 @@ from blueprints.docs.openapi.responses import answered, empty
 TAG: Node = {
     "name": "Media",
     "description": "Uploads and downloads, kept by the media service. Bodies stream both ways, of any size up to the"
-    " limit. What was uploaded can not run in the gateway's origin: `Content-Security-Policy: sandbox` and `nosniff`"
-    " are added where the service says nothing of them.",
+    " limit, and resumable uploads (tus) pass. What was uploaded runs no script in the gateway's origin:"
+    " `Content-Security-Policy` and `nosniff` are added where the service says nothing of them. Paths of any depth are"
+    " forwarded: two levels are described.",
 }
 
-REST = segment(
-    "rest",
-    "The file, of one segment or more, with plain slashes: an encoded one is 400.",
-    samples.FILE,
-    pattern=SEGMENTS,
-)
+NAME = segment("name", "The file.", samples.FILE)
+FOLDER = segment("folder", "Where the file is.", "answers")
 _HARMLESS = ("X-Content-Type-Options", "Content-Security-Policy")
 _OF_A_FILE = ("ETag", "Accept-Ranges", *_HARMLESS)
+_RANGE = parameters("Range", "IfRange", "IfNoneMatch")
 
 
 def paths(max_upload: int) -> Node:
     """The paths of the media service; `max_upload` in bytes."""
-    upload = passed_on(max_upload, samples.FILE_TEXT, "*/*")
-    new = {"201": answered("It is stored.", samples.STORED, headers=("Location", *_HARMLESS))}
-    stored = {"200": answered("It is stored.", samples.STORED, headers=_HARMLESS)}
+    shared = parameters("Traceparent")
+    files = {"200": answered("All of them.", samples.FILES, "StoredFiles", headers=_HARMLESS)}
     return {
-        "/media/{rest}": {
-            "parameters": [REST, *parameters("Query", "Traceparent")],
-            "get": forwarded(
-                TAG["name"], "download", "Download a file or a part of it", _downloads(),
-                parameters=parameters("Range", "IfRange", "IfNoneMatch"),
-            ),
-            "post": forwarded(TAG["name"], "upload", "Upload a file", new, body=upload, writes=True),
-            "put": forwarded(TAG["name"], "store", "Store a file under this name", stored, body=upload, writes=True),
-            "patch": forwarded(TAG["name"], "changeFile", "Change a file", stored, body=upload, writes=True),
-            "delete": forwarded(
-                TAG["name"], "deleteFile", "Delete a file", {"204": empty("It is no more.")}, writes=True
-            ),
-        }
-    }  # fmt: skip
+        "/media/mine": {
+            "parameters": shared,
+            "get": forwarded(TAG["name"], "listFiles", "List the caller's files", files),
+        },
+        "/media/{name}": {"parameters": [NAME, *shared], **_file("", "a file", max_upload)},
+        "/media/{folder}/{name}": {
+            "parameters": [FOLDER, NAME, *shared],
+            **_file("InFolder", "a file of a folder", max_upload),
+        },
+    }
+
+
+def _file(suffix: str, what: str, max_upload: int) -> Node:
+    """The methods of a file; `suffix` tells their ids apart."""
+    upload = passed_on(max_upload, samples.FILE_TEXT, media_type="*/*")
+    new = {
+        status: answered(said, samples.STORED, "StoredFile", headers=("Location", *_HARMLESS))
+        for status, said in (("200", "It is stored in place of another."), ("201", "It is stored."))
+    }
+    changed = {"200": answered("It is changed.", samples.STORED, headers=_HARMLESS)}
+    gone = {"204": empty("It is no more.", *_HARMLESS)}
+    tag = TAG["name"]
+    return {
+        "get": forwarded(
+            tag, f"download{suffix}", f"Download {what}, or a part of it", _downloads(), parameters=_RANGE
+        ),
+        "post": forwarded(tag, f"upload{suffix}", f"Upload {what}", new, body=upload, writes=True),
+        "put": forwarded(tag, f"store{suffix}", f"Store {what} under this name", new, body=upload, writes=True),
+        "patch": forwarded(tag, f"changeFile{suffix}", f"Change {what}", changed, body=upload, writes=True),
+        "delete": forwarded(tag, f"deleteFile{suffix}", f"Delete {what}", gone, writes=True),
+    }
 
 
 def _downloads() -> Node:
-    part = answered("The bytes asked for.", samples.FILE_TEXT[:6], "*/*", ("Content-Range", *_OF_A_FILE))
+    part = answered(
+        "The bytes asked for.", samples.FILE_TEXT[:6], media_type="*/*", headers=("Content-Range", *_OF_A_FILE)
+    )
     beyond = answered(
         "There are no such bytes; said by the service, in its own shape.",
         {"statusCode": 416, "error": "Range Not Satisfiable", "message": "there are no such bytes"},
-        "*/*",
-        ("Content-Range", *_HARMLESS),
+        "ServiceError",
+        media_type="*/*",
+        headers=("Content-Range", *_HARMLESS),
     )
     return {
-        "200": answered("The file, whole.", samples.FILE_TEXT, "*/*", _OF_A_FILE),
+        "200": answered("The file, whole.", samples.FILE_TEXT, media_type="*/*", headers=_OF_A_FILE),
         "206": part,
         "304": empty("The client has the current version.", "ETag"),
         "416": beyond,

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from blueprints.docs.openapi.nodes import JSON, Node, content, ref
-from blueprints.docs.openapi.responses import ANYWHERE, OF_COUNTING, OF_FORWARDING, OF_WRITING, refused
+from blueprints.docs.openapi.responses import (
+    ANYWHERE,
+    OF_COUNTING,
+    OF_FORWARDING,
+    OF_WRITING,
+    answered,
+    empty,
+    refused,
+    refused_or_passed_on,
+)
 
 
 def forwarded(
@@ -27,7 +36,7 @@ def forwarded(
         operation["requestBody"] = body
     operation["responses"] = {
         **answers,
-        **refused(*ANYWHERE, *OF_COUNTING, *OF_FORWARDING, *(OF_WRITING if writes else ())),
+        **refused_or_passed_on(*ANYWHERE, *OF_COUNTING, *OF_FORWARDING, *(OF_WRITING if writes else ())),
         "default": ref("responses", "OfTheService"),
     }
     return operation
@@ -47,10 +56,29 @@ def own(
     }
 
 
-def passed_on(limit: int, example: object, media_type: str = JSON) -> Node:
-    """A request body of at most `limit` bytes that goes to the service as it is."""
+def everything(tag: str, suffix: str, what: str, limit: int) -> Node:
+    """All methods of a path whose bodies only the service knows; `limit` in bytes, `suffix` tells their ids apart."""
+    sample = {"text": "…"}
+    body = passed_on(limit, sample)
+    read, done = answered("What the service says.", sample), answered("It is done.", sample)
+    created, gone = answered("It is created.", sample), empty("It is no more.")
+
+    def writes(verb: str, answers: Node, body: Node | None = None) -> Node:
+        return forwarded(tag, f"{verb}{suffix}", f"{verb.capitalize()} {what}", answers, body=body, writes=True)
+
+    return {
+        "get": forwarded(tag, f"read{suffix}", f"Read {what}", {"200": read}),
+        "post": writes("create", {"200": done, "201": created}, body),
+        "put": writes("replace", {"200": done, "201": created}, body),
+        "patch": writes("change", {"200": done}, body),
+        "delete": writes("delete", {"200": done, "204": gone}),
+    }
+
+
+def passed_on(limit: int, example: object, schema: str = "Forwarded", media_type: str = JSON) -> Node:
+    """A request body of at most `limit` bytes that goes to the service as it is; `schema` is what it usually is."""
     return {
         "description": f"Any bytes of any type, up to {limit:,}: the service decides what it takes.",
         "required": False,
-        "content": content(ref("schemas", "Forwarded"), example, media_type),
+        "content": content(ref("schemas", schema), example, media_type),
     }

@@ -24,16 +24,21 @@ class Refusal:
         """Its name among the components: the reason phrase in one word."""
         return errors.reason(self.status).replace(" ", "")
 
-    def response(self, when: str = "", *headers: str) -> Node:
-        """Its component; or the same for one call, which says when, and has more `headers`."""
+    def response(self, when: str = "", *headers: str, schema: str = "Error") -> Node:
+        """Its component; or the same for one call, which says when, and has more `headers`, or another `schema`."""
         examples = {
             said.title().replace(" ", ""): {"summary": said, "value": self._body(said)} for said in self.messages
         }
         return {
             "description": when or self.when,
             "headers": fields("Cache-Control", *self.headers, *headers),
-            "content": {JSON: {"schema": ref("schemas", "Error"), "examples": examples}},
+            "content": {JSON: {"schema": ref("schemas", schema), "examples": examples}},
         }
+
+    def or_the_services(self) -> Node:
+        """Its component where the call is forwarded: the service may answer with this status too, as it likes."""
+        response = self.response(schema="ErrorOnTheWay")
+        return {**response, "content": {**response["content"], **_AS_IT_LIKES}}
 
     @property
     def code(self) -> errors.ErrorCode:
@@ -45,6 +50,9 @@ class Refusal:
             "timestamp": samples.MOMENT,
         }
 
+
+_AS_IT_LIKES = content({"type": "string"}, "<h1>Bad gateway</h1>", "*/*")
+"""A service's error that is no JSON."""
 
 REFUSALS = (
     Refusal(
@@ -110,10 +118,20 @@ OF_FORWARDING = (401, 413, 502, 503, 504)
 OF_WRITING = (403,)
 """And what it may get where it changes something."""
 
+OF_FORWARDED = frozenset((*ANYWHERE, *OF_COUNTING, *OF_FORWARDING, *OF_WRITING))
+
+OR_THE_SERVICES = "OrTheServices"
+"""Ends the names of errors that may be a service's as well as the gateway's."""
+
 
 def refused(*statuses: int) -> Node:
     """References to errors by status, as a part of an operation's `responses`."""
     return {str(status): ref("responses", _NAMES[status]) for status in sorted(statuses)}
+
+
+def refused_or_passed_on(*statuses: int) -> Node:
+    """The same where the call is forwarded: the service may answer with these statuses too, in its own shape."""
+    return {str(status): ref("responses", _NAMES[status] + OR_THE_SERVICES) for status in sorted(statuses)}
 
 
 def refused_here(status: int, when: str, *headers: str) -> Node:
@@ -122,12 +140,19 @@ def refused_here(status: int, when: str, *headers: str) -> Node:
     return refusal.response(when, *headers)
 
 
-def answered(description: str, example: object, media_type: str = JSON, headers: tuple[str, ...] = ()) -> Node:
-    """An answer of a service, which the gateway passes on as it came."""
+def answered(
+    description: str,
+    example: object,
+    schema: str = "Forwarded",
+    *,
+    media_type: str = JSON,
+    headers: tuple[str, ...] = (),
+) -> Node:
+    """An answer of a service, which the gateway passes on as it came; `schema` is what it usually is."""
     return {
         "description": description,
         "headers": fields("Cache-Control", *headers),
-        "content": content(ref("schemas", "Forwarded"), example, media_type),
+        "content": content(ref("schemas", schema), example, media_type),
     }
 
 
@@ -149,9 +174,20 @@ def responses() -> Node:
     """`components.responses`."""
     return {
         **{refusal.name: refusal.response() for refusal in REFUSALS},
-        "OfTheService": answered(
-            "The service's own answer, as it was: status, headers, body.",
-            {"statusCode": 404, "error": "Not Found", "message": "no such interview"},
-            "*/*",
-        ),
+        **{
+            refusal.name + OR_THE_SERVICES: refusal.or_the_services()
+            for refusal in REFUSALS
+            if refusal.status in OF_FORWARDED
+        },
+        "OfTheService": {
+            "description": "The service's own answer, as it was: status, headers, body.",
+            "headers": fields("Cache-Control"),
+            "content": {
+                **content(
+                    ref("schemas", "ErrorOnTheWay"),
+                    {"statusCode": 404, "error": "Not Found", "message": "no such interview"},
+                ),
+                **_AS_IT_LIKES,
+            },
+        },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blueprints.docs.openapi.nodes import Node, ref
+from blueprints.docs.openapi.service_bodies import SERVICE_BODIES
 from gateway.errors import ErrorCode
 
 TIMESTAMP: Node = {
@@ -37,6 +38,25 @@ ERROR: Node = {
             "description": "Finds this request in logs and traces: say it when you ask for help.",
         },
     },
+}
+
+SERVICE_ERROR: Node = {
+    "type": "object",
+    "description": "An error of a service's own, passed on as it came: NestJS's shape, where the service is one of it.",
+    "properties": {
+        "statusCode": {"type": "integer", "description": "The status, once more."},
+        "message": {
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+            "description": "What is wrong; a list where several things are.",
+        },
+        "error": {"type": "string", "description": "The status's reason phrase."},
+    },
+}
+
+ERROR_ON_THE_WAY: Node = {
+    "description": "The gateway's error, which has a `code` and a `traceId`, or the service's own.",
+    "anyOf": [ref("schemas", "Error"), ref("schemas", "ServiceError")],
 }
 
 FORWARDED: Node = {
@@ -130,15 +150,25 @@ OF_SIGN_IN: Node = {
     ),
     "Done": _object("It is done.", ("message",), message=_said("A word.")),
     "User": USER,
-    "Session": _object(
-        "Who is signed in, if anybody.",
-        ("authenticated",),
-        authenticated={"type": "boolean", "description": "Whether the credentials are good."},
+    "Session": {
+        "description": "Who is signed in, if anybody: `authenticated` tells.",
+        "oneOf": [ref("schemas", "SignedInSession"), ref("schemas", "NoSession")],
+    },
+    "SignedInSession": _object(
+        "The credentials are good.",
+        ("authenticated", "user", "expiresIn"),
+        authenticated={"type": "boolean", "const": True, "description": "Somebody is signed in."},
         user=ref("schemas", "User"),
         expiresIn=_EXPIRES,
+    ),
+    "NoSession": _object(
+        "Nobody is signed in, or no more.",
+        ("authenticated",),
+        authenticated={"type": "boolean", "const": False, "description": "Nobody is signed in."},
         refreshable={
             "type": "boolean",
-            "description": "There, and true, when only the access token of a session has lapsed.",
+            "const": True,
+            "description": "There when only the access token of a session has lapsed: refresh it.",
         },
     ),
 }
@@ -183,7 +213,10 @@ def schemas(peers: tuple[str, ...]) -> Node:
     """`components.schemas`; `peers` are what `/health` names."""
     return {
         "Error": ERROR,
+        "ServiceError": SERVICE_ERROR,
+        "ErrorOnTheWay": ERROR_ON_THE_WAY,
         **OF_SIGN_IN,
+        **SERVICE_BODIES,
         "Forwarded": FORWARDED,
         "Health": _health(peers),
         "Condition": CONDITION,

@@ -13,14 +13,14 @@ TAG: Node = {"name": "Users", "description": "The caller's own profile, kept by 
 
 def paths(max_body: int) -> Node:
     """The paths of the user service; `max_body` in bytes."""
-    profile = {"200": answered("The profile.", samples.PROFILE)}
+    profile = {"200": answered("The profile.", samples.PROFILE, "Profile")}
     return {
         "/users/me": {
-            "parameters": parameters("Query", "Traceparent"),
+            "parameters": parameters("Traceparent"),
             "get": forwarded(TAG["name"], "readMe", "Read the caller's profile", profile),
             "put": forwarded(
                 TAG["name"], "changeMe", "Change the caller's profile", profile,
-                body=passed_on(max_body, samples.CHANGES), writes=True,
+                body=passed_on(max_body, samples.CHANGES, "ProfileChanges"), writes=True,
             ),
         }
     }  # fmt: skip

@@ -1,0 +1,54 @@
+// One call, with all its tries: a lapsed token is renewed, a temporary failure waits and tries again.
+import { bodyOf, NetworkError, shapeOf } from "./errors.js";
+import { delay, pause } from "./retry.js";
+/** The 401s that a refresh can mend, or is the last word on, which takes the cookies away; the others are final. */
+const RENEWABLE = ["token_expired", "token_invalid", "session_ended"];
+const RENEWALS = 2;
+/** The answer, whatever its status; `NetworkError` where there is none. */
+export async function attempts(call, policy, report) {
+    const { method, path, keyed = false, signal } = call;
+    let renewals = 0;
+    for (let tried = 1;; tried++) {
+        const began = performance.now();
+        const tell = (status) => report({ method, path, status, milliseconds: performance.now() - began });
+        let answer;
+        let failure;
+        try {
+            answer = await call.send();
+            tell(answer.status);
+        }
+        catch (error) {
+            signal?.throwIfAborted();
+            tell(0);
+            failure = error instanceof NetworkError ? error : new NetworkError(error);
+        }
+        const code = answer && !answer.ok ? await codeOf(answer) : undefined;
+        if (answer?.status === 401 && call.renew && renewals < RENEWALS && isRenewable(method, code)) {
+            renewals++;
+            tried--;
+            await call.renew(began);
+            continue;
+        }
+        if (code === "token_missing")
+            call.missing?.();
+        const retryAfter = answer?.headers.get("Retry-After") ?? null;
+        const seen = { method, keyed, code, retryAfter, ...(answer && { status: answer.status }) };
+        const wait = answer?.ok ? undefined : delay(seen, tried, policy);
+        if (wait === undefined) {
+            if (answer)
+                return answer;
+            throw failure;
+        }
+        await answer?.body?.cancel();
+        await pause(wait, signal);
+    }
+}
+/** An answer to HEAD has no body to say it. */
+const isRenewable = (method, code) => method === "HEAD" || (code !== undefined && RENEWABLE.includes(code));
+async function codeOf(answer) {
+    const kind = answer.headers.get("Content-Type");
+    if (!kind?.startsWith("application/json"))
+        return undefined;
+    const text = await answer.clone().text().catch(() => "");
+    return shapeOf(answer.status, bodyOf(text, kind))?.code;
+}

@@ -1,0 +1,86 @@
+// Server-sent events (HTML Living Standard, section 9.2) over fetch, which can carry a token and the last event's id.
+import { CallError, errorOf, ServiceError } from "./errors.js";
+import { pause } from "./retry.js";
+const PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** Reads a stream until the signal is aborted, and comes back whenever it ends; `open` asks for it. */
+export async function follow(open, listener, signal, { onOpen, onError, lastEventId = "" }) {
+    let retry = PAUSE_MS;
+    let failures = 0;
+    while (!signal.aborted) {
+        try {
+            const headers = { Accept: "text/event-stream", ...(lastEventId && { "Last-Event-ID": lastEventId }) };
+            const answer = await open(headers, signal);
+            if (answer.status === 204)
+                return;
+            const isStream = answer.headers.get("Content-Type")?.startsWith("text/event-stream");
+            if (!answer.ok)
+                throw errorOf(answer.status, await answer.text(), answer.headers);
+            if (!answer.body || !isStream)
+                throw new ServiceError("That is no event stream.", answer.status);
+            onOpen?.();
+            failures = 0;
+            for await (const field of eventsOf(answer.body)) {
+                if (typeof field === "number")
+                    retry = field;
+                else
+                    listener({ ...field, lastEventId: (lastEventId = field.lastEventId ?? lastEventId) });
+            }
+        }
+        catch (error) {
+            if (signal.aborted)
+                return;
+            const again = !(error instanceof CallError && isFinal(error.status));
+            onError?.(error, again);
+            if (!again)
+                return;
+            failures++;
+        }
+        const wait = Math.min(retry * 2 ** Math.max(0, failures - 1), LONGEST_PAUSE_MS);
+        await pause(wait, signal).catch(() => undefined);
+    }
+}
+/** No later try would fare better: nobody is signed in, there is no such stream, or it is none. */
+const isFinal = (status) => status >= 200 && status < 500 && status !== 408 && status !== 429;
+/** The events of a stream, and the milliseconds of its `retry` fields. */
+async function* eventsOf(body) {
+    let type = "";
+    let data = [];
+    let id;
+    for await (const line of linesOf(body)) {
+        if (!line) {
+            if (data.length)
+                yield { type: type || "message", data: data.join("\n"), lastEventId: id };
+            type = "";
+            data = [];
+            continue;
+        }
+        const [name, value = ""] = line.split(/: ?(.*)/s);
+        if (name === "data")
+            data.push(value);
+        else if (name === "event")
+            type = value;
+        else if (name === "id" && !value.includes("\0"))
+            id = value;
+        else if (name === "retry" && /^\d+$/.test(value))
+            yield Number(value);
+    }
+}
+async function* linesOf(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    try {
+        for (;;) {
+            const { done, value } = await reader.read();
+            if (done)
+                return;
+            // A carriage return at the end may be the first half of CRLF.
+            const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
+            rest = lines.pop() ?? "";
+            yield* lines;
+        }
+    }
+    finally {
+        await reader.cancel().catch(() => undefined);
+    }
+}

@@ -1,0 +1,31 @@
+// Which answers are worth another try, and when.
+import { secondsOf } from "./errors.js";
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+const TEMPORARY = new Set([408, 502, 503, 504]);
+/** The gateway answered before anything was sent to the service: safe for any method. */
+const NEVER_SENT = new Set(["breaker_open", "overloaded", "keycloak_unavailable", "rate_limited"]);
+/** Milliseconds to wait before the next try; undefined where there is to be none. `tried`: how many there were. */
+export function delay(attempt, tried, policy) {
+    const { status = 0, code = "" } = attempt;
+    const temporary = status === 0 || TEMPORARY.has(status);
+    const safe = IDEMPOTENT.has(attempt.method) || attempt.keyed;
+    if (tried > policy.retries || !(status === 429 || (temporary && (safe || NEVER_SENT.has(code)))))
+        return undefined;
+    const asked = secondsOf(attempt.retryAfter);
+    // A refusal without a time would be refused again.
+    if (status === 429 && asked === undefined)
+        return undefined;
+    if ((asked ?? 0) > policy.maxWait)
+        return undefined;
+    const spread = 0.5 + Math.random() / 2;
+    return Math.max((asked ?? 0) * 1000, 300 * 2 ** (tried - 1) * spread);
+}
+/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
+export function pause(milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+        signal?.throwIfAborted();
+        const stop = () => (clearTimeout(timer), reject(signal?.reason));
+        const timer = setTimeout(() => (signal?.removeEventListener("abort", stop), resolve()), milliseconds);
+        signal?.addEventListener("abort", stop, { once: true });
+    });
+}

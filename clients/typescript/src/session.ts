@@ -1,0 +1,153 @@
+// The session: who is signed in, how long, and its renewal, once for all who ask.
+
+import type { components } from "./schema.js";
+import { tabsOf, type Tabs, type Told } from "./tabs.js";
+
+export type Session = components["schemas"]["Session"];
+
+/** A program's own tokens, where it has no cookies. */
+export interface Tokens {
+  accessToken: string;
+  refreshToken?: string | null;
+}
+
+const NOBODY: Session = { authenticated: false };
+/** Of a token's life, after which it is renewed while a stream or a player needs it. */
+const RENEWED_AFTER = 0.75;
+const AGAIN_MS = 5_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+const now = () => performance.now();
+
+/** What `SessionState` asks the gateway for: a refresh gives the seconds that the new token lives, or throws. */
+export interface Asking {
+  refresh(): Promise<number>;
+  session(): Promise<Session>;
+}
+
+export class SessionState {
+  current: Session | undefined;
+  #asking: Asking;
+  #tabs: Tabs;
+  #listeners = new Set<() => void>();
+  #renewal: Promise<void> | undefined;
+  #renewedAt = -1;
+  #expiresAt: number | undefined;
+  #holders = new Set<object>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `shared`: the session is the browser's, and so that of all its tabs. */
+  constructor(base: string, shared: boolean, asking: Asking) {
+    this.#asking = asking;
+    this.#tabs = tabsOf(shared ? base : `${base} ${Math.random()}`, (what) => this.#hear(what));
+  }
+
+  get lapsed(): boolean {
+    return this.#expiresAt !== undefined && now() >= this.#expiresAt;
+  }
+
+  /** Whether the access token has less than so many seconds. */
+  lapsesWithin(seconds: number): boolean {
+    return this.#expiresAt !== undefined && now() + seconds * 1000 >= this.#expiresAt;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The gateway's word on who is signed in; the other tabs learn of somebody new. */
+  become(session: Session): Session {
+    const before = this.current;
+    this.current = session;
+    this.#lives(session.authenticated ? session.expiresIn : undefined);
+    if (session.authenticated && !(before?.authenticated && before.user.id === session.user.id)) {
+      this.#tabs.tell({ kind: "signed in", user: session.user.id });
+    }
+    for (const listener of this.#listeners) listener();
+    return session;
+  }
+
+  /** A call went without credentials: whoever was signed in is no more. */
+  missing = (): void => {
+    if (this.current?.authenticated) this.become(NOBODY);
+  };
+
+  /** Nobody is signed in any more: here, and in every tab. */
+  over(): void {
+    this.#tabs.tell({ kind: "signed out" });
+    this.become(NOBODY);
+  }
+
+  /**
+   * Renews the session. `began` is when the request was sent that was refused, on the clock of `performance.now()`: one
+   * that was sent before the last renewal was refused for the old token, and only has to be sent again.
+   */
+  async renew(began = now()): Promise<void> {
+    if (this.#renewedAt >= began) return;
+    this.#renewal ??= this.#renewOnce().finally(() => (this.#renewal = undefined));
+    return this.#renewal;
+  }
+
+  async #renewOnce(): Promise<void> {
+    const here = await this.#tabs.alone(async () => {
+      const expiresIn = await this.#asking.refresh();
+      this.#renewed(expiresIn);
+      this.#tabs.tell({ kind: "refreshed", expiresIn });
+    });
+    // Another tab renewed it, or failed to: the next answer tells.
+    if (!here) this.#renewedAt = now();
+  }
+
+  /** Renews the session in time until the returned function is called. */
+  hold(): () => void {
+    const holder = {};
+    this.#holders.add(holder);
+    if (this.#expiresAt === undefined) void this.#asking.session().catch(() => this.#arm(AGAIN_MS));
+    else this.#arm();
+    return () => void (this.#holders.delete(holder) && this.#arm());
+  }
+
+  close(): void {
+    this.#holders.clear();
+    this.#listeners.clear();
+    clearTimeout(this.#timer);
+    this.#tabs.close();
+  }
+
+  #arm(wait?: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#holders.size || (this.#expiresAt === undefined && wait === undefined)) return;
+    const left = Math.max(0, (this.#expiresAt ?? 0) - now());
+    // Not all tabs at one moment.
+    const due = wait ?? left * (RENEWED_AFTER - Math.random() / 10);
+    this.#timer = setTimeout(() => void this.#inTime(), Math.min(due, LONGEST_TIMER_MS));
+  }
+
+  async #inTime(): Promise<void> {
+    try {
+      await this.renew();
+    } catch {
+      // An outage: again soon. The end of the session has taken `expiresAt` away, and there is nothing to renew.
+      if (this.#expiresAt !== undefined) this.#arm(AGAIN_MS);
+    }
+  }
+
+  #renewed(expiresIn: number): void {
+    this.#renewedAt = now();
+    this.#lives(expiresIn);
+  }
+
+  #lives(expiresIn: number | undefined): void {
+    this.#expiresAt = expiresIn === undefined ? undefined : now() + expiresIn * 1000;
+    this.#arm();
+  }
+
+  #hear(what: Told): void {
+    if (what.kind === "refreshed") this.#renewed(what.expiresIn);
+    else if (what.kind === "signed out") this.become(NOBODY);
+    else if (this.current && !(this.current.authenticated && this.current.user.id === what.user)) {
+      void this.#asking.session().catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// A body that goes out with its progress: XMLHttpRequest, which alone tells it; fetch where there is none.
+
+import { NetworkError } from "./errors.js";
+
+export interface Progress {
+  loaded: number;
+  total: number;
+}
+
+export interface Outgoing {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body: Blob;
+  credentials: RequestCredentials;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** The answer. Rejects with `NetworkError`, or with the signal's reason. */
+export function send(outgoing: Outgoing): Promise<Response> {
+  return typeof XMLHttpRequest === "undefined" ? byFetch(outgoing) : byXhr(outgoing);
+}
+
+async function byFetch({ url, onProgress, ...init }: Outgoing): Promise<Response> {
+  const answer = await fetch(url, init as RequestInit);
+  onProgress?.({ loaded: init.body.size, total: init.body.size });
+  return answer;
+}
+
+function byXhr({ method, url, headers, body, credentials, signal, onProgress }: Outgoing): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const xhr = new XMLHttpRequest();
+    xhr.open(method, url);
+    xhr.withCredentials = credentials === "include";
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    xhr.upload.onprogress = ({ loaded, total }) => onProgress?.({ loaded, total });
+    const stop = () => xhr.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    xhr.onloadend = () => signal?.removeEventListener("abort", stop);
+    xhr.onabort = () => reject(signal?.reason);
+    xhr.onerror = () => reject(new NetworkError());
+    xhr.onload = () => {
+      const fields = xhr.getAllResponseHeaders().trim().split(/\r?\n/).filter(Boolean);
+      const pairs = fields.map((field): [string, string] => {
+        const [name = "", value = ""] = field.split(/: ?(.*)/s);
+        return [name, value];
+      });
+      resolve(new Response(xhr.status === 204 ? null : xhr.responseText, { status: xhr.status, headers: pairs }));
+    };
+    xhr.send(body);
+  });
+}

@@ -1,0 +1,30 @@
+"""The description of the API that the client's types are made from: `python -m harness.description`, in `tests`."""
+
+import json
+import sys
+from pathlib import Path
+
+from harness.repository import ROOT
+
+CLIENT = ROOT / "clients" / "typescript"
+
+
+def described() -> str:
+    """The document of a gateway with everything, as JSON."""
+    from blueprints.docs.openapi import Facts, document
+    from gateway.services import SERVICES
+
+    names = frozenset(spec.name for spec in SERVICES)
+    facts = Facts(
+        services=names,
+        peers=(*(spec.health_name for spec in SERVICES), "keycloak", "kafka", "redis"),
+        max_body=1 << 20,
+        max_upload=2 << 30,
+        cookie="__Host-gateway_access",
+        url="https://api.example.com",
+    )
+    return json.dumps(document(facts), indent=2)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(described())
