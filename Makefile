@@ -21,6 +21,7 @@ help:
 	@echo 'make test-deploy    units, image, compose file, manifests, lock: by the tools that judge them'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
+	@echo 'make test-frontend  the TypeScript client (needs Node 20)'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
 	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
@@ -68,6 +69,11 @@ test-prometheus: .venv/installed-dev
 test-browser: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
 	$(BIN)/pytest tests/real/test_browser.py
+
+test-frontend: .venv/installed-dev
+	tests/peers/debian.sh chromium=chromium npm=npm
+	cd clients/typescript && npm ci --no-audit --no-fund
+	$(BIN)/pytest tests/real/test_client_package.py
 
 test-keycloak: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
@@ -127,5 +133,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test check lint format test-redis test-balanced test-deploy test-prometheus test-browser \
+.PHONY: help demo test check lint format test-redis test-balanced test-deploy test-prometheus test-browser test-frontend \
 	test-keycloak test-kafka test-jaeger test-loki lock audit bench clean

@@ -1,9 +1,14 @@
-"""The description of the API that the client's types are made from: `python -m harness.description`, in `tests`."""
+"""The description of the API that the client's types are made from.
+
+`PYTHONPATH=.:tests python -m harness.description FILE` writes it; `npm run types` makes the types of it.
+"""
 
 import json
 import sys
 from pathlib import Path
 
+from blueprints.docs.openapi import Facts, document
+from gateway.services import SERVICES
 from harness.repository import ROOT
 
 CLIENT = ROOT / "clients" / "typescript"
@@ -11,9 +16,6 @@ CLIENT = ROOT / "clients" / "typescript"
 
 def described() -> str:
     """The document of a gateway with everything, as JSON."""
-    from blueprints.docs.openapi import Facts, document
-    from gateway.services import SERVICES
-
     names = frozenset(spec.name for spec in SERVICES)
     facts = Facts(
         services=names,
