@@ -103,6 +103,9 @@ def when_ready(server):
             reload(signum, frame)
 
     signal.signal(signal.SIGHUP, guarded)
+    from gateway.version import COMMIT, VERSION
+
+    server.log.info("Gateway: version %s, commit %s", VERSION, COMMIT)
 
 
 def pre_fork(server, worker):

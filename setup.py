@@ -4,7 +4,9 @@ The lower bounds are what the suite runs with; the upper ones keep a new major v
 minor one where the insides of a package are used (tests/deploy/test_dependencies.py names them).
 """
 
+import re
 import shutil
+from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
@@ -76,6 +78,10 @@ DEV = [
     "playwright >=1.60,<2",
 ]
 
+VERSION = re.findall(
+    r'^VERSION = "(.+)"$', Path(__file__).with_name("gateway").joinpath("version.py").read_text(), re.M
+)[0]
+
 
 class FreshBuild(build_py):
     """Without what an earlier build left in `build/lib`: a module that was deleted since would be shipped."""
@@ -88,7 +94,7 @@ class FreshBuild(build_py):
 
 setup(
     name="ai-video-interview-gateway",
-    version="0.1.0",
+    version=VERSION,
     description="The API gateway of the AI video-interview platform: Flask, gunicorn, gevent, Keycloak",
     license="MIT",
     license_files=["LICENSE"],

@@ -9,12 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter as Counts
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import http_methods
+from gateway.version import COMMIT, VERSION
 
 # A gateway's own part is a millisecond; what is over a minute is a stream.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -151,6 +152,10 @@ class Instruments:
             self._counter("events_dropped_total", "Events that were lost to a full queue, or to the end."),
             self._gauge("events_queue_length", "Events that wait for Kafka."),
         )
+        build = ("version", "commit")
+        self._gauge("gateway_build_info", "Which gateway this is; always 1.", build, "max").labels(VERSION, COMMIT).set(
+            1
+        )
         self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
 
     def answered(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
@@ -226,9 +231,11 @@ class Instruments:
     def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
-        """One whose value is the sum over the living workers."""
-        return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
+    def _gauge(
+        self, name: str, text: str, labels: tuple[str, ...] = (), over: Literal["livesum", "max"] = "livesum"
+    ) -> Gauge:
+        """One whose value is the sum over the living workers, or what prometheus_client calls `over`."""
+        return Gauge(name, text, labels, registry=self.registry, multiprocess_mode=over)
 
 
 class TokenMetrics:

@@ -34,6 +34,8 @@ class TestLock:
         for name, requirement in requirements("RUN", "FAST").items():
             version, _ = lock[canonicalize_name(name)]
             assert requirement.specifier.contains(version, prereleases=True), f"make lock: {requirement} {version}"
+            for extra in requirement.extras:
+                assert extra in lock, f"make lock: {requirement}"  # so are those called that setup.py names
 
     @pytest.mark.parametrize("name", ["run.txt", "build.txt", "sbom.txt"])
     def test_every_file_is_known_by_its_hash(self, name: str) -> None:

@@ -138,8 +138,28 @@ class TestAlerts:
     @each_alert
     def test_has_a_severity_and_a_section(self, alert: dict[str, Any]) -> None:
         assert alert["labels"].keys() == {"severity"} and alert["labels"]["severity"] in ("critical", "warning")
-        assert alert["annotations"].keys() == {"summary", "runbook"}
+        assert alert["annotations"].keys() == {"summary", "runbook", "dashboard", "logs"}
         assert alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
+
+    @each_alert
+    def test_leads_to_a_panel_with_what_it_asks_for(self, alert: dict[str, Any]) -> None:
+        found = re.fullmatch(rf"/d/{dashboard()['uid']}\?viewPanel=(\d+)", alert["annotations"]["dashboard"])
+        assert found
+        (panel,) = [panel for panel in panels() if panel["id"] == int(found[1])]
+        shown = {family(one.metric) for target in panel["targets"] for one in promql.selectors(target["expr"])}
+        asked = {family(one.metric) for one in promql.selectors(alert["expr"])}
+        kin = {"http_requests_total": "http_request_errors_total"}
+        assert shown & (asked | {kin.get(metric, metric) for metric in asked})
+
+    @each_alert
+    def test_leads_to_the_log_lines(self, alert: dict[str, Any]) -> None:
+        """By Loki's labels, then by words of the lines and fields that operating.md explains."""
+        query = alert["annotations"]["logs"]
+        assert query.startswith('{service="api-gateway"}')
+        for words in re.findall(r'\|[=~] "([^"]+)"', query):
+            assert any(word in OPERATING for word in words.split("|")), words
+        for field in re.findall(r"\| json \| (\w+)", query):
+            assert f"`{field}`" in OPERATING
 
     @each_alert
     def test_has_tests_that_it_fires_and_does_not(self, alert: dict[str, Any]) -> None:

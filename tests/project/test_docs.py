@@ -21,10 +21,11 @@ SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
 MASTERS = (
     "reload refused, the workers serve on as they are. %s",
     "Metrics: what worker %d counted is lost",
+    "Gateway: version %s, commit %s",
 )
 """What gunicorn's master logs by gunicorn.conf.py."""
 
-NOT_SETTINGS = {"PEERS_HOME"}
+NOT_SETTINGS = {"PEERS_HOME", "KEYCLOAK_ADMIN_PASSWORD", "GRAFANA_ADMIN_PASSWORD", "GATEWAY_REVISION"}
 
 
 def sources() -> Iterator[ast.Module]:
