@@ -27,6 +27,7 @@ help:
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
 	@echo 'make test-loki      lines to a real Loki (first time: 8 minutes more; needs Go 1.26)'
 	@echo '                    these install what they need where they may (Debian, as root), or say what that is'
+	@echo 'make docs           the documents as a site with search, links checked: build/site'
 	@echo 'make lock           renew requirements/*.txt (once a week); make audit: are there known holes in it?'
 	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk, Redis)'
 	@echo 'make clean          remove what these commands made'
@@ -94,6 +95,24 @@ test-loki: .venv/installed-dev
 	tests/peers/loki.sh install
 	$(BIN)/pytest tests/real/test_loki.py
 
+# The newest version of each package, whatever setup.py allows: what breaks next. Nothing waits for it to be green.
+test-newest: .venv/installed-dev
+	$(BIN)/python -m venv --clear .tox/newest
+	.tox/newest/bin/pip install --quiet --disable-pip-version-check '.[test]'
+	.tox/newest/bin/pip install --quiet --disable-pip-version-check --upgrade $$(PYTHONPATH=tests $(BIN)/python -m newest)
+	.tox/newest/bin/pytest -q tests/deploy/test_dependencies.py tests/routes
+
+# The documents as a site, in build/site: from a copy, in which links to what is not in docs/ lead somewhere too.
+DOCUMENTS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE Dockerfile Makefile setup.py wsgi.py \
+	gunicorn.conf.py docs deploy requirements gateway blueprints clients tests/README.md tests/project
+docs: .venv/installed-dev
+	$(PIP) install --quiet --editable '.[docs]'
+	rm -rf build/documents build/site
+	mkdir -p build/documents
+	git ls-files -z $(DOCUMENTS) | xargs -0 tar cf - | tar xf - -C build/documents
+	$(BIN)/mkdocs build --strict --quiet
+	@echo 'build/site/index.html'
+
 # requirements/*.txt anew, at the newest versions that setup.py allows.
 lock: .venv/installed-dev
 	$(PIP) install --quiet 'uv >=0.13,<0.14'
@@ -134,4 +153,4 @@ clean:
 	@touch $@
 
 .PHONY: help demo test check lint format test-redis test-balanced test-deploy test-prometheus test-browser test-frontend \
-	test-keycloak test-kafka test-jaeger test-loki lock audit bench clean
+	test-keycloak test-kafka test-jaeger test-loki test-newest lock audit docs bench clean

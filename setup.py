@@ -92,6 +92,8 @@ class FreshBuild(build_py):
         super().run()
 
 
+DOCS = ["mkdocs-material >=9.8,<10"]
+
 setup(
     name="ai-video-interview-gateway",
     version=VERSION,
@@ -104,7 +106,7 @@ setup(
     package_data={"": ["py.typed", "*.css", "*.html", "*.json"]},
     cmdclass={"build_py": FreshBuild},
     install_requires=RUN,
-    extras_require={"fast": FAST, "test": TEST, "dev": [*TEST, *DEV]},
+    extras_require={"fast": FAST, "test": TEST, "dev": [*TEST, *DEV], "docs": DOCS},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",

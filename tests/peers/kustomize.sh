@@ -1,9 +1,10 @@
 #!/bin/bash
 # kustomize, to build the overlays of deploy/kubernetes:
-#   kustomize.sh install    build it once; half a minute on a quiet machine
+#   kustomize.sh install    build it once: some minutes
 # The program lies in PEERS_HOME/bin; delete it there to have it built again. Go is needed.
 set -euo pipefail
-version=v5.8.3
+# 5.8 wants Go 1.27.
+version=v5.7.1
 bin=${PEERS_HOME:-$HOME/.cache/gateway-peers}/bin
 
 [ "${1:-}" = install ] || { echo "kustomize.sh: install" >&2; exit 1; }
