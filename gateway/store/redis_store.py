@@ -118,10 +118,7 @@ class RedisStore:
         if not self.up:
             return None
         if not self._counters.ready:
-            if self._counters.idle < IDLE_SECONDS:
-                self._fail(ConnectionLost())
-            else:
-                self._reconnect()
+            self._reconnect()
             return None
         span = spans.redis_call(self._tracer, "EVALSHA") if spans.traced() else _NO_SPAN
         try:
@@ -188,8 +185,12 @@ class RedisStore:
             return None
 
     def _reconnect(self) -> None:
-        """Redis has closed the counters' connection, as it does (`timeout`) where nothing was asked for a while."""
-        if self._reconnecting is None or self._reconnecting.dead:
+        """Redis has closed the counters' connection. It does (`timeout`) where nothing was asked for a while."""
+        if self._reconnecting is not None and not self._reconnecting.dead:
+            return
+        if self._counters.idle < IDLE_SECONDS:
+            self._fail(ConnectionLost())
+        else:
             self._reconnecting = gevent.spawn(lambda: self._try("HELLO", self._counters.open))
 
     def _fail(self, fault: RedisFault) -> None:
