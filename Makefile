@@ -79,7 +79,7 @@ test-frontend: .venv/installed-dev
 test-keycloak: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
 	tests/peers/keycloak.sh install
-	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_browser_keycloak.py
+	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_keycloak_sessions.py tests/real/test_browser_keycloak.py
 
 test-kafka: .venv/installed-dev
 	tests/peers/debian.sh cc=gcc

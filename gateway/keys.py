@@ -8,6 +8,9 @@ from typing import Any
 from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
 MIN_RSA_BITS = 2048
+MOST_OF_ONE_ID = 4
+"""Each is tried for a token."""
+
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 
 
@@ -28,12 +31,13 @@ class KeySet:
         """Whether both hold the same keys."""
         return [jwk for jwk, _ in self._keys] == [jwk for jwk, _ in other._keys]
 
-    def find(self, kid: str | None, algorithm: str) -> Key | None:
-        """The key of this id that fits the algorithm. Without an id, the only one that fits."""
-        fitting = [
+    def find(self, kid: str | None, algorithm: str) -> tuple[Key, ...]:
+        """The keys of this id that fit the algorithm, mostly one: ids are the issuer's, and may come twice. Without an
+        id, the only key that fits."""
+        fitting = tuple(
             key for jwk, key in self._keys if _fits(jwk, key, algorithm) and (kid is None or jwk.get("kid") == kid)
-        ]
-        return fitting[0] if len(fitting) == 1 or (fitting and kid is not None) else None
+        )
+        return fitting[:MOST_OF_ONE_ID] if kid is not None or len(fitting) == 1 else ()
 
     def knows(self, kid: str) -> bool:
         """Whether there is a key of this id, for whatever algorithm."""
@@ -66,4 +70,4 @@ def _fits(jwk: Mapping[str, Any], key: Key, algorithm: str) -> bool:
         return isinstance(key, RSAKey)
     if algorithm.startswith("ES"):
         return isinstance(key, ECKey) and key.curve_name == _CURVES[algorithm]
-    return isinstance(key, OKPKey) and algorithm == "EdDSA"
+    return isinstance(key, OKPKey) and algorithm == "EdDSA" and key.curve_name in ("Ed25519", "Ed448")

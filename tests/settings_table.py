@@ -33,6 +33,8 @@ def shown(default: Any) -> str:
     """A default as it would stand in the environment."""
     if default is None or default == ():
         return "unset"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if isinstance(default, tuple):
         return f"`{','.join(default)}`"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import parse_qs
 
 from flask import Response, jsonify, request
 
-from blueprints.auth import announce
 from blueprints.auth.bodies import json_fields
-from blueprints.auth.routes import blueprint, explain, log, tell
+from blueprints.auth.routes import blueprint
 from gateway import errors
+from gateway.errors import ErrorCode
 from gateway.limits import by_address
 from gateway.marks import instrumented, limited, public
-from gateway.sessions import LOGIN_SECONDS, BrowserSession, LoginExpired, LoginFailed, SignedIn, cookie_of, sent_cookies
-from gateway.tokens import InvalidToken
+from gateway.sessions import SentCookies, sent_cookies
+from gateway.sign_in import LOGIN_SECONDS, Login, LoginExpired, SignedIn, cookie_of
 from gateway.wiring import engines
+
+AUTH_ERRORS: Mapping[ErrorCode, str] = MappingProxyType(
+    {
+        ErrorCode.LOGIN_DENIED: "access_denied",
+        ErrorCode.LOGIN_EXPIRED: "expired",
+        ErrorCode.MISCONFIGURED: "misconfigured",
+        ErrorCode.KEYCLOAK_UNAVAILABLE: "unavailable",
+        ErrorCode.RATE_LIMITED: "unavailable",
+    }
+)
+"""What a navigation that fails tells the frontend; for other codes it is `unavailable` from status 500 on, else
+`failed`."""
 
 
 @blueprint.post("/auth/login")
@@ -25,26 +38,16 @@ from gateway.wiring import engines
 def login() -> Response:
     """Begin a login: where to send the browser, and the cookie that binds the login to it."""
     fields = json_fields(request.environ, "redirectUri", "returnTo")
-    redirects, cookies, sign_in = engines().sign_in.redirects, engines().sign_in.cookies, engines().sign_in.sign_in
+    redirects, cookies, flow = engines().sign_in.redirects, engines().sign_in.cookies, engines().sign_in.login
     frontend = redirects.frontend(request.environ)
     redirect_uri = redirects.redirect_uri(fields["redirectUri"])
-    begun, value, url = sign_in.begin(redirect_uri, frontend, redirects.return_to(fields["returnTo"], frontend))
+    begun, value, url = flow.begin(redirect_uri, frontend, redirects.return_to(fields["returnTo"], frontend))
     response = jsonify(authUrl=url, state=begun.state)
     sent = sent_cookies(request.environ)
-    for name in sign_in.surplus({name: cookies.read(sent, name) for name in cookies.logins(sent)}):
+    for name in flow.surplus({name: cookies.values(sent, name) for name in cookies.logins(sent)}):
         cookies.remove(response, sent, name)
     cookies.write(response, sent, begun.cookie, value, LOGIN_SECONDS)
     return response
-
-
-def _by_login() -> str:
-    """The login whose genuine cookie came along, else the address: an office behind one is not locked out."""
-    state = request.args.get("state", "")
-    try:
-        value = engines().sign_in.cookies.read(sent_cookies(request.environ), cookie_of(state))
-        return f"login {engines().sign_in.sign_in.find(state, value).state}"
-    except LoginExpired:
-        return by_address()
 
 
 @blueprint.get("/auth/callback")
@@ -55,46 +58,48 @@ def callback() -> Response:
     """The end of a login: JSON for a program, a redirect to the frontend for a browser's navigation."""
     if request.method == "HEAD":
         raise errors.MethodNotAllowed("GET")
-    if not _is_navigation():
-        return _complete(navigates=False)
+    sent, navigates = sent_cookies(request.environ), _is_navigation()
     try:
-        return _complete(navigates=True)
+        return _complete(sent, navigates=navigates)
     except errors.GatewayError as failure:
-        return _to_frontend(engines().sign_in.redirects.frontend({}) + "/?authError=" + _auth_error(failure))
-
-
-def _complete(*, navigates: bool) -> Response:
-    """The answer to a callback, with the login's cookie removed. A program's failed login keeps it until it lapses: it
-    may not be used up. TooManyRequests where it is one too many, which a browser learns as any other failure."""
-    engines().limiter.count(_by_login())
-    query = _query()
-    cookies, sign_in, sent = engines().sign_in.cookies, engines().sign_in.sign_in, sent_cookies(request.environ)
-    name = cookie_of(query.get("state", ""))
-    found = sign_in.find(query.get("state", ""), cookies.read(sent, name))
-    try:
-        if not query.get("code") and "error" not in query:
-            raise errors.BadRequest("code is missing")
-        iss_parameter_supported = engines().sign_in.keycloak.endpoints.iss_parameter_supported
-        signed_in = sign_in.complete(found, query, iss_parameter_supported=iss_parameter_supported)
-        response = _signed_in(signed_in, sent, navigates=navigates)
-    except errors.GatewayError as failure:
-        explain(failure)
-        reason = getattr(failure, "reason", f"status {failure.status}")
-        tell("login_failed", None, reason=reason)
         if not navigates:
             raise
-        path, hash_, fragment = found.return_to.partition("#")
-        mark = "&" if "?" in path else "?"
-        response = _to_frontend(f"{found.frontend}{path}{mark}authError={_auth_error(failure)}{hash_}{fragment}")
-    cookies.remove(response, sent, name)
+        return _failed(failure, engines().sign_in.redirects.frontend({}), "/", sent)
+
+
+def _complete(sent: SentCookies, *, navigates: bool) -> Response:
+    """The answer to a callback, with the login's cookie removed. A program's failed login keeps it until it lapses: it
+    may not be used up. TooManyRequests where it is one too many, which a browser learns as any other failure."""
+    engines().limiter.count(_by_login(sent))
+    query = _query()
+    flow = engines().sign_in.login
+    found = _login(query.get("state", ""), sent)
+    try:
+        response = _signed_in(flow.complete(found, query), found, sent, navigates=navigates)
+    except errors.GatewayError as failure:
+        if not navigates:
+            raise
+        response = _failed(failure, found.frontend, found.return_to, sent)
+    engines().sign_in.cookies.remove(response, sent, found.cookie)
     return response
 
 
-def _signed_in(signed_in: SignedIn, sent: Mapping[str, str], *, navigates: bool) -> Response:
-    tokens, login = signed_in.tokens, signed_in.login
-    user_id = str(signed_in.claims["sub"])
+def _by_login(sent: SentCookies) -> str:
+    """The login whose genuine cookie came along, else the address: an office behind one is not locked out."""
+    try:
+        return f"login {_login(request.args.get('state', ''), sent).state}"
+    except LoginExpired:
+        return by_address()
+
+
+def _login(state: str, sent: SentCookies) -> Login:
+    return engines().sign_in.login.find(state, engines().sign_in.cookies.values(sent, cookie_of(state)))
+
+
+def _signed_in(signed_in: SignedIn, found: Login, sent: SentCookies, *, navigates: bool) -> Response:
+    tokens = signed_in.tokens
     if navigates:
-        response = _to_frontend(login.frontend + login.return_to)
+        response = _to_frontend(found.frontend + found.return_to)
     else:
         response = jsonify(
             accessToken=tokens.access_token,
@@ -102,15 +107,26 @@ def _signed_in(signed_in: SignedIn, sent: Mapping[str, str], *, navigates: bool)
             expiresIn=tokens.expires_in,
             tokenType="Bearer",
         )
-    session = BrowserSession.of(user_id, tokens)
-    engines().sign_in.sessions.save(response, sent, session, tokens.refresh_expires_in)
-    try:
-        engines().sign_in.revocations.sign_in(engines().sign_in.verifier.verify(tokens.access_token))
-    except InvalidToken as refusal:
-        log.warning("Auth: the access token of this sign-in will be refused: %s", refusal.explanation or refusal.reason)
-    tell("login_success", user_id)
-    announce.signed_in(signed_in.claims, tokens, session)
+    engines().sign_in.sessions.save(response, sent, signed_in.session, tokens.refresh_expires_in)
+    engines().sign_in.login.welcome(signed_in)
     return response
+
+
+def _failed(failure: errors.GatewayError, frontend: str, return_to: str, sent: SentCookies) -> Response:
+    """The way of a browser whose login failed: to the page it came from, which is told why. Somebody who is signed in
+    by now (the Back button leads to a callback that was used) has nothing to be told."""
+    if failure.code in (ErrorCode.LOGIN_EXPIRED, ErrorCode.RATE_LIMITED) and _is_signed_in(sent):
+        return _to_frontend(frontend + return_to)
+    otherwise = "unavailable" if failure.status >= 500 else "failed"
+    path, hash_, fragment = return_to.partition("#")
+    mark = "&" if "?" in path else "?"
+    told = AUTH_ERRORS.get(failure.code, otherwise)
+    return _to_frontend(f"{frontend}{path}{mark}authError={told}{hash_}{fragment}")
+
+
+def _is_signed_in(sent: SentCookies) -> bool:
+    session = engines().sign_in.sessions.find(sent)
+    return session is not None and not engines().sign_in.refresh.is_over(session)
 
 
 def _query() -> dict[str, str]:
@@ -130,14 +146,6 @@ def _is_navigation() -> bool:
         return True
     accepted = request.accept_mimetypes
     return bool(accepted["text/html"] > accepted["application/json"])
-
-
-def _auth_error(failure: errors.GatewayError) -> str:
-    if isinstance(failure, LoginFailed):
-        return "access_denied" if failure.denied else "failed"
-    if isinstance(failure, LoginExpired):
-        return "expired"
-    return "unavailable" if failure.status >= 500 or failure.status == 429 else "failed"
 
 
 def _to_frontend(url: str) -> Response:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from gateway.config import dotenv, parsers
-from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, SECRETS, Settings, is_production
+from gateway.config import dotenv, doubts, parsers
+from gateway.config.problem import Problem, ProblemsFound
+from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, REQUIRED_UNLESS, SECRETS, Settings, is_production
 from gateway.services import SERVICES
 
 SEALING_CHARACTERS = 32
@@ -33,25 +32,6 @@ _SAMPLERS = (
 _PLACEHOLDERS = ("changeme", "change-me", "placeholder")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One setting that is wrong: its name, and what was expected or what to do. Never its value."""
-
-    name: str
-    advice: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.advice}"
-
-
-class ProblemsFound(Exception):
-    """The configuration can not be used; `problems` holds all that is wrong with it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, problems)))
-
-
 def load(
     environ: Mapping[str, str] | None = None, directory: Path | None = None
 ) -> tuple[Settings, tuple[Problem, ...]]:
@@ -60,7 +40,7 @@ def load(
     1. `.env` is read, the environment goes over it, secret files over both.
     2. Empty is unset; required names are required.
     3. Every value is read by its kind.
-    4. Secrets are judged: a problem in production, a warning in development.
+    4. Secrets are judged: a problem in production, a warning in development; and what can not be meant.
 
     Raises ProblemsFound with all problems at once.
     """
@@ -68,7 +48,9 @@ def load(
     raw = _raw(os.environ if environ is None else environ, directory or Path.cwd(), problems)
     values = {name: raw[name] for name in NAMES if raw.get(name)}
     named = {problem.name.removesuffix("_FILE") for problem in problems}
-    problems += [Problem(name, "is required") for name in REQUIRED if name not in values and name not in named]
+    given = values.keys() | named
+    missing = (name for name in REQUIRED if name not in given and REQUIRED_UNLESS.get(name) not in given)
+    problems += [Problem(name, "is required") for name in missing]
     otel = {name: value for name, value in raw.items() if name.startswith("OTEL_") and value}
     services = _service_urls(values, problems)
     settings = _parsed({**values, "otel": otel, "services": services}, problems)
@@ -78,9 +60,11 @@ def load(
     problems += _contradictions(values, production=production)
     if production:
         problems += weak
+    if settings is not None:
+        problems += doubts.impossible(settings)
     if problems or settings is None:
         raise ProblemsFound(sorted(set(problems), key=_place))
-    return settings, (*weak, *_doubts(settings))
+    return settings, (*weak, *doubts.doubtful(settings, raw))
 
 
 def _parsed(values: Mapping[str, Any], problems: list[Problem]) -> Settings | None:
@@ -174,25 +158,6 @@ def _weak_secrets(values: Mapping[str, str]) -> Iterator[Problem]:
         )
     elif any(len(member) < SEALING_CHARACTERS for member in _members(sealing, secret)):
         yield Problem(sealing, f"seals cookies: at least {SEALING_CHARACTERS} characters; `openssl rand -hex 32`")
-
-
-def _doubts(settings: Settings) -> Iterator[Problem]:
-    """What may be meant, and seldom is."""
-    for origin in settings.frontend:
-        if _site(origin) != _site(settings.public_url):
-            yield Problem(
-                "PUBLIC_URL",
-                f"is not same-site with FRONTEND_URL {origin}: session cookies can not work there, bearer tokens do",
-            )
-
-
-def _site(url: str) -> tuple[str, str]:
-    """Scheme and the host's last two labels: the site, but under public suffixes of two labels, where it only warns
-    too seldom (HTML, "schemelessly same site")."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    is_name = not host.replace(".", "").isdigit() and ":" not in host
-    return parts.scheme, ".".join(host.split(".")[-2:]) if is_name else host
 
 
 def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[Problem]:

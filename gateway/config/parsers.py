@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from limits import parse_many
 from pydantic import BeforeValidator, SecretStr
 
+from gateway.client_key import signing_key
 from gateway.scope.peers import Networks
 
 # The characters of a URL (RFC 3986 section 2), less "*" and the like in its host.
@@ -171,6 +172,14 @@ def choice(*known: str, any_case: bool = True, aliases: Mapping[str, str] = _NO_
     return read
 
 
+def read_flag(value: str) -> bool:
+    """`true` or `false`, in any case."""
+    known = {"true": True, "false": False}
+    if value.lower() not in known:
+        raise ValueError("expected true or false")
+    return known[value.lower()]
+
+
 def read_number(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) < 10**15):
         raise ValueError("expected a whole number over 0")
@@ -224,6 +233,12 @@ def read_certificates(value: str) -> Path:
     return Path(value)
 
 
+def read_private_key(value: str) -> SecretStr:
+    """A private key that can sign for the client."""
+    signing_key(value)
+    return SecretStr(value)
+
+
 def _kind(read: Any) -> BeforeValidator:
     """A reader of strings as pydantic knows it; a value that is no string any more is a default or a test's own."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
@@ -235,6 +250,7 @@ NetworkList = Annotated[tuple[str, ...], _kind(read_networks)]
 Words = Annotated[tuple[str, ...], _kind(read_list)]
 Algorithms = Annotated[tuple[str, ...], _kind(read_algorithms)]
 Urls = Annotated[tuple[str, ...], _kind(read_urls)]
+PrivateKey = Annotated[SecretStr, _kind(read_private_key)]
 RedisUrl = Annotated[SecretStr, _kind(read_redis)]
 Rate = Annotated[str, _kind(read_rate)]
 Brokers = Annotated[tuple[str, ...], _kind(read_brokers)]
@@ -244,6 +260,7 @@ KafkaClient = Annotated[
 ]
 KafkaProtocol = Annotated[str, _kind(choice(*KAFKA_PROTOCOLS))]
 SaslMechanism = Annotated[str, _kind(choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))]
+Flag = Annotated[bool, _kind(read_flag)]
 Number = Annotated[int, _kind(read_number)]
 Port = Annotated[int, _kind(read_port)]
 Seconds = Annotated[float, _kind(read_seconds)]

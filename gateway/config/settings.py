@@ -13,6 +13,7 @@ from gateway.config.parsers import (
     Algorithms,
     Brokers,
     Certificates,
+    Flag,
     KafkaClient,
     KafkaProtocol,
     Leeway,
@@ -21,6 +22,7 @@ from gateway.config.parsers import (
     Number,
     Origins,
     Port,
+    PrivateKey,
     Rate,
     RedisUrl,
     SaslMechanism,
@@ -68,8 +70,8 @@ class Settings(BaseModel):
     client_id: str = Field(alias="KEYCLOAK_CLIENT_ID")
     """The gateway's client at Keycloak."""
 
-    client_secret: SecretStr = Field(alias="KEYCLOAK_CLIENT_SECRET")
-    """That client's secret."""
+    client_secret: SecretStr | None = Field(None, alias="KEYCLOAK_CLIENT_SECRET")
+    """That client's secret; not needed where `KEYCLOAK_CLIENT_KEY_FILE` is set."""
 
     redirect_uri: Url = Field(alias="KEYCLOAK_REDIRECT_URI")
     """Where Keycloak sends the browser back to: `https://<gateway>/auth/callback`."""
@@ -121,6 +123,10 @@ class Settings(BaseModel):
     scopes: str = Field("openid profile email", alias="KEYCLOAK_SCOPES")
     """The scopes a login asks for, separated by spaces; `openid` has to be among them."""
 
+    client_key: PrivateKey | None = Field(None, alias="KEYCLOAK_CLIENT_KEY")
+    """PEM of the client's private key (RSA, EC or Ed25519): `private_key_jwt` in place of the secret
+    ([sign-in](sign-in.md#a-key-in-place-of-the-secret))."""
+
     allowed_redirect_uris: Urls = Field((), alias="ALLOWED_REDIRECT_URIS")
     """Redirect URIs a login may name beside `KEYCLOAK_REDIRECT_URI` and those on a `FRONTEND_URL`; separated by
     commas."""
@@ -143,6 +149,9 @@ class Settings(BaseModel):
 
     cors_expose_headers: Words = Field((), alias="CORS_EXPOSE_HEADERS")
     """Response headers that CORS lets scripts read beside the usual ones (`/docs` lists them)."""
+
+    streams_outlive_token: Flag = Field(False, alias="STREAMS_OUTLIVE_TOKEN")
+    """`true`: an open event stream goes on after its access token has lapsed. It ends with its session in any case."""
 
     rate_limit_default: Rate = Field("100 per 15 minutes", alias="RATE_LIMIT_DEFAULT")
     """Over all routes together, for each user, else for each address."""
@@ -232,7 +241,8 @@ class Settings(BaseModel):
     def sealing_secrets(self) -> tuple[str, ...]:
         """What seals (the first) and opens (all) cookies and stored values."""
         own = read_list(self.session_secret.get_secret_value()) if self.session_secret is not None else ()
-        return own or ((self.jwt_secret or self.client_secret).get_secret_value(),)
+        fallback = self.jwt_secret or self.client_secret or self.client_key
+        return own or (fallback.get_secret_value() if fallback is not None else "",)
 
     @property
     def secure_cookies(self) -> bool:
@@ -254,6 +264,10 @@ def is_production(node_env: str | None) -> bool:
 OLD_NAMES = {"NODE_ENV": "APP_ENV", "CA_BUNDLE": "NODE_EXTRA_CA_CERTS"}
 
 
+# Required where another name is not given.
+REQUIRED_UNLESS = {"KEYCLOAK_CLIENT_SECRET": "KEYCLOAK_CLIENT_KEY"}
+
+
 @dataclass(frozen=True, slots=True)
 class SettingRow:
     """One row of the table of settings: its `name` in the environment, and what the documents say of it."""
@@ -272,7 +286,8 @@ def _rows() -> Iterator[SettingRow]:
         elif field.alias:
             description = " ".join((field.description or "").split())
             secret = "SecretStr" in str(field.annotation)
-            yield SettingRow(field.alias, field.is_required(), field.default, description, secret)
+            required = field.is_required() or field.alias in REQUIRED_UNLESS
+            yield SettingRow(field.alias, required, field.default, description, secret)
 
 
 ROWS = tuple(_rows())

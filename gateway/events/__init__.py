@@ -1,18 +1,18 @@
 """Events for other services, in a Kafka topic: nobody waits for Kafka, and sign-in lives without it."""
 
-from gateway.events.announcer import Announcer, Announces, Silent
+from gateway.events.auth_events import AuthEvents, KafkaAuthEvents, NullAuthEvents
 from gateway.events.counts import Counts
 from gateway.events.publisher import NullPublisher, Publisher
 from gateway.events.session_registry import SessionRegistry
 from gateway.events.subject import Subject
 
 __all__ = [
-    "Announcer",
-    "Announces",
+    "AuthEvents",
     "Counts",
+    "KafkaAuthEvents",
+    "NullAuthEvents",
     "NullPublisher",
     "Publisher",
     "SessionRegistry",
-    "Silent",
     "Subject",
 ]

@@ -14,7 +14,9 @@ from authlib.integrations.requests_client import OAuth2Session
 from requests import RequestException, Response
 
 from gateway import errors
+from gateway.errors import ErrorCode
 from gateway.headers import TOKEN_BYTES
+from gateway.oidc.credentials import ClientCredentials
 from gateway.oidc.keycloak import CALL, Keycloak
 from gateway.transport import Adapter, ConnectError, ConnectTimedOut, ResponseTimeout, seal
 
@@ -28,6 +30,14 @@ UNKNOWN_LIFE = 1_209_600
 _ERRORS = frozenset(
     {"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
 )
+
+
+# What to look at, by the error.
+_MENDS = {
+    "invalid_client": "compare KEYCLOAK_CLIENT_ID and KEYCLOAK_CLIENT_SECRET (or the key of KEYCLOAK_CLIENT_KEY_FILE)"
+    " with Clients > the client > Credentials in Keycloak",
+    "invalid_scope": "compare KEYCLOAK_SCOPES with Clients > the client > Client scopes in Keycloak",
+}
 
 
 class SessionOver(Exception):
@@ -58,19 +68,23 @@ class Grants:
     BadGateway where it speaks garbage, fails, or refuses the client itself, which one log line explains.
     """
 
-    def __init__(self, keycloak: Keycloak, adapter: Adapter, client_id: str, client_secret: str, scopes: str) -> None:
+    def __init__(self, keycloak: Keycloak, adapter: Adapter, credentials: ClientCredentials, scopes: str) -> None:
         """`scopes`: separated by spaces."""
         self._keycloak = keycloak
         self._adapter = adapter
-        self._client_id = client_id
-        self._client_secret = client_secret
+        self._credentials = credentials
         self._scopes = scopes
+
+    @property
+    def iss_parameter_supported(self) -> bool:
+        """Whether every callback carries `iss` (RFC 9207). ServiceUnavailable where Keycloak was never read."""
+        return self._keycloak.endpoints.iss_parameter_supported
 
     def authorization_url(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Where the browser signs in (RFC 6749 section 4.1.1, RFC 7636 with S256)."""
         endpoint = _known(self._keycloak.endpoints.authorization, "authorization_endpoint")
         url, _ = self._session().create_authorization_url(
-            endpoint, state=state, code_verifier=verifier, nonce=nonce, redirect_uri=redirect_uri
+            endpoint, state=state, code_verifier=verifier, nonce=nonce, redirect_uri=redirect_uri, scope=self._scopes
         )
         return str(url)
 
@@ -84,9 +98,28 @@ class Grants:
         )
 
     def refresh(self, refresh_token: str) -> TokenAnswer:
-        """New tokens for a refresh token (RFC 6749 section 6). SessionOver where the session is over."""
+        """New tokens for a refresh token (RFC 6749 section 6), of the scope it has: what else is asked for lately could
+        not be had. SessionOver where the session is over."""
         endpoint = _known(self._keycloak.endpoints.token, "token_endpoint")
         return _answer(lambda: self._session().refresh_token(endpoint, refresh_token=refresh_token))
+
+    def end_session(self, refresh_token: str) -> bool:
+        """End the session of a refresh token at Keycloak, and what it is signed in through (Keycloak's end-session
+        endpoint takes `refresh_token` by POST). Whether it was ended; never raises."""
+        endpoint = self._keycloak.known_endpoints
+        if endpoint is None or endpoint.end_session_internal is None:
+            return False
+        url, session = endpoint.end_session_internal, self._session()
+        form = {"client_id": self._credentials.client_id, "refresh_token": refresh_token}
+        try:
+            response: Response = _asked(
+                lambda: session.post(
+                    url, data=form, auth=session.client_auth(self._credentials.method), withhold_token=True
+                )
+            )
+        except (errors.GatewayError, SessionOver):
+            return False
+        return bool(200 <= response.status_code < 300)
 
     def revoke(self, refresh_token: str) -> None:
         """Take a refresh token back (RFC 7009 section 2.1)."""
@@ -98,7 +131,7 @@ class Grants:
         )
         if response.status_code != 200:
             log.error("Keycloak: a refresh token was not revoked: status %d", response.status_code)
-            raise errors.BadGateway()
+            raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
 
     def end_session_url(self, id_token: str | None, redirect_uri: str) -> str | None:
         """Where the browser ends its session at Keycloak (OpenID Connect RP-Initiated Logout 1.0 section 2)."""
@@ -106,18 +139,17 @@ class Grants:
         if endpoint is None:
             return None
         hint = [("id_token_hint", id_token)] if id_token else []
-        asked = [*hint, ("client_id", self._client_id), ("post_logout_redirect_uri", redirect_uri)]
+        asked = [*hint, ("client_id", self._credentials.client_id), ("post_logout_redirect_uri", redirect_uri)]
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
     def _session(self) -> OAuth2Session:
         session = _Session(
-            self._client_id,
-            self._client_secret,
-            token_endpoint_auth_method="client_secret_basic",  # noqa: S106
-            revocation_endpoint_auth_method="client_secret_basic",
-            scope=self._scopes,
+            self._credentials.client_id,
+            token_endpoint_auth_method=self._credentials.method,
+            revocation_endpoint_auth_method=self._credentials.method,
             code_challenge_method="S256",
         )
+        self._credentials.register(session)
         seal(session, self._adapter)
         session.default_timeout = CALL
         return session
@@ -126,7 +158,7 @@ class Grants:
 def _known(endpoint: str | None, name: str) -> str:
     if endpoint is None:
         log.error("Keycloak: its discovery document names no %s", name)
-        raise errors.BadGateway()
+        raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     return endpoint
 
 
@@ -138,20 +170,17 @@ def _asked(ask: Callable[[], Any]) -> Any:
         if error.error == "invalid_grant":
             raise SessionOver from None
         word = error.error if str(error.error) in _ERRORS else "unknown"
-        log.error(
-            "Keycloak refuses the gateway's client (%s): compare KEYCLOAK_CLIENT_ID and KEYCLOAK_CLIENT_SECRET with"
-            " Clients > the client > Credentials in Keycloak", word,
-        )  # fmt: skip
-        raise errors.BadGateway() from None
+        log.error("Keycloak refuses the gateway's client (%s): %s", word, _MENDS.get(word, _MENDS["invalid_client"]))
+        raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR) from None
     except (ResponseTimeout, ConnectTimedOut):
         log.error("Keycloak: too slow (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
-        raise errors.GatewayTimeout() from None
+        raise errors.GatewayTimeout(ErrorCode.KEYCLOAK_TIMEOUT) from None
     except ConnectError as error:
         log.error("Keycloak: can not be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL): %s", error)
-        raise errors.ServiceUnavailable(2) from None
+        raise errors.ServiceUnavailable(2, ErrorCode.KEYCLOAK_UNAVAILABLE) from None
     except (RequestException, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         log.error("Keycloak: no useful answer of its token endpoint (%s)", type(error).__name__)
-        raise errors.BadGateway() from None
+        raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR) from None
 
 
 def _answer(ask: Callable[[], Any]) -> TokenAnswer:
@@ -160,16 +189,16 @@ def _answer(ask: Callable[[], Any]) -> TokenAnswer:
     kind = token.get("token_type", "Bearer")
     if not _is_token(access) or not (refresh is None or _is_token(refresh)):
         log.error("Keycloak: its token endpoint's answer holds no access token")
-        raise errors.BadGateway()
+        raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     if not isinstance(kind, str) or kind.lower() != "bearer":  # RFC 6749 section 7.1
         log.error("Keycloak: its token endpoint's answer holds a token of an unknown type")
-        raise errors.BadGateway()
+        raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     if len(access) > TOKEN_BYTES:
         log.error(
             "Keycloak: an access token of %d bytes is over %d, which no request may carry: leave roles out of it"
             " (Clients > the client > Client scopes > its dedicated scope > Scope)", len(access), TOKEN_BYTES,
         )  # fmt: skip
-        raise errors.BadGateway()
+        raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     return TokenAnswer(
         access_token=access,
         refresh_token=refresh,

@@ -36,14 +36,15 @@ class KeycloakFault(Exception):
 class Endpoints:
     """What the gateway needs of the discovery document (OpenID Connect Discovery 1.0 section 3).
 
-    `authorization` and `end_session` are for the browser, the others as the gateway reaches them;
-    `iss_parameter_supported`: a callback carries `iss` (RFC 9207)."""
+    `authorization` and `end_session` are for the browser, the others as the gateway reaches them, among them
+    `end_session_internal`; `iss_parameter_supported`: a callback carries `iss` (RFC 9207)."""
 
     jwks: str
     authorization: str | None
     token: str | None
     revocation: str | None
     end_session: str | None
+    end_session_internal: str | None
     iss_parameter_supported: bool
 
 
@@ -82,7 +83,12 @@ class Keycloak:
         if self._endpoints is None:
             self._tried.wait(CALL.total)
         if self._endpoints is None:
-            raise errors.ServiceUnavailable(2)
+            raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
+        return self._endpoints
+
+    @property
+    def known_endpoints(self) -> Endpoints | None:
+        """The endpoints as last read, None where they never were; waits for nothing."""
         return self._endpoints
 
     @property
@@ -106,11 +112,11 @@ class Keycloak:
             with self._reading:  # whoever waited here finds what the one before has read
                 due = at_once or monotonic() - self._last_read >= UNKNOWN_KID_SECONDS
                 if due and not self._try_reading() and at_once:
-                    raise errors.ServiceUnavailable(2)
+                    raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         if not self.ready:
             self._tried.wait(CALL.total)  # a worker that has just started is about to know
         if not self.ready:
-            raise errors.ServiceUnavailable(2)
+            raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         return self._keys
 
     def _keep_reading(self) -> None:
@@ -161,6 +167,7 @@ class Keycloak:
             token=self._reached(_endpoint(document, "token_endpoint")),
             revocation=self._reached(_endpoint(document, "revocation_endpoint")),
             end_session=_endpoint(document, "end_session_endpoint"),
+            end_session_internal=self._reached(_endpoint(document, "end_session_endpoint")),
             iss_parameter_supported=document.get("authorization_response_iss_parameter_supported") is True,
         )
 

@@ -138,7 +138,7 @@ class Exchange:
         """The time-outs of the body's kind, and the first of it where it has a length."""
         try:
             self._claim.upstream.transfer(self._claim)
-            if (response.field("content-type") or "").lower().startswith("text/event-stream"):
+            if fields.is_event_stream(response):
                 response.deadline = response.read_timeout = None
             if response.length is not None:  # without one it may be a stream that is silent for long
                 response.await_body()

@@ -110,3 +110,8 @@ def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tup
         if lowered not in said:
             out.append((lowered.title(), value))
     return out
+
+
+def is_event_stream(answer: UpstreamResponse) -> bool:
+    """Whether it is a stream of server-sent events (WHATWG HTML, section 9.2)."""
+    return (answer.field("content-type") or "").lower().startswith("text/event-stream")

@@ -58,9 +58,9 @@ class ServiceProxy:
         scope = current()
         bounds = self._bounds
         body = Body(scope.environ, bounds.body_bytes, bounds.body_timeout)  # 1
-        user = scope.require_principal().subject
+        principal = scope.require_principal()
         scope.upstream = self._upstream.name
-        claim = self._upstream.enter(user, uploads=not body.is_whole)  # 2
+        claim = self._upstream.enter(principal.subject, uploads=not body.is_whole)  # 2
         call = self._disconnects.watch(scope.environ["gunicorn.socket"])
         exchange = Exchange(scope, body, claim, call, timeouts or bounds.timeouts, self._adapter, self._tracer)
         try:
@@ -73,6 +73,7 @@ class ServiceProxy:
             response.close()
             self.over(exchange)
         else:
+            self._disconnects.streams(call, principal, lapses=fields.is_event_stream(response))
             pieces = _Pieces(self, response, exchange)
         return ForwardedResponse(pieces, response.status, response.reason, fields.to_client(response, self._defaults))
 

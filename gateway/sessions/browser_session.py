@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -14,7 +14,7 @@ from gateway import errors
 from gateway.cache import Cache
 from gateway.headers import ACCESS_COOKIE, SESSION_COOKIE
 from gateway.oidc import TokenAnswer
-from gateway.sessions.cookies import Cookies
+from gateway.sessions.cookies import Cookies, SentCookies
 from gateway.sessions.sealing import Seal
 
 log = logging.getLogger("gateway.sessions")
@@ -63,31 +63,36 @@ class SessionCookies:
         # Opening costs 40 us, and the same cookie comes with each request. Bounded; keyed by digest.
         self._opened: Cache[tuple[str, str]] = Cache(OPENED_BYTES)
 
-    def access(self, sent: Mapping[str, str]) -> tuple[str, str] | None:
+    def access(self, sent: SentCookies) -> tuple[str, str] | None:
         """Session id and access token of the cookie that goes with every request; None where it is no good."""
-        value = self._cookies.read(sent, ACCESS_COOKIE)
-        if value is None:
-            return None
-        digest = sha256(value.encode("utf-8", "replace")).digest()
-        known = self._opened.get(digest)
-        if known is not None:
-            return known
-        content = self._access_seal.open(value)
-        if content is None:
-            return None
-        known = content["id"], content["access"]
-        self._opened.put(digest, known, len(known[1]) + BESIDE_BYTES)
-        return known
+        return next(self._accesses(sent), None)
 
-    def find(self, sent: Mapping[str, str]) -> BrowserSession | None:
+    def find(self, sent: SentCookies) -> BrowserSession | None:
         """The whole session, as the cookies under `/auth` have it; None where a part is missing or of another."""
-        access = self.access(sent)
-        content = self._session_seal.open(self._cookies.read(sent, SESSION_COOKIE))
-        if access is None or content is None or content["id"] != access[0]:
-            return None
-        return BrowserSession(access[0], content["user"], access[1], content["refresh"], content["identity"])
+        opened = (self._session_seal.open(value) for value in self._cookies.values(sent, SESSION_COOKIE))
+        contents = {content["id"]: content for content in opened if content is not None}
+        for session_id, access_token in self._accesses(sent):
+            content = contents.get(session_id)
+            if content is not None:
+                return BrowserSession(
+                    session_id, content["user"], access_token, content["refresh"], content["identity"]
+                )
+        return None
 
-    def save(self, response: Response, sent: Mapping[str, str], session: BrowserSession, life: int) -> None:
+    def _accesses(self, sent: SentCookies) -> Iterator[tuple[str, str]]:
+        """Those that open of the values that the access token's cookie may have."""
+        for value in self._cookies.values(sent, ACCESS_COOKIE):
+            digest = sha256(value.encode("utf-8", "replace")).digest()
+            known = self._opened.get(digest)
+            if known is None:
+                content = self._access_seal.open(value)
+                if content is None:
+                    continue
+                known = content["id"], content["access"]
+                self._opened.put(digest, known, len(known[1]) + BESIDE_BYTES)
+            yield known
+
+    def save(self, response: Response, sent: SentCookies, session: BrowserSession, life: int) -> None:
         """Set the session's cookies for `life` seconds: as long as its refresh token lives, so that a lapsed access
         token arrives and is told so. BadGateway where the tokens are too long for cookies."""
         access = {"id": session.id, "access": session.access_token}
@@ -107,7 +112,7 @@ class SessionCookies:
         self._cookies.write(response, sent, ACCESS_COOKIE, sealed, life)
         self._cookies.write(response, sent, SESSION_COOKIE, sealed_rest, life)
 
-    def clear(self, response: Response, sent: Mapping[str, str]) -> None:
+    def clear(self, response: Response, sent: SentCookies) -> None:
         """Remove the session's cookies."""
         for cookie in (ACCESS_COOKIE, SESSION_COOKIE):
             self._cookies.remove(response, sent, cookie)

@@ -2,64 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
 from typing import Any
 from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Response
 
-from gateway.headers import ACCESS_COOKIE, LOGIN_COOKIE
+from gateway.headers import ACCESS_COOKIE, LOGIN_COOKIE, SESSION_COOKIE
 
 PIECE_CHARACTERS = 3_900
 PIECES = 8
 
+NAMESAKES = 8
+"""Cookies of one name that are looked at: a sibling domain's, or one of an older path, may stand before ours."""
 
-def sent_cookies(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The cookies of a request, the first of each name. Split at semicolons and nowhere else (RFC 6265bis section
-    5.8.3): other people's quotes or bytes can not hide ours."""
-    cookies: dict[str, str] = {}
+CANDIDATES = 32
+"""Values that are put together of them, at most."""
+
+_COUNTS = frozenset(str(number) for number in range(1, PIECES + 1))
+_LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
+
+SentCookies = Mapping[str, list[str]]
+"""The cookies of a request: name to values, in the order in which they were sent."""
+
+
+def sent_cookies(environ: Mapping[str, Any]) -> SentCookies:
+    """The cookies of a request. Split at semicolons and nowhere else (RFC 6265bis section 5.8.3): other people's quotes
+    or bytes can not hide ours."""
+    cookies: dict[str, list[str]] = {}
     for pair in environ.get("HTTP_COOKIE", "").split(";"):
         # Not Python's white space: a browser takes no-break space and `__Host-…` for a name without a prefix.
         name, _, value = pair.strip(" \t").partition("=")
-        cookies.setdefault(name, value)
+        values = cookies.setdefault(name, [])
+        if len(values) < NAMESAKES:
+            values.append(value)
     return cookies
 
 
 class Cookies:
     """Writes and reads values of any length up to PIECES cookies of 4,096 bytes (RFC 6265bis section 5.6).
 
-    HttpOnly and SameSite=Lax always, no Domain ever. `Secure` and the `__Host-` or (under a path) `__Secure-` prefix,
-    but for plain http in development. The access token's cookie goes with every request, all others with `/auth`.
+    HttpOnly and SameSite=Lax always, no Domain ever. `Secure` and the `__Host-` or (where the path is not `/`)
+    `__Secure-` prefix, but for plain http in development; there, on localhost, the name carries the port, which cookies
+    do not tell apart (RFC 6265bis section 8.5). The access token's cookie goes with every request, the session's with
+    `/auth`; a login's with every request where it can be `__Host-` by that.
     """
 
     def __init__(self, public_url: str, *, secure: bool) -> None:
         """`public_url` is the gateway as the browser sees it; its path goes before the cookies' paths."""
+        parts = urlsplit(public_url)
         self._secure = secure
-        self._root = urlsplit(public_url).path.rstrip("/") or ""
+        self._root = parts.path.rstrip("/") or ""
+        self._port = f"_{parts.port}" if not secure and parts.port and parts.hostname in _LOCALHOST else ""
 
     def name(self, cookie: str) -> str:
         """The name on the wire of one of our cookies."""
-        if not self._secure:
-            return cookie
-        return ("__Host-" if self._path(cookie) == "/" else "__Secure-") + cookie
+        if self._secure:
+            return ("__Host-" if self._path(cookie) == "/" else "__Secure-") + cookie
+        if cookie.startswith(LOGIN_COOKIE):
+            return f"{LOGIN_COOKIE.rstrip('_')}{self._port}_{cookie.removeprefix(LOGIN_COOKIE)}"
+        return cookie + self._port
 
-    def read(self, sent: Mapping[str, str], cookie: str) -> str | None:
-        """The value of `cookie` of those that were sent; None where it, or a piece of it, is not there."""
+    def values(self, sent: SentCookies, cookie: str) -> Iterator[str]:
+        """The values that `cookie` may have: one, but where others of its name were sent. None where it, or a piece of
+        it, is not there."""
         name = self.name(cookie)
-        count, dot, first = sent.get(name, "").partition(".")
-        if not dot or count not in _COUNTS:
-            return None
-        rest = [sent.get(f"{name}-{number}") for number in range(1, int(count))]
-        return None if None in rest else first + "".join(piece or "" for piece in rest)
+        for value in sent.get(name, ()):
+            count, dot, first = value.partition(".")
+            if not dot or count not in _COUNTS:
+                continue
+            rest = [sent.get(f"{name}-{number}", ()) for number in range(1, int(count))]
+            for pieces in islice(product(*rest), CANDIDATES):
+                yield first + "".join(pieces)
 
-    def logins(self, sent: Mapping[str, str]) -> list[str]:
+    def logins(self, sent: SentCookies) -> list[str]:
         """The sign-in transaction cookies that were sent, by our name for them."""
         prefix = self.name(LOGIN_COOKIE)
         return [
             LOGIN_COOKIE + name[len(prefix) :] for name in sent if name.startswith(prefix) and "-" not in name[-16:]
         ]
 
-    def write(self, response: Response, sent: Mapping[str, str], cookie: str, value: str, life: int) -> None:
+    def write(self, response: Response, sent: SentCookies, cookie: str, value: str, life: int) -> None:
         """Set `cookie` for `life` seconds, in as many pieces as it needs; older pieces beyond them are removed.
 
         ValueError where it does not fit in PIECES.
@@ -73,7 +97,7 @@ class Cookies:
             if f"{self.name(cookie)}-{number}" in sent:
                 self._set(response, cookie, number, "", 0)
 
-    def remove(self, response: Response, sent: Mapping[str, str], cookie: str) -> None:
+    def remove(self, response: Response, sent: SentCookies, cookie: str) -> None:
         """Remove `cookie` and those of its pieces that were sent."""
         self._set(response, cookie, 0, "", 0)
         for number in range(1, PIECES):
@@ -92,7 +116,8 @@ class Cookies:
         )
 
     def _path(self, cookie: str) -> str:
-        return (self._root or "/") if cookie == ACCESS_COOKIE else f"{self._root}/auth"
-
-
-_COUNTS = frozenset(str(number) for number in range(1, PIECES + 1))
+        if cookie == ACCESS_COOKIE:
+            return self._root or "/"
+        if cookie != SESSION_COOKIE and self._secure and not self._root:
+            return "/"  # `__Host-` asks for it
+        return f"{self._root}/auth"

@@ -1,15 +1,17 @@
-"""Refreshing exactly once: whoever asks with one refresh token, on whatever worker, gets the one answer.
+"""Refreshing exactly once: whoever asks with one refresh token, on whatever worker, gets the newest answer.
 
-Keycloak rotates refresh tokens, and one that is used twice kills the session: of parallel
-refreshes only one may reach it. The others wait for its outcome in the store, which the workers of a machine share, and
-with Redis the machines.
+Keycloak rotates refresh tokens, and one that is used twice kills the session: of parallel refreshes only one may reach
+it. The others wait for its outcome in the store, which the workers of a machine share, and with Redis the machines. An
+outcome is found by the token that it was asked for with, and holds the one that came of it: so the outcomes of a
+session are a chain, and whoever comes with an older token of it gets what stands at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
-from time import monotonic
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from time import monotonic, time
 from typing import Any, Protocol
 
 import gevent
@@ -19,21 +21,36 @@ from gateway import errors
 from gateway.oidc import Grants, SessionOver, TokenAnswer, digest_of
 from gateway.oidc.keycloak import CALL
 from gateway.sessions.sealing import Seal
+from gateway.tokens import EarlyToken, ExpiredToken, IdTokens, InvalidToken
+
+log = logging.getLogger("gateway.auth")
 
 SUPERSEDED_SECONDS = 10.0
-"""A superseded refresh token gets the answer that superseded it for so long."""
+"""A superseded refresh token gets the newest answer for so long."""
+
+JUST_BROUGHT_SECONDS = 1.0
+"""A refresh token that a refresh has brought gets the answer it came in for so long, without Keycloak: whoever sends
+it has waited for that refresh without knowing (a page whose parallel calls were all refused)."""
 
 FAILED_SECONDS = 1.0
 """Those who waited for a refresh that failed share its failure; who comes later tries again."""
 
+UNCHECKED_SECONDS = 86_400.0
+"""New tokens whose ID token could not be checked are kept for so long, or as long as they live."""
+
 LEASE_SECONDS = float(CALL.total or CALL.read) + CALL.connect + 1.0
 POLL_SECONDS = 0.05
+CHAIN = 50
 
-_OUTCOMES: dict[int, Callable[[], errors.GatewayError]] = {
+_OUTCOMES: dict[int, Callable[[errors.ErrorCode], errors.GatewayError]] = {
     502: errors.BadGateway,
-    503: lambda: errors.ServiceUnavailable(2),
+    503: lambda code: errors.ServiceUnavailable(2, code),
     504: errors.GatewayTimeout,
 }
+
+Outcome = dict[str, Any]
+"""JSON: `status` 200 with `tokens` and `subject` (the ID token's); 401: the session is over; 429 with `retry`; else a
+failure with its `code`, with `tokens` where there are new ones that could not be checked `at` that time."""
 
 
 class RefreshStore(Protocol):
@@ -48,40 +65,64 @@ class RefreshStore(Protocol):
     def release(self, key: str, token: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class RefreshedTokens:
+    """`subject`: whom the ID token names, where one came; `claims` are its claims for the one call that `asked` for
+    the tokens just now, and empty for all others."""
+
+    tokens: TokenAnswer
+    subject: str | None
+    asked: bool
+    claims: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _ChainEnd:
+    """`last` is the token that Keycloak would be asked with, `outcome` the one that brought it, None where Keycloak has
+    to be asked; `final`: nobody can be about to supersede it."""
+
+    last: str
+    outcome: Outcome | None
+    final: bool
+
+
 class Refresher:
     """Asks Keycloak for new tokens, once for each refresh token."""
 
-    def __init__(self, grants: Grants, store: RefreshStore, seal: Seal) -> None:
+    def __init__(self, grants: Grants, id_tokens: IdTokens, store: RefreshStore, seal: Seal) -> None:
         self._grants = grants
+        self._id_tokens = id_tokens
         self._store = store
         self._seal = seal
-        self._under_way: dict[str, AsyncResult[dict[str, Any]]] = {}
+        self._under_way: dict[str, AsyncResult[Outcome]] = {}
 
-    def refresh(self, refresh_token: str, admit: Callable[[], None]) -> tuple[TokenAnswer, bool]:
-        """The answer to `refresh_token`, and whether it was asked for just now, by this call. `admit` counts the call,
-        or raises TooManyRequests; who joins a refresh that succeeds is not counted.
+    def refresh(self, refresh_token: str, admit: Callable[[], None]) -> RefreshedTokens:
+        """The newest answer to `refresh_token`. `admit` counts the call, or raises TooManyRequests; who joins a refresh
+        that succeeds is not counted.
 
         1. Whoever in this worker asks for the same waits for it.
-        2. An outcome in the store is taken; it is there for SUPERSEDED_SECONDS.
+        2. An outcome in the store is taken, the last of its chain; it is there for SUPERSEDED_SECONDS.
         3. The holder of the lease asks Keycloak, and stores the outcome; the others wait for that, or for the lease of
            a holder that died. Nobody waits longer than LEASE_SECONDS.
 
-        Raises SessionOver, or what the failure at Keycloak is (see Grants).
+        Raises SessionOver, also where an ID token came that is of another session, or what the failure at Keycloak is
+        (see Grants). Where the ID token can not be checked now, that is a failure, and the next try goes on with the
+        new tokens.
         """
         key = digest_of(refresh_token)
         waiting = self._under_way.get(key)
         if waiting is not None:  # 1
             try:
-                shared = waiting.get(timeout=LEASE_SECONDS + 1.0)
+                shared: Outcome = waiting.get(timeout=LEASE_SECONDS + 1.0) or {"status": 502}
             except gevent.Timeout:
-                raise errors.GatewayTimeout() from None
-            if (shared or {}).get("status") not in (200, 429):
+                raise errors.GatewayTimeout(errors.ErrorCode.KEYCLOAK_TIMEOUT) from None
+            if shared["status"] not in (200, 429):
                 admit()
-            return _told(shared or {}), False
-        mine: AsyncResult[dict[str, Any]] = AsyncResult()
+            return _result(shared)
+        mine: AsyncResult[Outcome] = AsyncResult()
         self._under_way[key] = mine
         try:
-            outcome, asked = self._outcome(key, refresh_token, admit)
+            outcome, claims = self._outcome(refresh_token, admit)
             mine.set(outcome)
         except errors.TooManyRequests as refusal:
             mine.set({"status": 429, "retry": int(refusal.headers["Retry-After"])})
@@ -91,54 +132,127 @@ class Refresher:
             raise
         finally:
             del self._under_way[key]
-        return _told(outcome), asked
+        return _result(outcome, claims)
 
-    def _outcome(self, key: str, refresh_token: str, admit: Callable[[], None]) -> tuple[dict[str, Any], bool]:
+    def newest(self, refresh_token: str) -> str:
+        """The refresh token that this one was exchanged for lately, through whatever others; itself where it was
+        not."""
+        return self._follow(refresh_token).last
+
+    def _outcome(self, refresh_token: str, admit: Callable[[], None]) -> tuple[Outcome, Mapping[str, Any] | None]:
+        """The outcome, and the ID token's claims where this call asked for it."""
         due = monotonic() + LEASE_SECONDS
         while True:
-            stored = self._stored(key)
-            if stored is not None:  # 2
-                if stored["status"] != 200:
+            found = self._follow(refresh_token)
+            if found.outcome is not None and found.final:  # 2
+                if found.outcome["status"] != 200:
                     admit()
-                return stored, False
-            lease = self._store.lease(f"refreshing:{key}", LEASE_SECONDS)
+                return found.outcome, None
+            lease = self._store.lease(f"refreshing:{digest_of(found.last)}", LEASE_SECONDS)
             if lease is not None:  # 3
                 try:
                     # The holder before may have finished between the look and the lease.
-                    stored = self._stored(key)
-                    if stored is not None:
-                        if stored["status"] != 200:
-                            admit()
-                        return stored, False
+                    if self._follow(refresh_token) != found:
+                        continue
+                    if found.outcome is not None:  # and nobody is about to supersede it
+                        return found.outcome, None
                     admit()
-                    return self._ask(key, refresh_token), True
+                    return self._ask(refresh_token, found.last)
                 finally:
-                    self._store.release(f"refreshing:{key}", lease)
+                    self._store.release(f"refreshing:{digest_of(found.last)}", lease)
             if monotonic() >= due:
-                return {"status": 504}, False
+                return {"status": 504, "code": errors.ErrorCode.KEYCLOAK_TIMEOUT}, None
             gevent.sleep(POLL_SECONDS)
 
-    def _ask(self, key: str, refresh_token: str) -> dict[str, Any]:
-        try:
-            outcome: dict[str, Any] = {"status": 200, "tokens": asdict(self._grants.refresh(refresh_token))}
-        except SessionOver:
-            outcome = {"status": 401}
-        except errors.GatewayError as failure:
-            outcome = {"status": failure.status}
-        life = SUPERSEDED_SECONDS if outcome["status"] in (200, 401) else FAILED_SECONDS
-        self._store.put(f"refreshed:{key}", self._seal.seal(outcome).encode(), life)
-        return outcome
+    def _follow(self, refresh_token: str) -> _ChainEnd:
+        """Where the chain ends that this token begins."""
+        last, outcome = refresh_token, None
+        for _ in range(CHAIN):
+            stored = self._stored(f"refreshed:{digest_of(last)}")
+            if stored is None:
+                break
+            successor = _brought(stored)
+            if successor in (None, last):  # it failed, or the token was not rotated
+                return _ChainEnd(last, stored, final=True)
+            outcome, last = stored, str(successor)
+        if outcome is None:
+            brought = self._stored(f"brought:{digest_of(last)}")
+            return _ChainEnd(last, brought, final=brought is not None)
+        if outcome["status"] == 200:
+            return _ChainEnd(last, outcome, final=False)
+        is_shared = time() - outcome["at"] < FAILED_SECONDS
+        return _ChainEnd(last, outcome if is_shared else None, final=is_shared)
 
-    def _stored(self, key: str) -> dict[str, Any] | None:
-        value = self._store.get(f"refreshed:{key}")
+    def _ask(self, refresh_token: str, last: str) -> tuple[Outcome, Mapping[str, Any] | None]:
+        """Ask Keycloak with the last token of the chain that `refresh_token` begins."""
+        claims: Mapping[str, Any] | None = None
+        try:
+            tokens = self._grants.refresh(last)
+        except SessionOver:
+            outcome: Outcome = {"status": 401}
+        except errors.GatewayError as failure:
+            outcome = {"status": failure.status, "code": failure.code}
+        else:
+            outcome, claims = self._checked(tokens)
+        for token in dict.fromkeys((last, refresh_token)):
+            self._keep(f"refreshed:{digest_of(token)}", outcome, _life(outcome))
+        brought = _brought(outcome)
+        if outcome["status"] == 200 and brought is not None and brought != last:
+            self._keep(f"brought:{digest_of(brought)}", outcome, JUST_BROUGHT_SECONDS)
+        return outcome, claims
+
+    def _checked(self, tokens: TokenAnswer) -> tuple[Outcome, Mapping[str, Any] | None]:
+        """The outcome that a good answer of Keycloak's is, and the claims of its ID token (a refresh may bring none:
+        OpenID Connect Core 1.0 section 12.2)."""
+        if tokens.id_token is None:
+            return {"status": 200, "tokens": asdict(tokens), "subject": None}, {}
+        unchecked = {"tokens": asdict(tokens), "at": time()}
+        try:
+            claims = self._id_tokens.verify(tokens.id_token, tokens.access_token, None)
+        except InvalidToken as refusal:
+            if not isinstance(refusal, (EarlyToken, ExpiredToken)):
+                log.warning("Auth: ID token refused: %s", refusal.explanation or refusal.reason)
+                return {"status": 401}, None
+            log.error(
+                "Auth: the ID token of a refresh is of another time (%s): compare the clock of this machine with"
+                " Keycloak's, and JWT_LEEWAY; the session goes on once they agree",
+                refusal.explanation or "it has lapsed already",
+            )
+            return {"status": 502, "code": errors.ErrorCode.KEYCLOAK_ERROR, **unchecked}, None
+        except errors.GatewayError as failure:
+            return {"status": failure.status, "code": failure.code, **unchecked}, None
+        return {"status": 200, "tokens": asdict(tokens), "subject": claims["sub"]}, claims
+
+    def _keep(self, key: str, outcome: Outcome, life: float) -> None:
+        self._store.put(key, self._seal.seal(outcome).encode(), life)
+
+    def _stored(self, key: str) -> Outcome | None:
+        value = self._store.get(key)
         return None if value is None else self._seal.open(value.decode())
 
 
-def _told(outcome: dict[str, Any]) -> TokenAnswer:
-    if outcome.get("status") == 200:
-        return TokenAnswer(**outcome["tokens"])
-    if outcome.get("status") == 401:
+def _life(outcome: Outcome) -> float:
+    """How long an outcome is kept, in seconds."""
+    if outcome["status"] in (200, 401):
+        return SUPERSEDED_SECONDS
+    if "tokens" in outcome:
+        return min(UNCHECKED_SECONDS, float(outcome["tokens"]["refresh_expires_in"]))
+    return FAILED_SECONDS
+
+
+def _brought(outcome: Outcome) -> str | None:
+    """The refresh token that came of it; None where there is none, or no new one."""
+    tokens: Mapping[str, str | None] = outcome.get("tokens") or {}
+    return tokens.get("refresh_token")
+
+
+def _result(outcome: Outcome, claims: Mapping[str, Any] | None = None) -> RefreshedTokens:
+    status = outcome["status"]
+    if status == 200:
+        return RefreshedTokens(TokenAnswer(**outcome["tokens"]), outcome["subject"], claims is not None, claims or {})
+    if status == 401:
         raise SessionOver
-    if outcome.get("status") == 429:
+    if status == 429:
         raise errors.TooManyRequests(outcome["retry"])
-    raise _OUTCOMES.get(outcome.get("status", 502), errors.BadGateway)()
+    code = errors.ErrorCode(outcome.get("code", errors.ErrorCode.KEYCLOAK_ERROR))
+    raise _OUTCOMES.get(status, errors.BadGateway)(code)

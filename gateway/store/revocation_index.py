@@ -49,14 +49,20 @@ class RevocationIndex:
     def at(self, session: str) -> float | None:
         """When it ended (seconds since the epoch), None where it did not or that is forgotten. 0.3 us, no system
         call."""
+        found = self.end_of(session)
+        return None if found is None else found[0]
+
+    def end_of(self, session: str) -> tuple[float, float] | None:
+        """When it ended and until when that is remembered, None where it did not or that is forgotten."""
         if self._local.ended_count[0] != self._seen:
             self.catch_up()
         found = self._sessions.get(session)
-        known = found[0] if found is not None and found[1] > time() else None
+        known = found if found is not None and found[1] > time() else None
         if not self._counters.table.marked:
             return known
-        at, _ = self._counters.table.read(self._sealer.counter(f"ended {session}"))
-        return max(known or 0.0, at) or None
+        at, left = self._counters.table.read(self._sealer.counter(f"ended {session}"))
+        noted = (float(at), time() + left) if at else None
+        return max(filter(None, (known, noted)), default=None)
 
     def end(self, session: str, at: float, until: float, *, shared: bool) -> int | None:
         """Keep that it ended, here and for all processes; its number, None where as late an end is known or it could

@@ -182,6 +182,10 @@ class Store:
         """When the session ended (seconds since the epoch), None where it did not. For each request: 0.2 us."""
         return self._revocations.at(session)
 
+    def end_of(self, session: str) -> tuple[float, float] | None:
+        """When the session ended and until when that is remembered, None where it did not."""
+        return self._revocations.end_of(session)
+
     def _take(self, name: bytes, value: bytes, life: float) -> bool:
         """Add it here, then in Redis, which has the last word: of one machine's processes only one ever asks it."""
         if not self._local.add(name, value, life):

@@ -2,12 +2,13 @@
 
 from gateway.tokens.access_token import AccessTokenPolicy, Verifier
 from gateway.tokens.id_token import IdTokens
-from gateway.tokens.invalid import EndedSession, ExpiredToken, InvalidToken
+from gateway.tokens.invalid import EarlyToken, EndedSession, ExpiredToken, InvalidToken
 from gateway.tokens.logout_token import LogoutNotice, LogoutTokens
 from gateway.tokens.signatures import Signatures
 
 __all__ = [
     "AccessTokenPolicy",
+    "EarlyToken",
     "EndedSession",
     "ExpiredToken",
     "IdTokens",

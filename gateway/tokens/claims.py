@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.tokens.invalid import ExpiredToken, InvalidToken
+from gateway.tokens.invalid import EarlyToken, ExpiredToken, InvalidToken
 
 # Beyond it are NaN, the infinities and integers that no float holds.
 _LAST_TIME = 1e15
@@ -37,11 +37,11 @@ def time(claims: Mapping[str, Any], name: str) -> float:
 
 def require_times(claims: Mapping[str, Any], leeway: float, now: float) -> float:
     """`exp`, after it, `nbf` and `iat` were found to fit `now` (RFC 7519 section 4.1). Raises InvalidToken,
-    ExpiredToken."""
+    EarlyToken, ExpiredToken."""
     expires = time(claims, "exp")
     for name in ("nbf", "iat"):
         if claims.get(name) is not None and time(claims, name) > now + leeway:
-            raise InvalidToken("times", f"{name} is in the future: compare the clocks of Keycloak and the gateway")
+            raise EarlyToken(name)
     if now >= expires + leeway:
         raise ExpiredToken
     return expires

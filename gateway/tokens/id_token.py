@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256, sha384, sha512
+from hashlib import sha256, sha384, sha512, shake_256
 from hmac import compare_digest
 from time import time
 from typing import Any
@@ -16,6 +16,8 @@ from gateway.tokens.signatures import Signatures
 
 _KINDS = frozenset({"jwt"})
 _HASHES = {"256": sha256, "384": sha384, "512": sha512, "DSA": sha512}
+_ED448_CHARACTERS = 152
+"""Of a signature in a token: 114 bytes, as no other algorithm makes (RFC 8032 section 5.2.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def _same(value: Any, expected: str) -> bool:
 
 def _half_hash(token: str, access_token: str, tokens: IdTokens) -> str:
     """`at_hash` (OpenID Connect Core 1.0 section 3.1.3.6): half of the hash that the token's algorithm uses."""
-    algorithm = tokens.signatures.algorithm(token)
-    digest = _HASHES[algorithm[-3:]](access_token.encode()).digest()
+    if len(token) - token.rindex(".") - 1 == _ED448_CHARACTERS:
+        digest = shake_256(access_token.encode()).digest(114)
+    else:
+        digest = _HASHES[tokens.signatures.algorithm(token)[-3:]](access_token.encode()).digest()
     return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

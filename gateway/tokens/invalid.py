@@ -26,6 +26,13 @@ class ExpiredToken(InvalidToken):
         self.user_id = user_id
 
 
+class EarlyToken(InvalidToken):
+    """A token of the future: the clocks of Keycloak and the gateway disagree."""
+
+    def __init__(self, claim: str) -> None:
+        super().__init__("times", f"{claim} is in the future: compare the clocks of Keycloak and the gateway")
+
+
 class EndedSession(InvalidToken):
     """A token that verifies, of a session that is over."""
 

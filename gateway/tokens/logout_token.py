@@ -1,4 +1,4 @@
-"""Logout tokens: Keycloak's word that a session is over (OpenID Connect Back-Channel LogoutNotice 1.0 section 2.6)."""
+"""Logout tokens: Keycloak's word that a session is over (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LogoutTokens:
         events: Any = claims.get("events")
         if not isinstance(events, dict) or not isinstance(events.get(_EVENT), dict):
             raise InvalidToken("logout_token")
-        if "nonce" in claims or claims.get("typ", "LogoutNotice") != "LogoutNotice":
+        if "nonce" in claims or claims.get("typ", "Logout") != "Logout":
             raise InvalidToken("logout_token")
         expires = require_times(claims, self.leeway, time())
         session_id, user_id, token_id = (text(claims.get(name)) for name in ("sid", "sub", "jti"))

@@ -64,22 +64,30 @@ class Signatures:
         if "typ" in header and kind not in kinds:
             raise InvalidToken("type")
         if algorithm == "HS256":
-            key: Key | None = self._secret
+            keys: tuple[Key, ...] = (self._secret,) if self._secret is not None else ()
         else:
-            key = self._source.keys_for(kid, at_once=fetched).find(kid, algorithm)
-        if key is None:
+            keys = self._source.keys_for(kid, at_once=fetched).find(kid, algorithm)
+        if not keys:
             raise InvalidToken("key")
-        registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
-        registry.max_header_length = TOKEN_BYTES
-        try:
-            payload = jws.deserialize_compact(token, key, algorithms=[algorithm], registry=registry).payload
-        except (JoseError, ValueError, TypeError, RecursionError):
-            raise InvalidToken("signature") from None
-        return kind, _parse(payload)
+        for key in keys:
+            payload = _payload(token, key, algorithm)
+            if payload is not None:
+                return kind, _parse(payload)
+        raise InvalidToken("signature")
 
     def algorithm(self, token: str) -> str:
         """The algorithm that a verified token names."""
         return str(_parse(_decode(token.partition(".")[0]))["alg"])
+
+
+def _payload(token: str, key: Key, algorithm: str) -> bytes | None:
+    """What the key has signed; None where it has not."""
+    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    registry.max_header_length = TOKEN_BYTES
+    try:
+        return jws.deserialize_compact(token, key, algorithms=[algorithm], registry=registry).payload
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def _decode(part: str) -> bytes:

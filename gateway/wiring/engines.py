@@ -72,7 +72,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     kept = store(settings, out, seen.instruments)
     publisher = events.publisher(settings, seen.instruments.events)
     signs_in = sign_in(settings, out, kept, publisher, seen.instruments)
-    behind = services(settings, out, seen.instruments)
+    behind = services(settings, out, seen.instruments, signs_in.revocations.includes)
     others = {
         "keycloak": probes.issuer(out.session, signs_in.keycloak.discovery_url, settings.issuer),
         **({"kafka": publisher.healthy} if settings.kafka_brokers else {}),

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from gateway.config import Settings
-from gateway.events import Counts, NullPublisher, Publisher
+from gateway.events import (
+    AuthEvents,
+    Counts,
+    KafkaAuthEvents,
+    NullAuthEvents,
+    NullPublisher,
+    Publisher,
+    SessionRegistry,
+)
 from gateway.events.broker_probe import BrokerProbe
 from gateway.events.broker_status import BrokerStatus
 from gateway.events.publisher import CAPACITY, KafkaPublisher
 from gateway.events.transport import Kafka
+from gateway.store import Store
 from gateway.transport import tls_context
 
 
@@ -33,3 +42,8 @@ def publisher(settings: Settings, counts: Counts) -> Publisher:
     probe = BrokerProbe(kafka.brokers, tls)
     status = BrokerStatus(",".join(kafka.brokers))
     return KafkaPublisher(Clients(kafka, probe), probe, counts, status, CAPACITY)
+
+
+def auth_events(settings: Settings, publisher: Publisher, store: Store) -> AuthEvents:
+    """Who is told of sessions: without KAFKA_BROKERS nobody, and nothing is kept for it."""
+    return KafkaAuthEvents(publisher, SessionRegistry(store)) if settings.kafka_brokers else NullAuthEvents()

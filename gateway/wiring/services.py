@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -11,6 +11,7 @@ from gateway.config import Settings
 from gateway.instruments import Instruments
 from gateway.probes import Probes
 from gateway.proxy import CallBounds, DisconnectMonitor, ServiceProxy, Upstream
+from gateway.scope import Principal
 from gateway.services import SERVICES, ServiceSpec
 from gateway.wiring.lifecycle import Part, Stage
 from gateway.wiring.outbound import Outbound, bounds_of
@@ -31,9 +32,11 @@ class Services:
         return found
 
 
-def services(settings: Settings, outbound: Outbound, instruments: Instruments) -> Services:
-    """A proxy for each service that has a base URL."""
-    disconnects = DisconnectMonitor()
+def services(
+    settings: Settings, outbound: Outbound, instruments: Instruments, is_over: Callable[[Principal], bool]
+) -> Services:
+    """A proxy for each service that has a base URL. `is_over`: whether the session of a request was ended since."""
+    disconnects = DisconnectMonitor(is_over, inf if settings.streams_outlive_token else settings.jwt_leeway)
 
     def proxy(spec: ServiceSpec) -> ServiceProxy:
         upstream = Upstream(

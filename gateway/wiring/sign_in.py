@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from gateway.authentication import Authenticator
 from gateway.config import Settings
-from gateway.events import Announcer, Announces, Publisher, SessionRegistry, Silent
+from gateway.events import Publisher
 from gateway.instruments import Instruments
-from gateway.oidc import Grants, Keycloak
+from gateway.oidc import Advice, ClientCredentials, Grants, Keycloak, KeyCredentials, SecretCredentials
 from gateway.sessions import (
     Cookies,
     Redirects,
@@ -16,11 +16,12 @@ from gateway.sessions import (
     Seal,
     SessionCookies,
     SessionRevocations,
-    SignIn,
     derive,
 )
+from gateway.sign_in import LoginFlow, LogoutFlow, RefreshFlow
 from gateway.store import Store
 from gateway.tokens import AccessTokenPolicy, IdTokens, LogoutTokens, Signatures, Verifier
+from gateway.wiring.events import auth_events
 from gateway.wiring.lifecycle import Part, Stage
 from gateway.wiring.outbound import Outbound
 
@@ -30,18 +31,14 @@ class SignInParts:
     """What signs users in and out, and tells who they are."""
 
     keycloak: Keycloak
-    grants: Grants
-    verifier: Verifier
-    id_tokens: IdTokens
-    logout_tokens: LogoutTokens
     redirects: Redirects
     cookies: Cookies
     sessions: SessionCookies
     revocations: SessionRevocations
-    sign_in: SignIn
-    refresher: Refresher
+    login: LoginFlow
+    refresh: RefreshFlow
+    logout: LogoutFlow
     authenticator: Authenticator
-    announcer: Announces
     parts: tuple[Part, ...]
 
 
@@ -71,28 +68,34 @@ def sign_in(
     """Calls nobody."""
     keycloak = Keycloak(settings.issuer, settings.internal_url, outbound.session)
     tokens = _tokens(settings, keycloak)
-    secret = settings.client_secret.get_secret_value()
-    grants = Grants(keycloak, outbound.adapter, settings.client_id, secret, settings.scopes)
+    grants = Grants(keycloak, outbound.adapter, _credentials(settings), settings.scopes)
     cookies = Cookies(settings.public_url, secure=settings.secure_cookies)
     secrets = settings.sealing_secrets
     sessions = SessionCookies(cookies, secrets)
     revocations = SessionRevocations(kept)
+    refresher = Refresher(grants, tokens.identity, kept, Seal(secrets, "refresh outcome"))
+    events = auth_events(settings, publisher, kept)
+    login_seal = Seal(secrets, "login cookie")
     return SignInParts(
         keycloak=keycloak,
-        grants=grants,
-        verifier=tokens.access,
-        id_tokens=tokens.identity,
-        logout_tokens=tokens.logout,
         redirects=Redirects(settings.redirect_uri, settings.allowed_redirect_uris, settings.frontend),
         cookies=cookies,
         sessions=sessions,
         revocations=revocations,
-        sign_in=SignIn(grants, tokens.identity, Seal(secrets, "login cookie"), kept, settings.issuer),
-        refresher=Refresher(grants, kept, Seal(secrets, "refresh outcome")),
+        login=LoginFlow(grants, tokens.identity, tokens.access, revocations, events, login_seal, kept, Advice()),
+        refresh=RefreshFlow(refresher, grants, tokens.access, revocations, events),
+        logout=LogoutFlow(grants, tokens.access, tokens.logout, revocations, refresher, events, kept),
         authenticator=Authenticator(tokens.access, sessions, revocations, settings.frontend, instruments.tokens),
-        announcer=Announcer(publisher, SessionRegistry(kept)) if settings.kafka_brokers else Silent(),
         parts=((Stage.WATCHERS, keycloak),),
     )
+
+
+def _credentials(settings: Settings) -> ClientCredentials:
+    """Who the gateway is at Keycloak: its key's word before its secret's."""
+    if settings.client_key is not None:
+        return KeyCredentials(settings.client_id, settings.client_key.get_secret_value(), settings.issuer)
+    secret = settings.client_secret.get_secret_value() if settings.client_secret is not None else ""
+    return SecretCredentials(settings.client_id, secret)
 
 
 def _tokens(settings: Settings, keycloak: Keycloak) -> _Tokens:

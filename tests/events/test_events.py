@@ -28,9 +28,10 @@ from harness.visitor import Visitor
 
 from demo.identity import Provider
 from gateway.config import load
-from gateway.events import Silent, Subject
+from gateway.events import NullAuthEvents, NullPublisher, Subject
 from gateway.events.event import authenticated, logged_out
 from gateway.wiring import build_engines
+from gateway.wiring.events import auth_events
 
 SIGNED_IN = ("user.authenticated", "oauth2")
 REFRESHED = ("user.authenticated", "jwt_refresh")
@@ -406,7 +407,7 @@ class TestWithoutKafka:
 
     def test_nothing_is_kept(self) -> None:
         settings, _ = load({**GOOD, "NODE_ENV": "test"}, ROOT / "tests")
-        assert isinstance(build_engines(settings).sign_in.announcer, Silent)
+        assert isinstance(auth_events(settings, NullPublisher(), build_engines(settings).store), NullAuthEvents)
 
 
 DOCUMENT = (ROOT / "docs" / "events.md").read_text()

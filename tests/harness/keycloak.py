@@ -152,13 +152,13 @@ class Admin:
     def __init__(self, base: str) -> None:
         self.base = base
 
-    def call(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """One call under the realm, with a fresh token: the admin's live a minute."""
+    def call(self, method: str, path: str, body: Any = None, *, realm: str = NAME) -> requests.Response:
+        """One call under the realm (empty: under all of them), with a fresh token: the admin's live a minute."""
         form = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin"}
         token_url = f"{self.base}/realms/master/protocol/openid-connect/token"
         token = requests.post(token_url, data=form, timeout=10).json()["access_token"]
         bearer = {"Authorization": f"Bearer {token}"}
-        url = f"{self.base}/admin/realms/{NAME}{path}"
+        url = f"{self.base}/admin/realms{'/' + realm if realm else ''}{path}"
         answer = requests.request(method, url, json=body, headers=bearer, timeout=10)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer

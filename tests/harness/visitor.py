@@ -129,6 +129,10 @@ class Visitor:
             else:
                 self.jar.pop(cookie.name, None)
 
+    def own(self, name: str) -> str:
+        """A cookie's name as the gateway of a test has it: on localhost, without https, with the port."""
+        return f"{name}_{urlsplit(self.gateway.url).port}"
+
     def named(self, part: str) -> dict[str, Cookie]:
         """The cookies whose name holds `part`."""
         return {name: cookie for name, cookie in self.jar.items() if part in name}

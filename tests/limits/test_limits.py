@@ -25,6 +25,7 @@ from harness.gateways import GatewayFactory
 from harness.http import Answer, Connection, request
 from harness.issuer import CLIENT, Issuer
 from harness.provider import Gate, Scripted, lapsed, refusal
+from harness.refreshes import later
 from harness.service import Service
 from harness.together import at_once
 from harness.visitor import NAVIGATION, Visitor, target
@@ -605,6 +606,7 @@ class TestRefresh:
         for left in (3, 2, 1, 0):
             answer = one.post("/auth/refresh")
             assert answer.status == 200 and told(answer).left == left
+            later()
         before = realm.calls["token"]
         over = one.post("/auth/refresh")
         check_limited(over, "auth.refresh")
@@ -675,6 +677,7 @@ class TestRefresh:
         for left in (4, 3):
             before = realm.calls["token"]
             tabs = [visitor.copy() for _ in range(PARALLEL)]
+            later()
             answers = at_once([partial(tab.post, "/auth/refresh") for tab in tabs])
             assert {answer.status for answer in answers} == {200}
             assert realm.calls["token"] == before + 1

@@ -8,11 +8,12 @@ import requests
 from requests_mock import Mocker
 
 from gateway import errors
-from gateway.oidc import Grants, SessionOver
+from gateway.oidc import Grants, SecretCredentials, SessionOver
 from gateway.oidc.keycloak import CALL, Endpoints
 from gateway.transport import Adapter, ConnectError, NoResponse, ResponseTimeout, tls_context
 
 TOKEN = "https://keycloak.test/token"
+LOGOUT = "https://inside.test/logout"
 REVOKE = "https://keycloak.test/revoke"
 GOOD = {"access_token": "a", "refresh_token": "r", "token_type": "bearer", "expires_in": 60, "refresh_expires_in": 1800}
 
@@ -25,10 +26,11 @@ class Realm:
 @pytest.fixture
 def grants() -> Grants:
     endpoints = Endpoints(
-        jwks="", authorization="https://keycloak.test/auth", token=TOKEN, revocation=REVOKE, end_session=None,
+        jwks="", authorization="https://keycloak.test/auth", token=TOKEN, revocation=REVOKE, end_session="https://keycloak.test/logout",
+        end_session_internal=LOGOUT,
         iss_parameter_supported=True,
     )  # fmt: skip
-    return Grants(Realm(endpoints), Adapter(tls_context(None), CALL), "client", "secret", "openid")  # type: ignore[arg-type]
+    return Grants(Realm(endpoints), Adapter(tls_context(None), CALL), SecretCredentials("client", "secret"), "openid")  # type: ignore[arg-type]
 
 
 def test_a_good_answer(grants: Grants, requests_mock: Mocker) -> None:

@@ -23,7 +23,7 @@ OWN = {"gateway", "blueprints", "wsgi", "demo"}
 ONLY_FOR_TYPES = {"_typeshed"}
 STATEMENTS: dict[str, int | tuple[int, ...]] = {
     "J": 14,
-    "O": 10,
+    "O": 16,
     "C": 9,
     "P": 18,
     "R": 3,

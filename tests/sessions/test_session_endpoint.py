@@ -144,11 +144,11 @@ class TestRefreshable:
         check_cora(told(late))
 
     def test_not_without_the_session_cookie(self, late: Visitor) -> None:
-        late.jar.pop("gateway_session")
+        late.jar.pop(late.own("gateway_session"))
         assert told(late) == NOBODY
 
     def test_not_with_a_session_cookie_of_another(self, late: Visitor, visitor: Visitor) -> None:
-        late.jar["gateway_session"] = visitor.jar["gateway_session"]
+        late.jar[late.own("gateway_session")] = visitor.jar[visitor.own("gateway_session")]
         assert told(late) == NOBODY
 
     def test_not_without_a_refresh_token(self, gateway: Gateway, realm: Scripted) -> None:

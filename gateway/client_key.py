@@ -1,0 +1,28 @@
+"""The private key by which the gateway's client authenticates at Keycloak (`private_key_jwt`)."""
+
+from __future__ import annotations
+
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+MIN_RSA_BITS = 2048
+_ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+
+
+def signing_key(pem: str) -> tuple[Key, str]:
+    """The key of a PEM text, and the JWS algorithm it signs with. ValueError where it is none that Keycloak takes."""
+    for kind in (RSAKey, ECKey, OKPKey):
+        key = _imported(kind, pem)
+        if isinstance(key, RSAKey) and key.raw_value.key_size >= MIN_RSA_BITS:
+            return key, "RS256"
+        if isinstance(key, (ECKey, OKPKey)) and key.curve_name in _ALGORITHMS:
+            return key, _ALGORITHMS[key.curve_name]
+    raise ValueError("expected a PEM private key, without passphrase: RSA of 2048 bits or more, EC or Ed25519")
+
+
+def _imported(kind: type[RSAKey] | type[ECKey] | type[OKPKey], pem: str) -> Key | None:
+    """The private key, None where it is none of this kind, whatever a library says of it."""
+    try:
+        key = kind.import_key(pem)
+    except Exception:
+        return None
+    return key if key.is_private else None

@@ -1,0 +1,24 @@
+"""What is wrong with a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One setting that is wrong: its name, and what was expected or what to do. Never its value."""
+
+    name: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.advice}"
+
+
+class ProblemsFound(Exception):
+    """The configuration can not be used; `problems` holds all that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))

@@ -1,0 +1,78 @@
+"""What happens to sessions, for other services: each sign-in, each refresh, each end of a session once."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from gateway.events.event import LogoutReason, authenticated, logged_out
+from gateway.events.publisher import Publisher
+from gateway.events.session_registry import SessionRegistry
+from gateway.events.subject import Subject
+from gateway.scope import current
+
+log = logging.getLogger("gateway.events")
+
+
+class AuthEvents(Protocol):
+    """Who is told of sessions. Nothing here waits for Kafka, and nothing raises."""
+
+    def signed_in(self, who: Subject, refresh_token: str | None, life: float) -> None:
+        """Somebody came back from Keycloak with tokens; the refresh token lives for `life` seconds."""
+
+    def refreshed(self, who: Subject, old: str, new: str | None, life: float) -> None:
+        """The refresh token `old` brought new tokens."""
+
+    def signed_out(
+        self, user_id: str | None, session_id: str | None, reason: LogoutReason, refresh_token: str | None = None
+    ) -> None:
+        """A session is over, or without `session_id` all of the user's: published once, whoever says so again. Without
+        `user_id` it is looked for by the refresh token, then by the session; nothing is published where nobody knows
+        whose it is."""
+
+
+class KafkaAuthEvents:
+    """Publishes them, in the trace of the request that is being served."""
+
+    def __init__(self, publisher: Publisher, registry: SessionRegistry) -> None:
+        self._publisher = publisher
+        self._registry = registry
+
+    def signed_in(self, who: Subject, refresh_token: str | None, life: float) -> None:
+        self._registry.begin(who, refresh_token, life)
+        self._publisher.publish(authenticated(who, "oauth2", current().traceparent))
+
+    def refreshed(self, who: Subject, old: str, new: str | None, life: float) -> None:
+        self._registry.go_on(who, old, new, life)
+        self._publisher.publish(authenticated(who, "jwt_refresh", current().traceparent))
+
+    def signed_out(
+        self, user_id: str | None, session_id: str | None, reason: LogoutReason, refresh_token: str | None = None
+    ) -> None:
+        who = self._subject(user_id, session_id, refresh_token)
+        if who is not None and self._registry.end(who):
+            self._publisher.publish(logged_out(who, reason, current().traceparent))
+
+    def _subject(self, user_id: str | None, session_id: str | None, refresh_token: str | None) -> Subject | None:
+        if user_id is not None:
+            return Subject(user_id, session_id)
+        if refresh_token is not None:
+            return self._registry.owner(refresh_token)
+        user_id = self._registry.user_of(session_id)
+        if user_id is None:
+            if session_id is not None:  # the key of an event is its user: without one it would be in no order
+                log.warning("Kafka: the end of a session of an unknown user is not published")
+            return None
+        return Subject(user_id, session_id)
+
+
+class NullAuthEvents:
+    """Nobody is told: there is no Kafka."""
+
+    def signed_in(self, who: Subject, refresh_token: str | None, life: float) -> None: ...
+
+    def refreshed(self, who: Subject, old: str, new: str | None, life: float) -> None: ...
+
+    def signed_out(
+        self, user_id: str | None, session_id: str | None, reason: LogoutReason, refresh_token: str | None = None
+    ) -> None: ...

@@ -1,0 +1,39 @@
+"""What to mend at Keycloak or in the settings where Keycloak refuses: once for each cause and minute in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic
+from types import MappingProxyType
+
+log = logging.getLogger("gateway.oidc")
+
+QUIET_SECONDS = 60.0
+
+ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "invalid_scope": "Keycloak refuses a scope (invalid_scope): compare KEYCLOAK_SCOPES with Clients > the client >"
+        " Client scopes in Keycloak",
+        "unauthorized_client": "Keycloak does not let the client sign users in (unauthorized_client): turn Standard"
+        " flow on for KEYCLOAK_CLIENT_ID (Clients > the client > Settings > Capability config)",
+        "iss_missing": "a callback came without iss, which Keycloak says it sends: turn Exclude Issuer From"
+        " Authentication Response off (Clients > the client > Advanced > OpenID Connect Compatibility Modes), and"
+        " compare KEYCLOAK_ISSUER_URL",
+    }
+)
+
+
+class Advice:
+    """Warns of a cause, and not again of the same one for QUIET_SECONDS."""
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._told: dict[str, float] = {}
+
+    def give(self, cause: str) -> None:
+        """`cause` is a key of ADVICE."""
+        now = self._now()
+        if now - self._told.get(cause, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._told[cause] = now
+            log.warning("Auth: %s", ADVICE[cause], extra={"reason": cause})

@@ -1,0 +1,138 @@
+"""Refresh answers follow the chain (CONFORMANCE O15): a late token gets the newest, and no clock loses a session."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from harness.each_worker import each_worker
+from harness.errors import check_error
+from harness.gateway import Gateway
+from harness.gateways import GatewayFactory
+from harness.provider import Gate, Scripted
+from harness.refreshes import later
+from harness.visitor import Visitor
+from harness.waiting import until
+
+from gateway.sessions.refresh import FAILED_SECONDS, JUST_BROUGHT_SECONDS
+
+AHEAD = {"claims": {"iat": int(time.time()) + 3600}}
+
+
+@pytest.fixture(scope="module")
+def pair(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gateway]:
+    with make_gateway(issuer=running_realm, workers=2) as running:
+        yield running
+
+
+@pytest.fixture
+def guest(pair: Gateway, realm: Scripted) -> Visitor:
+    visit = Visitor(pair)
+    visit.signed_in(realm.authorize)
+    return visit
+
+
+def refreshed(gateway: Gateway, token: str) -> str:
+    answer = Visitor(gateway, origin=None).post("/auth/refresh", {"refreshToken": token})
+    assert answer.status == 200, answer
+    return str(answer.json()["refreshToken"])
+
+
+@pytest.mark.conformance("O15")
+def test_a_late_token_gets_the_newest_of_its_chain(pair: Gateway, realm: Scripted) -> None:
+    tokens = [Visitor(pair).signed_in(realm.authorize)["refreshToken"]]
+    for _ in range(3):
+        later()
+        tokens.append(refreshed(pair, tokens[-1]))
+    assert len(set(tokens)) == 4
+    before = realm.calls["token"]
+    with each_worker(pair) as lines:
+        for line in lines.values():
+            for late in tokens[:3]:
+                answer = Visitor(pair).post("/auth/refresh", {"refreshToken": late}, over=line)
+                assert answer.json()["refreshToken"] == tokens[-1]
+    assert realm.calls["token"] == before
+
+
+@pytest.mark.conformance("O15")
+def test_a_late_token_waits_for_the_refresh_that_is_under_way(pair: Gateway, realm: Scripted) -> None:
+    first = Visitor(pair).signed_in(realm.authorize)["refreshToken"]
+    second = refreshed(pair, first)
+    later()
+    gate = Gate()
+    realm.instead = gate
+    with ThreadPoolExecutor(2) as pool:
+        newest = pool.submit(refreshed, pair, second)
+        until(lambda: gate.waiting, 5, "the token request")
+        late = pool.submit(refreshed, pair, first)
+        gate.opened.set()
+        assert late.result() == newest.result() != second
+
+
+@pytest.mark.conformance("O15")
+def test_a_refresh_right_after_the_one_that_brought_the_token_joins_it(
+    make_gateway: GatewayFactory, running_realm: Scripted
+) -> None:
+    """Fifteen calls were refused, and each one's interceptor refreshes for itself."""
+    with make_gateway({"RATE_LIMIT_AUTH": "5 per minute"}, issuer=running_realm, workers=2) as gateway:
+        visitor = Visitor(gateway)
+        visitor.signed_in(running_realm.authorize)
+        began, before = time.monotonic(), running_realm.calls["token"]
+        answers = [visitor.post("/auth/refresh") for _ in range(15)]
+        assert {answer.status for answer in answers} == {200}
+        seconds = time.monotonic() - began
+        assert running_realm.calls["token"] - before <= 1 + seconds / JUST_BROUGHT_SECONDS
+        assert visitor.authenticated
+
+
+@pytest.mark.conformance("O15")
+def test_a_clock_that_is_off_loses_no_session(guest: Visitor, realm: Scripted) -> None:
+    """The new tokens are kept: the old refresh token is used up, and would end the session at Keycloak."""
+    first = guest.copy()
+    realm.id_token = AHEAD
+    before = len(realm.asked())
+    for _ in range(2):
+        answer = guest.post("/auth/refresh")
+        check_error(answer, 502)
+        assert answer.json()["code"] == "keycloak_error"
+        assert not answer.all("Set-Cookie")
+        time.sleep(FAILED_SECONDS + 0.1)
+    line = guest.gateway.wait_line(lambda line: "the clock of this machine" in line["message"])
+    assert line["level"] == "error" and "JWT_LEEWAY" in line["message"]
+    realm.restore()
+    for tab in (guest, first):
+        assert tab.post("/auth/refresh").status == 200
+        assert tab.authenticated
+    used = [form["refresh_token"] for form in realm.asked()[before:]]
+    assert len(used) == len(set(used)), "none came twice"
+
+
+@pytest.mark.conformance("O15")
+def test_a_clock_that_is_off_loses_no_program(pair: Gateway, realm: Scripted) -> None:
+    token = Visitor(pair).signed_in(realm.authorize)["refreshToken"]
+    realm.id_token = {"life": -600}
+    check_error(Visitor(pair).post("/auth/refresh", {"refreshToken": token}), 502)
+    realm.restore()
+    time.sleep(FAILED_SECONDS + 0.1)
+    newest = refreshed(pair, token)
+    assert refreshed(pair, token) == newest
+
+
+@pytest.mark.conformance("O15")
+def test_keys_that_can_not_be_read_lose_no_session(guest: Visitor, realm: Scripted) -> None:
+    """The ID token is signed by a new key, and the key set is away for a moment."""
+    realm.rotate()
+    realm.jwks_answer = lambda call: (500, {}, b"")
+    try:
+        check_error(guest.post("/auth/refresh"), 503)
+    finally:
+        realm.jwks_answer = None
+    time.sleep(FAILED_SECONDS + 0.1)
+    assert guest.post("/auth/refresh").status == 200
+
+
+@pytest.mark.conformance("O15")
+def test_no_scope_is_asked_for(pair: Gateway, realm: Scripted) -> None:
+    token = Visitor(pair).signed_in(realm.authorize)["refreshToken"]
+    refreshed(pair, token)
+    assert "scope" not in realm.asked()[-1]
