@@ -273,6 +273,49 @@ def test_a_sign_out_in_one_tab_is_seen_in_the_other(stage: Stage, person: Person
     expect(other.get_by_label("Password")).to_be_visible()
 
 
+LISTEN = """url => {
+  window.told = [];
+  const events = new EventSource(url, {withCredentials: true});
+  events.onopen = () => window.told.push("open");
+  events.onerror = () => { window.told.push("error"); events.close(); };
+}"""
+
+
+@pytest.mark.conformance("O14")
+def test_an_open_event_stream_breaks_off_at_a_sign_out_in_another_tab(stage: Stage, person: Person) -> None:
+    first, _ = signed_in(person, stage)
+    second, _ = opened(person, stage)
+    expect(second.locator("#board")).to_be_visible()
+    second.evaluate(LISTEN, f"{stage.gateway}/interviews/events")
+    until(lambda: second.evaluate("window.told") == ["open"], 5, "the stream")
+    first.get_by_role("button", name="Sign out").click()
+    expect(first.get_by_role("button", name="Sign in")).to_be_visible()
+    until(lambda: second.evaluate("window.told") == ["open", "error"], 3, "its end")
+
+
+def test_a_callback_that_comes_again_leads_to_the_board(stage: Stage, person: Person) -> None:
+    """The Back button, or a tab that is restored."""
+    page, seen = signed_in(person, stage)
+    (callback,) = [answer.url for answer in seen.answers if "/auth/callback?" in answer.url]
+    page.goto(callback)
+    expect(page.locator("#board")).to_be_visible()
+    assert page.url.startswith(stage.frontend) and "authError" not in page.url
+
+
+def test_the_next_user_of_a_browser_sees_nothing_of_the_last(stage: Stage, person: Person) -> None:
+    page, _ = signed_in(person, stage)
+    add_interview(page, "Of Cora alone")
+    expect(page.locator("#interviews")).to_contain_text("Of Cora alone")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").click()
+    fill_in(page, "rick")
+    expect(page.locator("#who")).to_have_text("Rick")
+    page.go_back()
+    page.go_forward()
+    expect(page.locator("#who")).to_have_text("Rick")
+    assert "Of Cora alone" not in page.locator("#interviews").inner_text()
+
+
 @pytest.mark.conformance("O7", "O8")
 def test_a_session_that_ended_elsewhere_asks_to_sign_in_again(stage: Stage, person: Person) -> None:
     page, _ = signed_in(person, stage)
