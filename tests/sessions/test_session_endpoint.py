@@ -165,10 +165,11 @@ class TestRefreshable:
         assert told(twin) == NOBODY
 
     def test_not_when_the_access_token_is_bad_otherwise(self, gateway: Gateway, realm: Scripted) -> None:
-        """A refresh would bring the same."""
-        realm.access_token = {"claims": {"aud": "other"}}
+        """The audience mapper was taken away since the sign-in: a refresh would bring the same."""
         visitor = Visitor(gateway)
         visitor.signed_in(realm.authorize)
+        realm.access_token = {"claims": {"aud": "other"}}
+        assert visitor.post("/auth/refresh").status == 200
         assert told(visitor) == NOBODY
 
     def test_not_by_a_bearer_beside_the_cookies(self, late: Visitor, realm: Scripted) -> None:
