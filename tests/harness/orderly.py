@@ -26,6 +26,7 @@ def orderly_provider(environment: dict[str, str]) -> Flask:
     client = Client(
         environment["KEYCLOAK_CLIENT_ID"],
         environment["KEYCLOAK_CLIENT_SECRET"],
+        redirect_uris=(*Client().redirect_uris, environment["KEYCLOAK_REDIRECT_URI"]),
         backchannel_logout_url=f"{gateway_url(environment)}/auth/backchannel-logout",
     )
     app = create_provider(
