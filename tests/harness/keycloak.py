@@ -159,7 +159,7 @@ class Admin:
         token = requests.post(token_url, data=form, timeout=10).json()["access_token"]
         bearer = {"Authorization": f"Bearer {token}"}
         url = f"{self.base}/admin/realms{'/' + realm if realm else ''}{path}"
-        answer = requests.request(method, url, json=body, headers=bearer, timeout=10)
+        answer = requests.request(method, url, json=body, headers=bearer, timeout=60)  # a new realm takes long
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
 
