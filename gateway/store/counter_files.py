@@ -61,7 +61,8 @@ def remove_left_behind(parent: Path) -> None:
             file = os.open(folder / _MASTER, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 flock(file, LOCK_EX | LOCK_NB)
-                if not _is_alive(os.pread(file, 200, 0)):
+                identity = os.pread(file, 200, 0)
+                if identity and not _is_alive(identity):  # one without is being opened just now
                     shutil.rmtree(folder)
             finally:
                 os.close(file)
@@ -72,7 +73,8 @@ def _opened(path: Path) -> int:
 
 
 def _hold(folder: Path) -> int:
-    """A descriptor of the file `master`, with a shared lock on it. TimeoutError where another one keeps its own on."""
+    """A descriptor of the file `master`, with a shared lock on it. TimeoutError where another one keeps its own on;
+    FileNotFoundError where another deployment has just removed the folder, which was left behind."""
     due = monotonic() + HOLD_SECONDS
     path = folder / _MASTER
     while True:
@@ -80,7 +82,7 @@ def _hold(folder: Path) -> int:
         try:
             if _lock(file, LOCK_EX) and not _is_alive(os.pread(file, 200, 0)):
                 _remove(folder)
-            if _lock(file, LOCK_SH) and os.stat(path).st_ino == os.fstat(file).st_ino:
+            if _lock(file, LOCK_SH) and os.fstat(file).st_nlink:
                 mine = _identity(os.getppid())
                 os.pwrite(file, mine, 0)
                 os.ftruncate(file, len(mine))

@@ -56,8 +56,7 @@ class MachineCounters:
             if rank == self._rank and self._files is not None and self._files.look_after():
                 return
             try:
-                place.stat()  # it is not ours to make
-                files = CounterFiles(private_folder(self._deployment, place), self._clock)
+                files = self._opened(place)
             except (OSError, StoreFault) as fault:
                 faults.append(f"{place} ({getattr(fault, 'strerror', None) or fault})")
             else:
@@ -67,6 +66,13 @@ class MachineCounters:
         if self._rank != len(self._places):
             log.error("rate limits: each worker counts by itself, counters can not be kept in %s", ", ".join(faults))
             self._move(len(self._places), None)
+
+    def _opened(self, place: Path) -> CounterFiles:
+        place.stat()  # it is not ours to make
+        try:
+            return CounterFiles(private_folder(self._deployment, place), self._clock)
+        except FileNotFoundError:  # removed as left behind, at this moment
+            return CounterFiles(private_folder(self._deployment, place), self._clock)
 
     def _report(self, place: Path, faults: list[str]) -> None:
         if faults:
