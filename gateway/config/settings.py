@@ -191,6 +191,8 @@ class Settings(BaseModel):
 
     body_timeout: Seconds = Field(15.0, alias="BODY_TIMEOUT")
     """Seconds without a byte of a request's body."""
+    upload_timeout: Seconds = Field(60.0, alias="UPLOAD_TIMEOUT")
+    """The same on `/media`."""
 
     max_in_flight: Number = Field(1000, alias="PROXY_MAX_IN_FLIGHT")
     """Ceiling of the calls under way per service and worker; the bound adapts below it to what the service bears.

@@ -66,5 +66,5 @@ def service_probes(settings: Settings, outbound: Outbound, others: Mapping[str, 
 def _bounds(settings: Settings, spec: ServiceSpec) -> CallBounds:
     timeouts = bounds_of(settings)
     if spec.uploads:
-        return CallBounds(replace(timeouts, max_stream_duration=inf), settings.max_upload, settings.body_timeout)
+        return CallBounds(replace(timeouts, max_stream_duration=inf), settings.max_upload, settings.upload_timeout)
     return CallBounds(timeouts, settings.max_body, settings.body_timeout)

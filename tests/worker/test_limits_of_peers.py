@@ -14,7 +14,7 @@ from harness.waiting import until
 
 @pytest.fixture(scope="module")
 def tight(make_gateway: GatewayFactory) -> Iterator[Gateway]:
-    env = {"BODY_TIMEOUT": "1", "MAX_BODY_BYTES": "1000", "MAX_UPLOAD_BYTES": "100000"}
+    env = {"BODY_TIMEOUT": "1", "UPLOAD_TIMEOUT": "2", "MAX_BODY_BYTES": "1000", "MAX_UPLOAD_BYTES": "100000"}
     with make_gateway(env) as running:
         yield running
 
@@ -99,6 +99,17 @@ def test_a_stalled_body_is_408(
     for service in services.values():
         settled(service)
         assert not [received for received in service.requests if received.complete]
+
+
+@pytest.mark.conformance("L2")
+def test_an_upload_may_stall_longer(tight: Gateway, media: Service, bearer: dict[str, str]) -> None:
+    """UPLOAD_TIMEOUT holds on `/media`, in place of BODY_TIMEOUT: here a second more."""
+    with http.Connection(tight.port) as connection:
+        connection.send(http.head("PATCH", "/media/a", [*bearer.items(), ("Content-Length", "2")]) + b"a")
+        time.sleep(1.4)
+        connection.send(b"b")
+        assert connection.receive().status == 200
+    assert media.last.body == b"ab"
 
 
 @pytest.mark.conformance("L2")
