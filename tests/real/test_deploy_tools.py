@@ -81,7 +81,7 @@ def test_selectors_meet_the_pods(manifests: list[dict[str, Any]]) -> None:
     assert deployment["spec"]["selector"]["matchLabels"].items() <= pod.items()
     assert service["spec"]["selector"].items() <= pod.items()
     for one in manifests:
-        selectors = [one["spec"].get(name, {}).get("matchLabels", {}) for name in ("podSelector", "selector")]
+        selectors = [one.get("spec", {}).get(name, {}).get("matchLabels", {}) for name in ("podSelector", "selector")]
         if one["kind"] in ("NetworkPolicy", "PodDisruptionBudget"):
             assert any(selectors) and all(selector.items() <= pod.items() for selector in selectors)
         if one["kind"] == "ServiceMonitor":
