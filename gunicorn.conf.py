@@ -78,7 +78,7 @@ proc_name = "api-gateway"
 control_socket_disable = True
 
 keepalive = 75  # longer than nginx keeps a connection to us (60 s)
-graceful_timeout = 30
+graceful_timeout = _settings["graceful_timeout"]  # the arbiter kills what takes longer
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 32768  # all cookies are one field

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
 from gateway.config import ProblemsFound, Settings, load
+
+STOPPING_SECONDS = 7
+"""What a worker needs to stop beside DRAIN_TIMEOUT: to cut what is left, and for the engines to flush and end."""
 
 
 def listening(settings: Settings) -> dict[str, object]:
@@ -16,6 +20,7 @@ def listening(settings: Settings) -> dict[str, object]:
         "bind": f"{host}:{settings.port}",
         "workers": settings.workers,
         "level": settings.log_level,
+        "graceful_timeout": math.ceil(settings.drain_timeout) + STOPPING_SECONDS,
     }
 
 

@@ -194,6 +194,9 @@ class Settings(BaseModel):
     upload_timeout: Seconds = Field(60.0, alias="UPLOAD_TIMEOUT")
     """The same on `/media`."""
 
+    drain_timeout: Seconds = Field(23.0, alias="DRAIN_TIMEOUT")
+    """Seconds that a worker which stops lets requests and streams finish, also on a reload; it ends within 7 more."""
+
     max_in_flight: Number = Field(1000, alias="PROXY_MAX_IN_FLIGHT")
     """Ceiling of the calls under way per service and worker; the bound adapts below it to what the service bears.
     Uploads, downloads and event streams under way are counted apart, up to the same ceiling."""

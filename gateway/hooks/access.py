@@ -16,7 +16,7 @@ from gateway.hooks.hook import Hook
 from gateway.instruments import Instruments
 from gateway.logs import SERVICE, LogWriter
 from gateway.marks import NO_ROUTE, RouteMarks, marks_of
-from gateway.scope import Scope, TrustedProxies, current, open_scope
+from gateway.scope import CUT, Scope, TrustedProxies, current, open_scope
 from gateway.traces import Tracing
 
 log = logging.getLogger("gateway.access")
@@ -92,4 +92,6 @@ class AccessHook(Hook):
             line["instance"] = scope.instance
         if scope.code is not None:
             line["code"] = scope.code
+        if CUT in scope.environ:
+            line["cut"] = True
         self._log_writer.put(level, line)

@@ -3,9 +3,10 @@
 from gateway.scope.allowance import Allowance
 from gateway.scope.peers import Networks, TrustedProxies
 from gateway.scope.principal import Principal
-from gateway.scope.request import Scope, current, new_trace_id, open_scope, require_sound, serving
+from gateway.scope.request import CUT, Scope, current, new_trace_id, open_scope, require_sound, serving
 
 __all__ = [
+    "CUT",
     "Allowance",
     "Networks",
     "Principal",

@@ -88,6 +88,10 @@ class Scope:
         return f"00-{self.trace_id}-{span.get_span_context().span_id:016x}-01"
 
 
+CUT = "gateway.cut"
+"""In the environ of a request whose answer did not reach the client as a whole; `gateway.worker` puts it there."""
+
+
 def new_trace_id() -> str:
     """A trace id no one else has (W3C Trace Context section 3.2.2.3)."""
     return f"{_ids.getrandbits(128) or 1:032x}"

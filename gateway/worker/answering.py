@@ -9,14 +9,12 @@ from typing import Any
 import gevent
 from gunicorn.http import wsgi
 
+from gateway.scope import CUT
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import StrictRequest
 from gateway.worker.response import CoalescedResponse
 from gateway.worker.serving import Serving
 from gateway.worker.usual import UsualRequest
-
-CUT = "gateway.cut"
-"""Set in the environ of a request whose answer did not reach the client as a whole."""
 
 _RESET = struct.pack("ii", 1, 0)
 

@@ -15,8 +15,12 @@ import gevent
 from gevent.server import StreamServer
 
 from gateway.worker.places import Places
+from gateway.worker.shares import Shares
 
 log = logging.getLogger("gateway.worker")
+
+DEFER_SECONDS = 0.003
+"""For a worker that has fewer connections to take a new one."""
 
 PAUSE_SECONDS = 0.1
 """Without accepting, when there is no descriptor left for a connection."""
@@ -34,21 +38,26 @@ Handle = Callable[[Any, socket.socket, Any], None]
 
 
 class Listener(StreamServer):
-    """Accepts the connections of one socket. Where descriptors are used up it closes the connection that waits longest,
-    and tries again a little later: it neither spins nor gives up."""
+    """Accepts the connections of one socket, those first that no worker with fewer connections takes. Where descriptors
+    are used up it closes the connection that waits longest, and tries again a little later: it neither spins nor gives
+    up."""
 
-    def __init__(self, sock: socket.socket, handle: Handle, places: Places, accepts: int) -> None:
-        """`accepts`: how many connections at once, before others have a turn."""
+    def __init__(self, sock: socket.socket, handle: Handle, places: Places, shares: Shares | None) -> None:
+        """`shares`: of the workers at this socket, None where there is one."""
         sock.setblocking(True)
         watch_for_vanished(sock)
-        self.max_accept = accepts
+        self.max_accept = 16 if shares is None else 1
         self._places = places
+        self._shares = shares
+        self._taken_until = 0.0
         self._told = -TOLD_SECONDS
         super().__init__(sock, handle=partial(handle, sock.getsockname()), spawn=places.pool)
 
     def do_read(self) -> Any:
         """(a client's socket, its address), None where there is none."""
         self._places.make_room()
+        if self._shares is not None and not self._is_mine(self._shares):
+            return None
         try:
             return super().do_read()
         except OSError as fault:
@@ -56,13 +65,28 @@ class Listener(StreamServer):
                 self._wait_for_descriptors(fault)
             return None  # else the client has gone before it was accepted
 
+    def _is_mine(self, shares: Shares) -> bool:
+        """Whether to take what waits; else it is left to others for a moment, and then taken by whoever comes first."""
+        count = len(self._places)
+        shares.publish(count)
+        now = monotonic()
+        if now < self._taken_until or not shares.others_have_fewer(count):
+            self._taken_until = 0.0
+            return True
+        self._taken_until = now + 3 * DEFER_SECONDS
+        self._pause(DEFER_SECONDS)
+        return False
+
     def _wait_for_descriptors(self, fault: OSError) -> None:
         self._places.close_longest()
-        self.stop_accepting()
-        gevent.spawn_later(PAUSE_SECONDS, self._go_on)
+        self._pause(PAUSE_SECONDS)
         if monotonic() - self._told > TOLD_SECONDS:
             self._told = monotonic()
             log.error("no connection can be accepted for now: %s", fault.strerror)
+
+    def _pause(self, seconds: float) -> None:
+        self.stop_accepting()
+        gevent.spawn_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
         if self.started:
@@ -70,6 +94,7 @@ class Listener(StreamServer):
 
     def empty_queue(self) -> None:
         """Take what has connected already, and no more: closing the socket would reset it."""
+        self._shares = None  # nobody else is asked
         self.stop_accepting()
         while (accepted := self.do_read()) is not None:
             self.do_handle(*accepted)

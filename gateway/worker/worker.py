@@ -23,6 +23,7 @@ from gateway.worker.lingering import TOTAL_SECONDS
 from gateway.worker.listening import Listener, secured
 from gateway.worker.places import Places, Waiting
 from gateway.worker.serving import CachedConfig, Serving
+from gateway.worker.shares import Shares
 from gateway.worker.turns import Turns
 
 LAST_SECONDS = {Waiting.FIRST: 1.0, Waiting.NEXT: 1.0, Waiting.HEAD: 3.0, Waiting.END: 1.0}
@@ -46,6 +47,7 @@ class GatewayWorker(GeventWorker):
 
     def init_process(self) -> None:
         self._stopping = Signal()
+        self._shares = Shares(self.age)
         self.cfg = CachedConfig(self.cfg)
         super().init_process()
 
@@ -75,16 +77,18 @@ class GatewayWorker(GeventWorker):
         while self.alive:
             self.notify()
             places.close_late(seconds)
+            self._shares.publish(len(places))
             self._stopping.wait(1.0)
         engines.drain()
+        self._shares.leave()
         for listener in listeners:
             listener.empty_queue()
         self._drain(places)
         engines.close(monotonic() + CLOSE_SECONDS)
 
     def _listen(self, places: Places) -> list[Listener]:
-        accepts = 1 if self.cfg.workers > 1 else 16
-        listeners = [Listener(sock, self.handle, places, accepts) for sock in self.sockets]
+        shares = self._shares if self.cfg.workers > 1 else None
+        listeners = [Listener(sock, self.handle, places, shares) for sock in self.sockets]
         for listener in listeners:
             listener.start()
         return listeners

@@ -20,6 +20,9 @@ from harness.repository import ROOT
 from harness.service import Service
 from harness.waiting import until
 
+from gateway.check import STOPPING_SECONDS
+from gateway.config.settings import Settings
+
 UNITS = ROOT / "deploy" / "systemd"
 
 
@@ -42,7 +45,8 @@ def constant(name: str) -> int:
 def test_its_time_to_stop_fits_the_gateways() -> None:
     """graceful_timeout and two seconds of the gateway's own; then some for the master."""
     stop = int(Unit("api-gateway.service")["Service"]["TimeoutStopSec"].removesuffix("s"))
-    assert constant("graceful_timeout") + 2 < stop <= constant("graceful_timeout") + 30
+    graceful = int(Settings.model_fields["drain_timeout"].default) + STOPPING_SECONDS
+    assert graceful + 2 < stop <= graceful + 30
     assert Unit("api-gateway.service")["Service"]["KillMode"] == "mixed"
 
 
