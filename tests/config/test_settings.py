@@ -10,6 +10,8 @@ from pathlib import Path
 import certifi
 import pytest
 import settings_table
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from harness.environment import GOOD, SECRET
 from harness.gateway import StartGateway
 from harness.ports import free_port
@@ -26,6 +28,13 @@ SASL = {
     "KAFKA_SASL_USERNAME": "gateway",
     "KAFKA_SASL_PASSWORD": "Kfg7-of-kafka",
 }
+
+CLIENT_KEY = (
+    ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+    .rstrip()
+)
 
 # The values of SPEC 8.
 OF_NESTJS = """\
@@ -131,7 +140,8 @@ class TestSources:
 class TestSecretFiles:
     @pytest.mark.parametrize("name", SECRETS)
     def test_serve_for_every_secret(self, tmp_path: Path, name: str) -> None:
-        value = "redis://:word@cache:6379/0" if name == "REDIS_URL" else SECRET + "-of-a-file"
+        odd = {"REDIS_URL": "redis://:word@cache:6379/0", "KEYCLOAK_CLIENT_KEY": CLIENT_KEY}
+        value = odd.get(name, SECRET + "-of-a-file")
         sasl = SASL if name == "KAFKA_SASL_PASSWORD" else {}
         (tmp_path / "secret").write_text(value + "\r\n")
         settings, _ = loaded(tmp_path, {**sasl, name: None, f"{name}_FILE": str(tmp_path / "secret")})
@@ -176,6 +186,7 @@ BAD = {
     "FRONTEND_URL": ["*", "https://*.a", "https://a,*", "https://a/path", "null", ",", *BAD_URLS],
     "LOG_LEVEL": ["loud", "3", "verbose"],
     "REDIS_URL": ["localhost:6379", "http://a", "redis://", "redis://a b"],
+    "STREAMS_OUTLIVE_TOKEN": ["yes", "1", "on"],
     "RATE_LIMIT_DEFAULT": BAD_RATES,
     "RATE_LIMIT_MEDIA": BAD_RATES,
     "RATE_LIMIT_AUTH": BAD_RATES,
@@ -366,9 +377,10 @@ class TestSecrets:
 
     def test_never_print(self, tmp_path: Path) -> None:
         secrets = {name: f"marked-{name}-{SECRET}" for name in SECRETS} | {"REDIS_URL": "redis://:marked@a"}
+        secrets["KEYCLOAK_CLIENT_KEY"] = CLIENT_KEY
         settings, _ = loaded(tmp_path, {**SASL, **secrets})
         for text in (repr(settings), str(settings), f"{settings.model_dump()}", settings.model_dump_json()):
-            assert "marked" not in text
+            assert "marked" not in text and "PRIVATE" not in text
 
 
 class TestDoubts:
@@ -402,7 +414,9 @@ class TestCheck:
     def test_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
         assert (done.returncode, done.stderr) == (0, "")
-        assert json.loads(done.stdout) == {"bind": "[::]:4001", "workers": 3, "level": "info"}
+        told = json.loads(done.stdout)
+        assert told.pop("graceful_timeout") > 0
+        assert told == {"bind": "[::]:4001", "workers": 3, "level": "info"}
 
     def test_says_what_is_wrong(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})
@@ -414,3 +428,45 @@ class TestCheck:
         done = self.run(tmp_path, {"FRONTEND_URL": "https://example.org"})
         assert done.returncode == 0
         assert done.stderr.startswith("warning: PUBLIC_URL: ")
+
+
+class TestWhatCanNotBeMeant:
+    @pytest.mark.parametrize(
+        ("changes", "name"),
+        [
+            ({"KEYCLOAK_REDIRECT_URI": "https://api.example.com/callback"}, "KEYCLOAK_REDIRECT_URI"),
+            ({"KEYCLOAK_REDIRECT_URI": "https://api.example.com/auth/callback/"}, "KEYCLOAK_REDIRECT_URI"),
+            ({"TRUSTED_PROXIES": "10.0.0.1,0.0.0.0/0"}, "TRUSTED_PROXIES"),
+            ({"TRUSTED_PROXIES": "::/0"}, "TRUSTED_PROXIES"),
+            ({"METRICS_ALLOWED_NETWORKS": "0.0.0.0/0"}, "METRICS_ALLOWED_NETWORKS"),
+            ({"ALLOWED_REDIRECT_URIS": "https://app.example.com/*"}, "ALLOWED_REDIRECT_URIS"),
+        ],
+    )
+    def test_is_a_problem(self, tmp_path: Path, changes: dict[str, str], name: str) -> None:
+        assert problems(tmp_path, changes).keys() == {name}
+
+    @pytest.mark.parametrize(
+        ("changes", "name", "mend"),
+        [
+            ({"NODE_ENV": "development", "TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES", "/0"),
+            ({"TRUSTED_PROXIES": "10.0.0.7/8"}, "TRUSTED_PROXIES", "10.0.0.0/8"),
+            ({"KEYCLOAK_ISSUER_URL": "http://id.example.com/realms/r"}, "KEYCLOAK_ISSUER_URL", "https"),
+            (
+                {"KEYCLOAK_REDIRECT_URI": "http://api.example.com/auth/callback", "FRONTEND_URL": "http://example.com"},
+                "KEYCLOAK_REDIRECT_URI",
+                "https",
+            ),
+            ({"RATE_LIMT_DEFAULT": "9 per minute"}, "RATE_LIMT_DEFAULT", "RATE_LIMIT_DEFAULT"),
+            ({"REDIS_URI": "redis://a"}, "REDIS_URI", "REDIS_URL"),
+            ({"THROTTLE_TTL": "60"}, "THROTTLE_TTL", "RATE_LIMIT_DEFAULT"),
+            ({"KEYCLOAK_REALM": "r"}, "KEYCLOAK_REALM", "KEYCLOAK_ISSUER_URL"),
+            ({"KEYCLOAK_CLIENT_KEY": CLIENT_KEY}, "KEYCLOAK_CLIENT_SECRET", "take it away"),
+        ],
+    )
+    def test_is_a_warning(self, tmp_path: Path, changes: dict[str, str], name: str, mend: str) -> None:
+        (warning,) = loaded(tmp_path, changes)[1]
+        assert warning.name == name and mend in warning.advice
+
+    def test_is_not_what_others_have_in_the_environment(self, tmp_path: Path) -> None:
+        others = ("PATH", "HOSTNAME", "USER_SERVICE_PORT", "REDIS_PORT", "KUBERNETES_SERVICE_HOST", "OTEL_SERVICE_NAME")
+        assert loaded(tmp_path, dict.fromkeys(others, "x"))[1] == ()
