@@ -69,7 +69,7 @@ test-prometheus: .venv/installed-dev
 
 test-browser: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
-	$(BIN)/pytest tests/real/test_browser.py
+	$(BIN)/pytest tests/real/test_browser.py tests/real/test_uploads_in_browser.py
 
 test-frontend: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium npm=npm

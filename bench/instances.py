@@ -54,7 +54,7 @@ class Model:
             self._until(at)
             self.now = at
             self.outcome.calls += 1
-            self._budget.earn()
+            self._budget.calls += 1
             self._ask(None)
         self._until(float("inf"))
         return self.outcome

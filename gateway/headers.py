@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
@@ -72,6 +73,7 @@ GATEWAY_SET = CLIENT_ADDRESS | {
     "content-length",
     "expect",
     "host",
+    "proxy",  # CGI would make HTTP_PROXY of it (CVE-2016-5385)
     "traceparent",
     "tracestate",
     "via",
@@ -85,9 +87,28 @@ GATEWAY_SET = CLIENT_ADDRESS | {
 }
 GATEWAY_SET_PREFIXES = ("x-user-", "x-forwarded-", "proxy-")
 
+# Trace context of other systems than W3C's: like a sampled flag, believed from a trusted peer alone.
+FOREIGN_TRACE = frozenset(
+    {
+        "b3",
+        "baggage",
+        "elastic-apm-traceparent",
+        "grpc-trace-bin",
+        "newrelic",
+        "sentry-trace",
+        "uber-trace-id",
+        "x-amzn-trace-id",
+        "x-cloud-trace-context",
+        "x-ot-span-context",
+    }
+)
+FOREIGN_TRACE_PREFIXES = ("x-b3-", "x-datadog-", "x-instana-", "ot-tracer-", "uberctx-")
+
 # A service's word on these is not passed on: the gateway owns CORS, the connection, the request's id and its rate
 # limits.
 NOT_RETURNED = HOP_BY_HOP | {
+    "alt-svc",  # it would lead browsers past the gateway
+    "strict-transport-security",  # of the gateway's host, not of the service's
     "clear-site-data",  # it would clear the gateway's cookies
     "x-request-id",
     "x-ratelimit-limit",
@@ -99,6 +120,9 @@ NOT_RETURNED = HOP_BY_HOP | {
 NOT_RETURNED_PREFIXES = ("access-control-", "proxy-")
 
 VIA = "api-gateway"
+
+REMEMBERED_CHARACTERS = 128
+"""Longer lists are not remembered: clients make them up."""
 
 TOKEN_BYTES = 16_384
 """The longest access token that is looked at."""
@@ -116,7 +140,14 @@ _LATER_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([
 
 def tokens(value: str) -> frozenset[str]:
     """The lower-case members of a comma-separated list, as in `Connection` (RFC 9110 section 5.6.1)."""
+    return _known_tokens(value) if len(value) <= REMEMBERED_CHARACTERS else _tokens(value)
+
+
+def _tokens(value: str) -> frozenset[str]:
     return frozenset(member.strip().lower() for member in value.split(",")) - {""}
+
+
+_known_tokens = lru_cache(maxsize=1024)(_tokens)
 
 
 def identity_value(value: str) -> str:

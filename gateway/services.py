@@ -35,6 +35,12 @@ class ServiceSpec:
         return text + f"; unset: `{self.path}` is 404."
 
 
+UPLOADS_POLICY = (
+    "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
+)
+"""Uploads are other people's files: a page or an SVG runs no script and loads, frames and posts nothing, while video,
+audio, images and PDF open. A sandbox without `allow-same-origin` would ask for a video without its cookie."""
+
 USERS = ServiceSpec("user-service", "userService", "USER_SERVICE_URL", "/users")
 INTERVIEWS = ServiceSpec("interview-service", "interviewService", "INTERVIEW_SERVICE_URL", "/interviews")
 MEDIA = ServiceSpec(
@@ -44,8 +50,7 @@ MEDIA = ServiceSpec(
     "/media",
     required=False,
     uploads=True,
-    # Uploads are other people's files: they must not run in the gateway's origin.
-    response_defaults=(("x-content-type-options", "nosniff"), ("content-security-policy", "sandbox")),
+    response_defaults=(("x-content-type-options", "nosniff"), ("content-security-policy", UPLOADS_POLICY)),
 )
 
 SERVICES = (USERS, INTERVIEWS, MEDIA)

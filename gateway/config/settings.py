@@ -191,6 +191,7 @@ class Settings(BaseModel):
 
     body_timeout: Seconds = Field(15.0, alias="BODY_TIMEOUT")
     """Seconds without a byte of a request's body."""
+
     upload_timeout: Seconds = Field(60.0, alias="UPLOAD_TIMEOUT")
     """The same on `/media`."""
 

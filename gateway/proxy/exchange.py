@@ -34,9 +34,9 @@ _CODES = {fault.kind: errors.ErrorCode.SERVICE_UNREACHABLE for fault in (Connect
 
 
 class Exchange:
-    """The calls that one request makes, and their end: `over` gives back whatever is held."""
+    """The calls that one request makes; who made it ends it, which gives back what `claim` and `call` hold."""
 
-    __slots__ = ("_adapter", "_body", "_claim", "_scope", "_timeouts", "_tracer", "call")
+    __slots__ = ("_adapter", "_body", "_scope", "_timeouts", "_tracer", "call", "claim")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Exchange:
     ) -> None:
         self._scope = scope
         self._body = body
-        self._claim = claim
+        self.claim = claim
         self.call = call
         self._timeouts = timeouts
         self._adapter = adapter
@@ -58,12 +58,12 @@ class Exchange:
 
     def respond(self) -> UpstreamResponse:
         """The response, its head read and, where it says a length, the first of its body there. Raises GatewayError."""
-        upstream = self._claim.upstream
+        upstream = self.claim.upstream
         began = monotonic()
         response = self._send_until_answered(began)
         seconds = monotonic() - began
         upstream.metrics.answered(seconds)
-        if upstream.is_call(self._claim):
+        if self.claim.is_call:
             upstream.limit.answered(seconds)
         if not response.is_whole:
             self._prepare_body(response)
@@ -71,7 +71,7 @@ class Exchange:
 
     def _send_until_answered(self, began: float) -> UpstreamResponse:
         """Send, and send again once where nothing can happen twice (`_may_repeat`)."""
-        upstream = self._claim.upstream
+        upstream = self.claim.upstream
         scope = self._scope
         request = PreparedRequest()
         request.method = scope.environ["REQUEST_METHOD"]
@@ -80,7 +80,7 @@ class Exchange:
         timeouts = self._timeouts
         failed: Instance | None = None
         while True:
-            instance = self._claim.ask(failed)
+            instance = self.claim.ask(failed)
             scope.instance = instance.name
             request.url = instance.base_url + scope.target
             try:
@@ -120,7 +120,7 @@ class Exchange:
         here, also where no byte was answered: on a new connection, or elsewhere in the time that is left."""
         if self.call.abandoned:
             return False
-        has_others = len(self._claim.upstream.instances.all) > 1
+        has_others = len(self.claim.upstream.instances.all) > 1
         if isinstance(fault, ConnectError):
             return has_others
         if request.method not in http_methods.IDEMPOTENT or not self._body.is_whole:
@@ -137,7 +137,7 @@ class Exchange:
     def _prepare_body(self, response: UpstreamResponse) -> None:
         """The time-outs of the body's kind, and the first of it where it has a length."""
         try:
-            self._claim.upstream.transfer(self._claim)
+            self.claim.upstream.transfer(self.claim)
             if fields.is_event_stream(response):
                 response.deadline = response.read_timeout = None
             if response.length is not None:  # without one it may be a stream that is silent for long
@@ -153,7 +153,7 @@ class Exchange:
         """What the client is told of a fault, after the log was told more."""
         if self.call.abandoned:
             return errors.ClientClosedRequest()
-        upstream = self._claim.upstream
+        upstream = self.claim.upstream
         upstream.metrics.failed(fault.kind)
         error = (errors.GatewayTimeout if fault.timed_out else errors.BadGateway)(_CODES.get(fault.kind))
         log.error(
@@ -166,7 +166,3 @@ class Exchange:
             },
         )  # fmt: skip
         return error
-
-    def over(self) -> None:
-        """The place is free again."""
-        self._claim.release()

@@ -15,11 +15,6 @@ NAME_CHARACTERS = 128
 """Longer names are not remembered: a client makes them up."""
 
 
-@lru_cache(maxsize=2048)
-def _known_forwardable(key: str) -> str | None:
-    return _forwardable(key)
-
-
 def _forwardable(key: str) -> str | None:
     """The field name of a WSGI `HTTP_` key, or None where a client's own never reaches a service."""
     name = key[5:].replace("_", "-").lower()
@@ -27,11 +22,22 @@ def _forwardable(key: str) -> str | None:
     return None if dropped else name.title()
 
 
+def _forwardable_of_untrusted(key: str) -> str | None:
+    """The same, of a peer whose trace context is not believed either."""
+    name = key[5:].replace("_", "-").lower()
+    foreign = name in headers.FOREIGN_TRACE or name.startswith(headers.FOREIGN_TRACE_PREFIXES)
+    return None if foreign else _forwardable(key)
+
+
+_known_forwardable = lru_cache(maxsize=2048)(_forwardable)
+_known_forwardable_of_untrusted = lru_cache(maxsize=2048)(_forwardable_of_untrusted)
+
+
 def to_service(scope: Scope, body: Body) -> dict[str, str]:
     """What a service receives: the client's fields less hop-by-hop ones and those that speak for the gateway, then
     the gateway's own (so that `Connection: X-User-Id` strips nothing), then the framing of `body`."""
     environ = scope.environ
-    out = _of_client(environ)
+    out = _of_client(environ, trusted=scope.peer_trusted)
     principal = scope.require_principal()
     out["Authorization"] = f"Bearer {principal.token}"
     out.update(principal.forwarded)
@@ -50,11 +56,14 @@ def to_service(scope: Scope, body: Body) -> dict[str, str]:
     return out
 
 
-def _of_client(environ: Mapping[str, Any]) -> dict[str, str]:
+def _of_client(environ: Mapping[str, Any], *, trusted: bool) -> dict[str, str]:
+    known, any_name = (
+        (_known_forwardable, _forwardable) if trusted else (_known_forwardable_of_untrusted, _forwardable_of_untrusted)
+    )
     out = {}
     for key, value in environ.items():
         if key[:5] == "HTTP_":
-            name = _known_forwardable(key) if len(key) < NAME_CHARACTERS else _forwardable(key)
+            name = known(key) if len(key) < NAME_CHARACTERS else any_name(key)
             if name is not None:
                 out[name] = value
     if "HTTP_CONNECTION" in environ:
@@ -80,36 +89,62 @@ def _framing(environ: Mapping[str, Any], body: Body) -> Mapping[str, str]:
     return {"Content-Length": str(length)}
 
 
-@lru_cache(maxsize=2048)
-def _returned(name: str) -> str:
+def _named(name: str) -> str:
     """A field's name in lower case, empty for one that is not passed on."""
     lowered = name.lower()
     dropped = lowered in headers.NOT_RETURNED or lowered.startswith(headers.NOT_RETURNED_PREFIXES)
     return "" if dropped else lowered
 
 
+_known_named = lru_cache(maxsize=2048)(_named)
+
 _USUAL = frozenset({"keep-alive", "close"})
 
 
 def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tuple[str, str]]:
     """What the client receives: a service's fields as they came, repeated ones too, less hop-by-hop and CORS ones;
-    then of `defaults` (lower-case name to value) those that the service did not say."""
+    then of `defaults` (lower-case name to value) those that the service did not say, and `Vary` by who asks.
+
+    A 304 gets no defaults: they would overwrite what the client has stored (RFC 9111 section 3.2).
+    """
     named = answer.field("connection")
     dropped = headers.tokens(named) - _USUAL if named is not None else ()
     out = []
     said = set()
     for field in answer.headers:
-        lowered = _returned(field[0])
+        name = field[0]
+        lowered = _known_named(name) if len(name) < NAME_CHARACTERS else _named(name)
         if not lowered or (dropped and lowered in dropped):
             continue
         if lowered == "set-cookie" and headers.is_own_cookie(field[1]):
             continue
         said.add(lowered)
-        out.append(field)
-    for lowered, value in defaults.items():
-        if lowered not in said:
-            out.append((lowered.title(), value))
+        if lowered != "vary":
+            out.append(field)
+    if answer.status != 304:
+        for lowered, value in defaults.items():
+            if lowered not in said:
+                out.append((lowered.title(), value))
+    varies = answer.field("vary") if "vary" in said else None
+    if "no-store" in (answer.field("cache-control") or "").lower():
+        if varies is not None:
+            out.append(("Vary", varies))
+    else:
+        out.append(_VARY if varies is None else ("Vary", _varies_by_who_asks(varies)))
     return out
+
+
+_BY_WHO_ASKS = ("Authorization", "Cookie")
+_VARY = ("Vary", ", ".join(_BY_WHO_ASKS))
+
+
+def _varies_by_who_asks(vary: str) -> str:
+    """A service's Vary, and what the gateway knows a user by: else the next user of a browser is shown what was stored
+    for the last one (RFC 9111 section 4.1)."""
+    named = headers.tokens(vary)
+    if "*" in named:
+        return vary
+    return ", ".join([vary, *(name for name in _BY_WHO_ASKS if name.lower() not in named)])
 
 
 def is_event_stream(answer: UpstreamResponse) -> bool:

@@ -80,7 +80,7 @@ class ServiceProxy:
     def over(self, exchange: Exchange) -> None:
         """The call has ended, however it did."""
         self._disconnects.forget(exchange.call)
-        exchange.over()
+        exchange.claim.release()
 
 
 class _Pieces:

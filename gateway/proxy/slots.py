@@ -51,10 +51,13 @@ class Slots:
 
     def take(self, user: str) -> None:
         """Take a place, or wait for one. Raises ServiceUnavailable where there is none in time."""
-        if not self._queue and self._is_free(user):
-            self._grant(user)
+        held = self._held.get(user, 0)
+        current = self._limit.current
+        if not self._queue and self.taken < current and held < (int(current * self._share) or 1):
+            self.taken += 1
+            self._held[user] = held + 1
             return
-        mine = self._held.get(user, 0) + sum(waiting.user == user for waiting in self._queue)
+        mine = held + sum(waiting.user == user for waiting in self._queue)
         if self.taken + len(self._queue) >= self._limit.ceiling or mine >= self._of(self._limit.ceiling):
             raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
         self._wait(user)

@@ -47,9 +47,9 @@ class Upstream:
         except errors.ServiceUnavailable:
             self.metrics.failed("overload")
             raise
-        self.retries.earn()
-        self.count()
-        return Claim(self, places, user)
+        self.retries.calls += 1
+        self.metrics.calls.value = self._calls.taken + self._transfers.taken
+        return Claim(self, places, user, is_call=not uploads)
 
     def choose(self, but: Instance | None) -> Instance:
         """The instance for one attempt, another than `but` where there is one. Raises ServiceUnavailable."""
@@ -76,7 +76,7 @@ class Upstream:
     def transfer(self, claim: Claim) -> None:
         """The head is there and its body is still arriving: it is no call any more, but a transfer. Raises
         ServiceUnavailable where too many are under way."""
-        if claim.places is self._transfers:
+        if not claim.is_call:
             return
         try:
             self._transfers.try_take(claim.user)
@@ -85,41 +85,39 @@ class Upstream:
             raise
         claim.places.give_back(claim.user)
         claim.places = self._transfers
+        claim.is_call = False
 
-    def is_call(self, claim: Claim) -> bool:
-        """Whether it waits for a response alone: its round trip is the service's."""
-        return claim.places is self._calls
-
-    def count(self) -> None:
-        """Tell how many are under way."""
+    def leave(self, claim: Claim) -> None:
+        """What `enter` gave is given back."""
+        claim.places.give_back(claim.user)
         self.metrics.calls.value = self._calls.taken + self._transfers.taken
 
 
 class Claim:
-    """What one request holds of an upstream: a place, and an instance while one is asked."""
+    """What one request holds of an upstream: a place, and an instance while one is asked. `is_call`: it waits for a
+    response alone, so that its round trip is the service's."""
 
-    __slots__ = ("instance", "places", "upstream", "user")
+    __slots__ = ("instance", "is_call", "places", "upstream", "user")
 
-    def __init__(self, upstream: Upstream, places: Slots, user: str) -> None:
+    def __init__(self, upstream: Upstream, places: Slots, user: str, *, is_call: bool) -> None:
         self.upstream = upstream
         self.places = places
         self.user = user
+        self.is_call = is_call
         self.instance: Instance | None = None
 
     def ask(self, but: Instance | None = None) -> Instance:
         """The instance of the next attempt, as `Upstream.choose`."""
-        self._leave_instance()
+        if self.instance is not None:
+            self.instance.in_flight -= 1
+            self.instance = None
         instance = self.instance = self.upstream.choose(but)
         instance.in_flight += 1
         return instance
 
     def release(self) -> None:
         """It is over."""
-        self._leave_instance()
-        self.places.give_back(self.user)
-        self.upstream.count()
-
-    def _leave_instance(self) -> None:
         if self.instance is not None:
             self.instance.in_flight -= 1
             self.instance = None
+        self.upstream.leave(self)

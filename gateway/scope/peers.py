@@ -57,6 +57,14 @@ def _bare(text: str) -> str | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(text))
+        return plain_address(text)
     except ValueError:
         return None
+
+
+def plain_address(text: str) -> str:
+    """An address as it is written: IPv4 as such, also where a socket for both families says `::ffff:192.0.2.1`
+    (RFC 4291 section 2.5.5.2). ValueError where it is none."""
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

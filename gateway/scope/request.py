@@ -19,7 +19,7 @@ from gateway import errors, headers, http_methods
 from gateway.marks import NO_ROUTE, RouteMarks
 from gateway.scope import target
 from gateway.scope.allowance import Allowance
-from gateway.scope.peers import TrustedProxies
+from gateway.scope.peers import TrustedProxies, plain_address
 from gateway.scope.principal import Principal
 
 # Ids must be unique, not secret: bits of one well-seeded generator cost 1.2 us, a uuid4 5.5.
@@ -36,8 +36,9 @@ class Scope:
     the chain to hand on; `path` and `query` (with its `?`) are the target byte for byte; `endpoint` and `route` are
     Flask's and None where none fits, `marks` those of its view; `code` is that of the error it is answered with;
     `started` is a `perf_counter` time in seconds. Of who asks there is a `principal` or a `refusal`, or neither for
-    views that are open to everybody. `parent_sampled` is a trusted peer's decision, None where there is none; `span` is
-    what a traced request's calls are children of. `upstream` names the service that was asked, `instance` its host."""
+    views that are open to everybody. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its decision,
+    None where there is none; `span` is what a traced request's calls are children of. `upstream` names the service that
+    was asked, `instance` its host."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -58,6 +59,7 @@ class Scope:
     parent_sampled: bool | None = None
     span: Context | None = None
     span_token: Token[Context] | None = None
+    peer_trusted: bool = False
     forwarding_distrusted: bool = False
     principal: Principal | None = None
     refusal: errors.GatewayError | None = None
@@ -116,6 +118,8 @@ def open_scope(
     """Load what a WSGI environ says of a request that fits `rule`; it is `current` from now on. Refuses nothing (see
     `require_sound`), so that an error, too, has an id and a path."""
     peer = environ.get("REMOTE_ADDR", "")
+    if peer.startswith("::ffff:"):
+        peer = plain_address(peer)
     parent = headers.parse_traceparent(environ.get("HTTP_TRACEPARENT"))
     path, query = target.split(environ["RAW_URI"])
     ids = f"{_ids.getrandbits(320):080x}"
@@ -138,6 +142,7 @@ def open_scope(
         marks=marks,
     )
     if trusted.contains(peer):
+        scope.peer_trusted = True
         _believe(scope, environ, trusted)
         if parent is not None:
             scope.sampled = scope.parent_sampled = bool(parent[2] & 1)
@@ -152,7 +157,8 @@ def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) 
     chain = trusted.chain(scope.client, environ.get("HTTP_X_FORWARDED_FOR", ""))
     scope.client = chain[0] if chain else ""
     scope.forwarded_for = ", ".join(chain)
-    proto = environ.get("HTTP_X_FORWARDED_PROTO", "").lower()
+    # Each proxy adds the scheme that it was asked by: the first is the client's.
+    proto = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip(" \t").lower()
     if proto in ("http", "https"):
         scope.proto = proto
     scope.host = environ.get("HTTP_X_FORWARDED_HOST", scope.host)

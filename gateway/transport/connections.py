@@ -129,7 +129,7 @@ class Connection:
         """Whether the peer has neither closed it nor said anything: both make it useless for another call."""
         if monotonic() > self.retire_at:
             return False
-        if not self.has_input():
+        if not self._poll.poll(0):
             return True
         if not isinstance(self.sock, ssl.SSLSocket):
             return False

@@ -27,8 +27,8 @@ class Origin:
         resolver: Resolver,
         watch: Callable[[], None] = lambda: None,
     ) -> None:
-        """`address` is scheme, host and port; `watch` is called whenever a connection is given out, and has `sweep` and
-        `drop_stale` called from then on."""
+        """`address` is scheme, host and port; `watch` is called whenever a connection was made, and has `expire_late`
+        and `drop_stale` called from then on."""
         self._scheme, self._host, self._port = address
         self._tls = tls
         self._resolver = resolver
@@ -49,8 +49,8 @@ class Origin:
             connection.close()
         else:
             connection = Connection(self._connect(timeout))
+            self._watch()
         self._busy.add(connection)
-        self._watch()
         return connection
 
     def drop(self, connection: Connection) -> None:

@@ -24,11 +24,16 @@ READ_BYTES_IN_ALL = 1 << 20
 class UpstreamResponse:
     """The response on a connection, file-like as `requests.Response.raw` has to be.
 
-    `headers` are (name, value) pairs in their order, decoded as Latin-1. Each read waits at most `read_timeout`
-    seconds and, while `deadline` (a monotonic time) is set, never beyond it.
+    `status`, `reason`, `headers` ((name, value) pairs in their order, decoded as Latin-1) and `length` (what
+    Content-Length says, None where there is none) are there once the head was read. Each read waits at most
+    `read_timeout` seconds and, while `deadline` (a monotonic time) is set, never beyond it.
     """
 
     def __init__(self, origin: Origin, connection: Connection, method: str, read_timeout: float | None) -> None:
+        self.status = 0
+        self.reason = ""
+        self.headers: list[tuple[str, str]] = []
+        self.length: int | None = None
         self.read_timeout = read_timeout
         self.deadline: float | None = None
         self._origin = origin
@@ -69,7 +74,8 @@ class UpstreamResponse:
         if self._parser is None:
             whole = None if self._head_only else whole_response(data)
             if whole is not None:
-                self._head, body = whole
+                head, body = whole
+                self._set_head(head)
                 self._complete = True
                 if body:
                     self._arrived.append(body)
@@ -77,35 +83,16 @@ class UpstreamResponse:
             self._parser = ResponseParser(self._arrived, head_only=self._head_only)
         self._feed(data)
 
-    @property
-    def status(self) -> int:
-        """The status code; 0 before the head was read."""
-        return self._head.status if self._head is not None else 0
-
-    @property
-    def reason(self) -> str:
-        """The reason phrase, which may be empty."""
-        return self._known.reason
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """The fields as they came, repeated ones too."""
-        return self._known.headers
-
-    @property
-    def length(self) -> int | None:
-        """What Content-Length says, None where there is none."""
-        return self._known.length
-
     def field(self, name: str) -> str | None:
         """The values of a field, by its name in lower case, joined by commas; None where it is not there."""
-        return self._known.fields.get(name)
+        return self._head.fields.get(name) if self._head is not None else None
 
-    @property
-    def _known(self) -> Head:
-        if self._head is None:
-            raise ProtocolError("the head was not read")
-        return self._head
+    def _set_head(self, head: Head) -> None:
+        self._head = head
+        self.status = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self.length = head.length
 
     # The body.
 
@@ -187,7 +174,7 @@ class UpstreamResponse:
             self._feed(data)
             if not self.has_arrived:
                 gevent.sleep(0)
-        elif self._known.is_framed:
+        elif self._head is None or self._head.is_framed:
             raise self._cut()
         else:
             self._complete = self._unusable = True  # its end is the connection's (RFC 9112 section 6.3)
@@ -220,7 +207,8 @@ class UpstreamResponse:
         if self._parser is None:  # a whole response was there
             raise ProtocolError("something after the response")
         self._parser.feed(data)
-        self._head = self._parser.head
+        if self._head is None and self._parser.head is not None:
+            self._set_head(self._parser.head)
         self._complete = self._parser.is_complete
 
 

@@ -17,7 +17,7 @@ _WHOLE = re.compile(
 )
 
 # What says more of the body's end, or of the connection, than a length does.
-_NEEDS_PARSER = ("transfer-encoding", "upgrade", "proxy-connection", "trailer")
+_NEEDS_PARSER = frozenset({"transfer-encoding", "upgrade", "proxy-connection", "trailer"})
 
 
 def whole_response(data: bytes) -> tuple[Head, bytes] | None:
@@ -38,7 +38,7 @@ def whole_response(data: bytes) -> tuple[Head, bytes] | None:
     body = data[found.end() :]
     if not (length.isascii() and length.isdigit()) or len(length) > 10 or len(body) != int(length):
         return None
-    if len(headers) > HEADER_FIELDS or any(name in fields for name in _NEEDS_PARSER):
+    if len(headers) > HEADER_FIELDS or not _NEEDS_PARSER.isdisjoint(fields):
         return None
     keeps_alive = fields.get("connection", "keep-alive").lower() == "keep-alive"
     return Head(status, found[2].decode("latin-1"), headers, fields, len(body), True, keeps_alive), body

@@ -24,7 +24,7 @@ ONLY_FOR_TYPES = {"_typeshed"}
 STATEMENTS: dict[str, int | tuple[int, ...]] = {
     "J": 14,
     "O": 16,
-    "C": 9,
+    "C": 10,
     "P": 18,
     "R": 3,
     "L": (*range(1, 8), 9, 10),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from harness.gateway import Gateway
+from harness.gateway import Gateway, StartGateway
 from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.service import Service
@@ -49,7 +49,46 @@ def test_an_email_that_is_unknown_is_left_out(gateway: Gateway, issuer: Issuer, 
     assert "x-user-email" not in users.last.names
 
 
+FOREIGN_TRACE = [
+    "b3", "X-B3-TraceId", "X-B3-SpanId", "x-b3-sampled", "uber-trace-id", "uberctx-key", "X-Cloud-Trace-Context",
+    "X-Amzn-Trace-Id", "X-Datadog-Trace-Id", "x-datadog-sampling-priority", "sentry-trace", "baggage",
+]  # fmt: skip
+
+
+@pytest.mark.conformance("P16")
+@pytest.mark.parametrize("name", FOREIGN_TRACE)
+def test_foreign_trace_context_is_believed_from_a_trusted_peer_alone(
+    gateway: Gateway, behind_proxy: Gateway, users: Service, token: str, name: str
+) -> None:
+    assert gateway.get("/users/me", token, {name: FORGED}).status == 200
+    assert name.lower() not in users.last.names
+    assert behind_proxy.get("/users/me", token, {name: FORGED}).status == 200
+    assert users.last.header(name) == FORGED
+
+
+@pytest.mark.conformance("P16", "P3")
+@pytest.mark.parametrize("name", ["Proxy", "proxy", "Proxy-Anything"])
+def test_no_service_takes_a_clients_word_for_its_proxy(
+    gateway: Gateway, behind_proxy: Gateway, users: Service, token: str, name: str
+) -> None:
+    for running in (gateway, behind_proxy):
+        assert running.get("/users/me", token, {name: "http://attacker.test:8080"}).status == 200
+        assert not [field for field in users.last.names if field.startswith("proxy")]
+
+
+@pytest.mark.parametrize(
+    ("said", "scheme"),
+    [("https", "https"), ("https, http", "https"), ("http,https", "http"), ("HTTPS , http", "https"), ("ftp", "http")],
+)
+def test_the_first_scheme_of_a_trusted_chain_is_the_clients(
+    behind_proxy: Gateway, users: Service, token: str, said: str, scheme: str
+) -> None:
+    assert behind_proxy.get("/users/me", token, {"X-Forwarded-Proto": said}).status == 200
+    assert users.last.header("X-Forwarded-Proto") == scheme
+
+
 CHAINS = {
+    "IPv4 in IPv6": (["::ffff:203.0.113.9"], "203.0.113.9, 127.0.0.1"),
     "nobody": ([], "127.0.0.1"),
     "one": (["203.0.113.9"], "203.0.113.9, 127.0.0.1"),
     "the right one": (["6.6.6.6, 203.0.113.9"], "203.0.113.9, 127.0.0.1"),
@@ -92,3 +131,12 @@ def test_identity_is_not_believed_from_a_trusted_proxy_either(
     made_up = {"X-User-Id": FORGED, "X-User-Roles": FORGED, "X-User-Email": FORGED, "X-User-Extra": FORGED}
     assert behind_proxy.get("/users/me", token, made_up).status == 200
     assert FORGED.encode() not in users.last.raw
+
+
+def test_an_address_of_a_socket_for_both_families_is_ipv4(
+    start_gateway: StartGateway, users: Service, token: str
+) -> None:
+    gateway = start_gateway({"HOST": "::"})
+    assert gateway.get("/users/me", token).status == 200
+    assert users.last.header("X-Forwarded-For") == "127.0.0.1"
+    assert gateway.access_line("/users/me")["ip"] == "127.0.0.1"

@@ -28,7 +28,7 @@ def error(answer: http.Answer, status: int, message: str) -> None:
     assert (answer.status, answer.complete) == (status, True)
     body = answer.json()
     assert (body["statusCode"], body["message"], body["path"]) == (status, message, "/interviews/1")
-    assert set(body) == {"statusCode", "message", "error", "timestamp", "path", "traceId"}
+    assert set(body) == {"statusCode", "message", "error", "code", "timestamp", "path", "traceId"}
 
 
 OK = b"HTTP/1.1 200 OK\r\n"

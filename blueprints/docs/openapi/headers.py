@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blueprints.docs.openapi import samples
 from blueprints.docs.openapi.nodes import Node, ref, text
+from gateway.services import UPLOADS_POLICY
 
 RATE_LIMIT = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
 """On every answer to a request that is counted."""
@@ -43,7 +44,7 @@ HEADERS: Node = {
     "Location": text("Where the new thing is.", f"/interviews/{samples.INTERVIEW_ID}"),
     "Accept-Ranges": text("`bytes` where parts can be asked for.", "bytes"),
     "Content-Range": text("Which bytes of how many these are.", f"bytes 0-5/{len(samples.FILE_TEXT)}"),
-    "Content-Security-Policy": text("What the answer may do in a browser.", "sandbox"),
+    "Content-Security-Policy": text("What the answer may do in a browser.", UPLOADS_POLICY),
     "Proxy-Status": text(
         "On what the gateway answers in a service's place (RFC 9209): tells its 502 from a service's own.",
         "api-gateway; error=http_response_timeout",
