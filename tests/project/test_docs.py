@@ -115,7 +115,7 @@ class TestLogs:
             ast.literal_eval(node.args[0])
             for module in sources()
             for node in ast.walk(module)
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "tell"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "note"
         }
         (row,) = [line for line in OPERATING.splitlines() if line.startswith("| `action`")]
         assert told == set(re.findall(r"`([a-z_]+)`", row)) - {"action"}
