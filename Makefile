@@ -74,7 +74,7 @@ test-browser: .venv/installed-dev
 test-frontend: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium npm=npm
 	cd clients/typescript && npm ci --no-audit --no-fund
-	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py
+	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py tests/real/test_generators.py
 
 test-keycloak: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
