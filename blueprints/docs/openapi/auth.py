@@ -145,13 +145,13 @@ def _logout() -> Node:
         "logout",
         "Sign out",
         "Ends the session here at once: its tokens are 401 from now on, whoever has them. Removes the cookies and"
-        " revokes the refresh token at Keycloak, and succeeds where Keycloak can not be reached. The browser may then"
+        " ends the session at Keycloak by its refresh token, if that can be reached. The browser may then"
         " go to `endSessionUrl` to end its session at Keycloak too. By cookie only from a page of the frontend. A"
         " program sends its bearer token and the refresh token: the one ends its tokens, the other is revoked.",
         ANY_OR_NONE,
         {
             "200": answered_here("Signed out, whoever it was.", "LoggedOut", samples.LOGGED_OUT, "Set-Cookie"),
-            **refused(401, 403, *_OF_A_BODY),
+            **refused(401, 403, 429, *_OF_A_BODY),
         },
         free=True,
         requestBody=_sent("The refresh token of a program.", "RefreshToken", {"refreshToken": samples.REFRESH_TOKEN}),
