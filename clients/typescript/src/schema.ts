@@ -1559,7 +1559,7 @@ export interface components {
         "Content-Range": string;
         /**
          * @description What the answer may do in a browser.
-         * @example sandbox
+         * @example default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin
          */
         "Content-Security-Policy": string;
         /**
