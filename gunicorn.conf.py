@@ -20,7 +20,9 @@ from pathlib import Path
 def _installed_first():
     """gunicorn puts the working directory first: in a checkout its code would run in place of the installed one, half
     pulled maybe at the next start of a worker. It comes last: what is not installed is still found there."""
-    sys.path.sort(key=lambda folder: folder in ("", os.getcwd()))
+    # After USR2 of `python -m gunicorn` gunicorn's own folder is there too, whose `http` hides Python's.
+    own = str(Path(sys.modules["gunicorn"].__file__).parent)
+    sys.path[:] = sorted((f for f in sys.path if f != own), key=lambda folder: folder in ("", os.getcwd()))
 
 
 def _checked():
