@@ -1,6 +1,5 @@
 """deploy/kubernetes agrees with the gateway, its settings and its alerts. tests/real builds and validates it."""
 
-import ast
 import os
 import re
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 import prometheus_rule
 import yaml
 from harness.repository import ROOT
+from harness.stopping import graceful_timeout
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 SETTINGS = dict(line.split("=", 1) for line in (KUBERNETES / "base" / "settings.env").read_text().splitlines() if line)
@@ -23,12 +23,6 @@ def manifest(name: str) -> dict[str, Any]:
 
 POD = manifest("base/deployment.yaml")["spec"]["template"]["spec"]
 (GATEWAY,) = POD["containers"]
-
-
-def graceful_timeout() -> int:
-    nodes = ast.parse((ROOT / "gunicorn.conf.py").read_text()).body
-    assigned = {ast.unparse(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign)}
-    return int(ast.literal_eval(assigned["graceful_timeout"]))
 
 
 def test_it_is_killed_only_after_it_has_drained() -> None:
