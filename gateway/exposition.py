@@ -29,7 +29,7 @@ ENDED = "ended-*"
 _TORN = (struct.error, RuntimeError, ValueError)
 """What prometheus_client says of a file that is not whole."""
 
-PATIENCE_SECONDS = 2.0
+EXPOSITION_WAIT_SECONDS = 2.0
 _TRIES = 10
 
 
@@ -77,10 +77,10 @@ class Exposition:
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """One worker at a time: who reads while another adds up would count twice. ServiceUnavailable where that takes it
-    longer than PATIENCE_SECONDS; nobody else waits meanwhile."""
+    longer than EXPOSITION_WAIT_SECONDS; nobody else waits meanwhile."""
     file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        due = monotonic() + PATIENCE_SECONDS
+        due = monotonic() + EXPOSITION_WAIT_SECONDS
         while not _locked(file):
             if monotonic() >= due:
                 raise errors.ServiceUnavailable()

@@ -24,7 +24,7 @@ from pythonjsonlogger.core import BaseJsonFormatter, LogData
 from gateway.clock import timestamp
 from gateway.scope import serving
 
-LINE_BYTES = 4096
+LOG_LINE_BYTES = 4096
 HELD_SECONDS = 0.05
 SERVICE = "api-gateway"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -37,11 +37,11 @@ _QUIET = ("urllib3", "requests", "authlib", "flask_cors", "werkzeug", "gevent", 
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 
-def encode(fields: dict[str, Any]) -> bytes:
-    """One line of JSON with its newline, at most LINE_BYTES long: longer strings are cut, the longest limit first."""
+def encode_line(fields: dict[str, Any]) -> bytes:
+    """A line of JSON with its newline, of at most LOG_LINE_BYTES: longer strings are cut, the longest limit first."""
     line = _dump(fields)
     room = 1024
-    while len(line) > LINE_BYTES and room:
+    while len(line) > LOG_LINE_BYTES and room:
         fields = {name: _cut(value, room) for name, value in fields.items()}
         line = _dump(fields)
         room //= 2
@@ -61,9 +61,9 @@ def _dump(fields: dict[str, Any]) -> bytes:
 
 
 class LogWriter:
-    """Standard output. Once started it writes several lines at once, as many as fit LINE_BYTES, HELD_SECONDS after the
-    first at the latest: a write of its own for each wakes the reader each time (200 us a request under load). What is
-    urgent is written at once, with what came before it."""
+    """Standard output. Once started it writes several lines at once, as many as fit LOG_LINE_BYTES, HELD_SECONDS after
+    the first at the latest: a write of its own for each wakes the reader each time (200 us a request under load). What
+    is urgent is written at once, with what came before it."""
 
     def __init__(self, level: str = "debug") -> None:
         """`level`: what is less is not written."""
@@ -98,7 +98,7 @@ class LogWriter:
     def put(self, level: str, fields: dict[str, Any]) -> None:
         """Write one line of a level that is wanted."""
         line = _dump(fields)
-        self.emit(line if len(line) <= LINE_BYTES else encode(fields), level)
+        self.emit(line if len(line) <= LOG_LINE_BYTES else encode_line(fields), level)
 
     def wants(self, level: str) -> bool:
         """Whether lines of this level are written."""
@@ -108,7 +108,7 @@ class LogWriter:
         """Write an encoded line, at once or with the next."""
         if self._copy is not None and logger != self._not_copied:
             self._copy(time.time_ns(), level, line)
-        if len(self._held) + len(line) > LINE_BYTES:
+        if len(self._held) + len(line) > LOG_LINE_BYTES:
             self.flush()
         first = not self._held
         self._held += line
@@ -156,7 +156,7 @@ class JsonFormatter(BaseJsonFormatter):
         return " < ".join([kind.__name__ if kind else "none", *reversed(places)])
 
     def serialize_log_record(self, log_data: LogData) -> str:
-        return encode(log_data).decode()
+        return encode_line(log_data).decode()
 
 
 class StdoutHandler(logging.Handler):

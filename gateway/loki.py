@@ -17,7 +17,7 @@ LOGGER = "gateway.loki"
 """Who tells that Loki is away. These lines are not for Loki: each would make the queue longer that it complains of."""
 
 HELD = Bounds(items=20_000, size=8 << 20)
-BATCH = Bounds(items=1_000, size=256 << 10)  # packing it takes the worker 2 ms
+BATCH_BOUNDS = Bounds(items=1_000, size=256 << 10)  # packing it takes the worker 2 ms
 
 log = logging.getLogger(LOGGER)
 
@@ -34,7 +34,9 @@ class Loki:
         self._headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         if tenant:
             self._headers["X-Scope-OrgID"] = tenant
-        self._batches = Batches(f"Loki (LOKI_HOST, {place(url)})", self._send, dropped, log, held=HELD, batch=BATCH)
+        self._batches = Batches(
+            f"Loki (LOKI_HOST, {place(url)})", self._send, dropped, log, held=HELD, batch=BATCH_BOUNDS
+        )
 
     def start(self) -> None:
         """Begin to send."""

@@ -13,7 +13,7 @@ from gateway import errors
 from gateway.proxy import Body
 from gateway.wiring import engines
 
-CHARACTERS = 16_384
+FIELD_CHARACTERS = 16_384
 BODY_BYTES = 65_536
 
 
@@ -63,7 +63,7 @@ def _read(environ: Mapping[str, Any]) -> bytes:
 def _field(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= CHARACTERS or not _is_text(value):
+    if not isinstance(value, str) or not 0 < len(value) <= FIELD_CHARACTERS or not _is_text(value):
         raise errors.BadRequest(f"{name} has to be a text that is not empty")
     return value
 

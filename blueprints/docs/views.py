@@ -73,4 +73,4 @@ def _json(facts: Facts) -> Form:
 
 @cache
 def _html(facts: Facts) -> Form:
-    return Form(page.render(document(facts)), "text/html", page.HEADERS)
+    return Form(page.render(document(facts)), "text/html", page.PAGE_HEADERS)

@@ -10,7 +10,7 @@ from requests import RequestException
 from gateway.batches.faults import PermanentFailure, RetryableFailure
 from gateway.transport import SealedSession, Timeouts, loggable
 
-CALL = Timeouts(connect=2.0, read=2.0, total=2.0)
+POST_TIMEOUTS = Timeouts(connect=2.0, read=2.0, total=2.0)
 _TOO_MANY = 429
 
 
@@ -18,7 +18,7 @@ def post(session: SealedSession, url: str, body: bytes, headers: Mapping[str, st
     """Return when the peer has taken it (2xx). RetryableFailure where it is away, too slow, overloaded (429) or broken
     (5xx); PermanentFailure for any other answer."""
     try:
-        with session.post(url, data=body, headers=dict(headers), timeout=CALL) as response:  # type: ignore[arg-type]
+        with session.post(url, data=body, headers=dict(headers), timeout=POST_TIMEOUTS) as response:  # type: ignore[arg-type]
             status = response.status_code
     except RequestException as error:
         raise RetryableFailure(loggable(error)) from None

@@ -19,9 +19,9 @@ from gateway.events.transport import Report, Transport
 log = logging.getLogger("gateway.events")
 
 CAPACITY = 10_000
-BATCH = 500
-IDLE_SECONDS = 1.0
-LAST_SECONDS = 0.5  # of the time to close, for what has to end after the queue
+BATCH_EVENTS = 500
+OUTBOX_WAIT_SECONDS = 1.0
+CLIENT_CLOSE_SECONDS = 0.5  # of the time to close, for what has to end after the queue
 SILENT_SECONDS = 2.0  # without a report, before the client's own word for it is said
 POLLS = (0.002, 0.1)  # the first and the longest wait for a report
 RETRIES = (0.1, 2.0)  # the first and the longest wait for another client
@@ -117,7 +117,7 @@ class KafkaPublisher:
     def close(self, deadline: float) -> None:
         if self._greenlet is None:
             return
-        while len(self._outbox) and monotonic() < deadline - LAST_SECONDS:
+        while len(self._outbox) and monotonic() < deadline - CLIENT_CLOSE_SECONDS:
             gevent.sleep(0.02)
         self._greenlet.kill(timeout=max(0.0, deadline - monotonic()))
         self._greenlet = None
@@ -149,12 +149,12 @@ class KafkaPublisher:
         try:
             while True:
                 self._wake.clear()
-                batch = self._outbox.take(1 if self._singly else BATCH)
+                batch = self._outbox.take(1 if self._singly else BATCH_EVENTS)
                 if batch:
                     transport.send(batch)  # 2
                     self._await_reports(transport, len(batch))
                     continue
-                self._wake.wait(IDLE_SECONDS)
+                self._wake.wait(OUTBOX_WAIT_SECONDS)
                 transport.reports()
                 if transport.fault is not None and transport.fault.lasting:
                     self._condition.fails(transport.fault)

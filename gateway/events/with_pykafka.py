@@ -23,7 +23,7 @@ from gateway.events.greenlets import Greenlets, discard
 from gateway.events.murmur2 import to_positive
 from gateway.events.transport import Kafka, Report
 
-SOCKET_SECONDS = 5.0
+PYKAFKA_SOCKET_SECONDS = 5.0
 BUILD_SECONDS = 30.0
 """More than a connection, a topic that is created and its metadata take; pykafka itself would ask for ever."""
 
@@ -52,7 +52,7 @@ class PykafkaTransport:
 
     name = "pykafka"
     connects = True
-    patience = SOCKET_SECONDS + 3.0
+    patience = PYKAFKA_SOCKET_SECONDS + 3.0
     fault: Fault | None = None
 
     def __init__(self, kafka: Kafka) -> None:
@@ -75,7 +75,9 @@ class PykafkaTransport:
             raise
 
     def _build(self, kafka: Kafka) -> None:
-        self._cluster = Cluster(",".join(kafka.brokers), self._handler, socket_timeout_ms=int(SOCKET_SECONDS * 1000))
+        self._cluster = Cluster(
+            ",".join(kafka.brokers), self._handler, socket_timeout_ms=int(PYKAFKA_SOCKET_SECONDS * 1000)
+        )
         topic = self._cluster.topics[kafka.topic]
         self._producer = Producer(self._cluster, topic, partitioner=HashingPartitioner(to_positive), **_SETTINGS)
 

@@ -25,7 +25,7 @@ UNKNOWN_KID_SECONDS = 10.0
 DOCUMENT_BYTES = 1 << 20
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 5.0
-CALL = Timeouts(connect=2.0, read=5.0, total=5.0)
+KEYCLOAK_TIMEOUTS = Timeouts(connect=2.0, read=5.0, total=5.0)
 
 
 class KeycloakFault(Exception):
@@ -81,7 +81,7 @@ class Keycloak:
     def endpoints(self) -> Endpoints:
         """The endpoints as last read. ServiceUnavailable where they never were."""
         if self._endpoints is None:
-            self._tried.wait(CALL.total)
+            self._tried.wait(KEYCLOAK_TIMEOUTS.total)
         if self._endpoints is None:
             raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         return self._endpoints
@@ -114,7 +114,7 @@ class Keycloak:
                 if due and not self._try_reading() and at_once:
                     raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         if not self.ready:
-            self._tried.wait(CALL.total)  # a worker that has just started is about to know
+            self._tried.wait(KEYCLOAK_TIMEOUTS.total)  # a worker that has just started is about to know
         if not self.ready:
             raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         return self._keys
@@ -190,7 +190,8 @@ class Keycloak:
 
     def _document(self, url: str) -> Mapping[str, Any]:
         """The JSON object at `url`. KeycloakFault where there is none, RequestException where nobody answers."""
-        with self._session.get(url, headers={"Accept": "application/json"}, timeout=CALL, stream=True) as response:  # type: ignore[arg-type]
+        accept = {"Accept": "application/json"}
+        with self._session.get(url, headers=accept, timeout=KEYCLOAK_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
             if response.status_code != 200:
                 raise KeycloakFault(f"status {response.status_code}")
             text = response.raw.read(DOCUMENT_BYTES + 1)

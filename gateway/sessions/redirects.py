@@ -9,7 +9,7 @@ from ada_url import URL
 
 from gateway import errors
 
-LENGTH = 1_024
+RETURN_TO_CHARACTERS = 1_024
 """Of a redirect URI or return path: both travel in a cookie, of which a browser may have five."""
 
 
@@ -51,13 +51,13 @@ class Redirects:
 
 
 def _bounded(text: str) -> str:
-    if len(text) > LENGTH:  # only now: percent-encoding may have made it longer
-        raise errors.BadRequest(f"longer than {LENGTH} characters")
+    if len(text) > RETURN_TO_CHARACTERS:  # only now: percent-encoding may have made it longer
+        raise errors.BadRequest(f"longer than {RETURN_TO_CHARACTERS} characters")
     return text
 
 
 def _parsed(text: str, base: str | None = None) -> Any:
-    if len(text) > LENGTH:
+    if len(text) > RETURN_TO_CHARACTERS:
         return None
     try:
         return URL(text, base) if base else URL(text)

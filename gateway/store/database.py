@@ -13,7 +13,7 @@ from typing import Any
 log = logging.getLogger("gateway.store")
 
 BLOCK_SECONDS = 0.02  # sqlite's own wait stops every greenlet of the worker
-PATIENCE_SECONDS = 1.0  # ours lets them run
+LOCK_WAIT_SECONDS = 1.0  # ours lets them run
 SAY_SECONDS = 60.0
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -61,7 +61,7 @@ class Database:
 
     def run(self, statement: str, values: Sequence[object] = ()) -> list[Any] | None:
         """The rows of one statement. None where the file can not be used now, which one line a minute says."""
-        limit = time.monotonic() + PATIENCE_SECONDS
+        limit = time.monotonic() + LOCK_WAIT_SECONDS
         while self._connection is not None:
             try:
                 return self._connection.execute(statement, values).fetchall()
@@ -74,7 +74,7 @@ class Database:
         return None
 
     def _connect(self) -> sqlite3.Connection:
-        limit = time.monotonic() + PATIENCE_SECONDS
+        limit = time.monotonic() + LOCK_WAIT_SECONDS
         while True:
             connection = sqlite3.connect(
                 self._path, timeout=BLOCK_SECONDS, isolation_level=None, check_same_thread=False

@@ -24,7 +24,7 @@ log = logging.getLogger("gateway.store")
 
 Reply = TypeVar("Reply")
 
-SOCKET_SECONDS = 0.25  # per connect and per read
+REDIS_SOCKET_SECONDS = 0.25  # per connect and per read
 CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
 IDLE_SECONDS = 3.0  # one that is closed after it was used no longer ago is an outage
 CONNECTIONS = 50
@@ -51,9 +51,9 @@ class RedisStore:
         self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS,
-            timeout=SOCKET_SECONDS,
-            socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS,
+            timeout=REDIS_SOCKET_SECONDS,
+            socket_timeout=REDIS_SOCKET_SECONDS,
+            socket_connect_timeout=REDIS_SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
             protocol=2,  # which every Redis speaks
         )

@@ -12,14 +12,14 @@ from gateway import errors
 from gateway.cache import Cache
 from gateway.keys import KeySet
 from gateway.scope import Principal
-from gateway.tokens.claims import audience, require_times, shown, text
+from gateway.tokens.claims import audience, require_times, shown, text_claim
 from gateway.tokens.invalid import ExpiredToken, InvalidToken
 from gateway.tokens.signatures import Signatures
 
 CACHED_BYTES = 32 << 20
 """For tokens that are remembered; about 10,000 of the usual length."""
 
-BESIDE_BYTES = 1700
+PRINCIPAL_OVERHEAD_BYTES = 1700
 """What a remembered token takes beside its own length."""
 
 _KINDS = frozenset({"jwt", "at+jwt"})
@@ -60,7 +60,7 @@ class Verifier:
         if kind == "at+jwt":
             claims.setdefault("typ", "Bearer")
         principal = principal_of(claims, token, self._rules, self._now())
-        self._known.put(digest, (principal, self._signatures.keys), len(token) + BESIDE_BYTES)
+        self._known.put(digest, (principal, self._signatures.keys), len(token) + PRINCIPAL_OVERHEAD_BYTES)
         return principal
 
     def subject(self, token: str) -> Principal | None:
@@ -78,7 +78,7 @@ def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy
     if claims.get("iss") != rules.issuer:
         raise InvalidToken("issuer", f"expected iss {rules.issuer!r}, the token has {shown(claims.get('iss'))}")
     _require_audience(claims, rules)
-    subject = text(claims.get("sub"))
+    subject = text_claim(claims.get("sub"))
     try:
         expires = require_times(claims, rules.leeway, now)
     except ExpiredToken:
@@ -91,15 +91,15 @@ def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy
         )
     return Principal(
         user_id=subject,
-        email=text(claims.get("email")),
+        email=text_claim(claims.get("email")),
         roles=_roles(claims, rules.client_id),
         token=token,
         expires=expires,
         issued=float(claims.get("iat") or 0),
-        session_id=text(claims.get("sid")),
-        token_id=text(claims.get("jti")),
-        first_name=text(claims.get("given_name")),
-        last_name=text(claims.get("family_name")),
+        session_id=text_claim(claims.get("sid")),
+        token_id=text_claim(claims.get("jti")),
+        first_name=text_claim(claims.get("given_name")),
+        last_name=text_claim(claims.get("family_name")),
     )
 
 
@@ -131,5 +131,5 @@ def _roles(claims: Mapping[str, Any], client_id: str) -> frozenset[str]:
     resources = claims.get("resource_access")
     holders = [claims.get("realm_access"), resources.get(client_id) if isinstance(resources, dict) else None]
     lists = [holder.get("roles") for holder in holders if isinstance(holder, dict)]
-    named = (text(role) for roles in lists if isinstance(roles, list) for role in roles)
+    named = (text_claim(role) for roles in lists if isinstance(roles, list) for role in roles)
     return frozenset(role for role in named if role is not None)

@@ -11,7 +11,7 @@ from gateway.tokens.invalid import EarlyToken, ExpiredToken, InvalidToken
 _LAST_TIME = 1e15
 
 
-def text(value: Any) -> str | None:
+def text_claim(value: Any) -> str | None:
     """A text claim, None where it is absent or of another kind. A lone surrogate is no text: InvalidToken."""
     if not isinstance(value, str) or not value:
         return None

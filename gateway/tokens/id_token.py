@@ -10,7 +10,7 @@ from hmac import compare_digest
 from time import time
 from typing import Any
 
-from gateway.tokens.claims import audience, require_times, text
+from gateway.tokens.claims import audience, require_times, text_claim
 from gateway.tokens.invalid import InvalidToken
 from gateway.tokens.signatures import Signatures
 
@@ -43,7 +43,7 @@ class IdTokens:
             raise InvalidToken("id_token", "the ID token is not for this client alone")
         if claims.get("typ", "ID") != "ID":
             raise InvalidToken("id_token", "this is no ID token")
-        if text(claims.get("sub")) is None or "iat" not in claims:
+        if text_claim(claims.get("sub")) is None or "iat" not in claims:
             raise InvalidToken("id_token", "the ID token has no sub or iat")
         require_times(claims, self.leeway, time())
         if nonce is not None and not _same(claims.get("nonce"), nonce):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from gateway.tokens.claims import audience, require_times, text
+from gateway.tokens.claims import audience, require_times, text_claim
 from gateway.tokens.claims import time as time_of
 from gateway.tokens.invalid import InvalidToken
 from gateway.tokens.signatures import Signatures
@@ -47,7 +47,7 @@ class LogoutTokens:
         if "nonce" in claims or claims.get("typ", "Logout") != "Logout":
             raise InvalidToken("logout_token")
         expires = require_times(claims, self.leeway, time())
-        session_id, user_id, token_id = (text(claims.get(name)) for name in ("sid", "sub", "jti"))
+        session_id, user_id, token_id = (text_claim(claims.get(name)) for name in ("sid", "sub", "jti"))
         if token_id is None or (session_id is None and user_id is None):
             raise InvalidToken("logout_token")
         return LogoutNotice(session_id, user_id, token_id, time_of(claims, "iat"), expires)

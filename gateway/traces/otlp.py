@@ -47,7 +47,7 @@ class OtlpExporter:
     def send(self, spans: Sequence[ReadableSpan]) -> None:
         """Send them in one call, each try in a call of its own. Raises RetryableFailure, PermanentFailure."""
         try:
-            body = otlp_wire.encode(spans)
+            body = otlp_wire.encode_spans(spans)
         except Exception:
             raise PermanentFailure("could not be encoded") from None
         post(self._session, self.endpoint, self._pack(body) if self._pack else body, self._headers)

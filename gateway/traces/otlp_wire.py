@@ -71,7 +71,7 @@ def _span(span: ReadableSpan) -> bytes:
     return _field(0x12, b"".join(parts))
 
 
-def encode(spans: Iterable[ReadableSpan]) -> bytes:
+def encode_spans(spans: Iterable[ReadableSpan]) -> bytes:
     out = []
     for resource, of_resource in groupby(spans, key=lambda span: span.resource):
         attributes = b"".join(

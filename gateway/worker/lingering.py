@@ -11,7 +11,7 @@ import gevent.socket
 
 from gateway.worker.turns import Turns
 
-IDLE_SECONDS = 5.0
+LINGER_IDLE_SECONDS = 5.0
 """For a client that sends nothing more, as nginx has it."""
 
 TOTAL_SECONDS = 30.0
@@ -36,7 +36,7 @@ def linger(client: socket.socket, turns: Turns) -> None:
     left = TOTAL_BYTES
     while left > 0 and (rest := due - monotonic()) > 0:
         turns.give()
-        client.settimeout(min(IDLE_SECONDS, rest))
+        client.settimeout(min(LINGER_IDLE_SECONDS, rest))
         read = gevent.socket.socket.recv_into(client, _sink, _PIECE)
         if not read:
             return

@@ -10,8 +10,8 @@ from gunicorn.http.unreader import SocketUnreader
 
 from gateway.worker.turns import Turns
 
-HEAD_BYTES = 131_072
-LINE_BYTES = 16_384
+REQUEST_HEAD_BYTES = 131_072
+REQUEST_LINE_BYTES = 16_384
 
 
 class Reader(SocketUnreader):
@@ -57,7 +57,7 @@ class Reader(SocketUnreader):
         end = (self._tail + data).find(b"\r\n\r\n")  # it may have come in two
         self._lines += data.count(b"\n") if end < 0 else data.count(b"\n", 0, max(0, end - len(self._tail)))
         self._tail = data[-3:]
-        if self._size > LINE_BYTES and not self._lines:
-            raise parsing.LimitRequestLine(self._size, LINE_BYTES)
-        if self._size > HEAD_BYTES or self._lines > self._fields + 2:
+        if self._size > REQUEST_LINE_BYTES and not self._lines:
+            raise parsing.LimitRequestLine(self._size, REQUEST_LINE_BYTES)
+        if self._size > REQUEST_HEAD_BYTES or self._lines > self._fields + 2:
             raise parsing.LimitRequestHeaders("the head is too long")

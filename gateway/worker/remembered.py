@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-NAMES = 1024
-LENGTH = 64
+REMEMBERED_NAMES = 1024
+NAME_CHARACTERS = 64
 
 Name = TypeVar("Name", str, bytes)
-Value = TypeVar("Value")
+Found = TypeVar("Found")
 
 
-class Remembered(dict[Name, Value], Generic[Name, Value]):
-    """`remembered[name]` is `find(name)`, kept for at most NAMES names of at most LENGTH characters each: clients make
-    names up, 32 KiB long and as many as they like. A look-up is 0.05 us, `find` about 1."""
+class Remembered(dict[Name, Found], Generic[Name, Found]):
+    """`remembered[name]` is `find(name)`, kept for at most REMEMBERED_NAMES names of at most NAME_CHARACTERS each:
+    clients make names up, 32 KiB long and as many as they like. A look-up is 0.05 us, `find` about 1."""
 
-    def __init__(self, find: Callable[[Name], Value]) -> None:
+    def __init__(self, find: Callable[[Name], Found]) -> None:
         super().__init__()
-        self._find: Callable[[Name], Value] = find
+        self._find: Callable[[Name], Found] = find
 
-    def __missing__(self, name: Name) -> Value:
-        value: Value = self._find(name)
-        if len(name) <= LENGTH:
-            if len(self) >= NAMES:
+    def __missing__(self, name: Name) -> Found:
+        value: Found = self._find(name)
+        if len(name) <= NAME_CHARACTERS:
+            if len(self) >= REMEMBERED_NAMES:
                 self.clear()  # the usual ones are back at once
             self[name] = value
         return value

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from gateway.worker.reader import Reader
-from gateway.worker.remembered import LENGTH, NAMES, Remembered
+from gateway.worker.remembered import NAME_CHARACTERS, REMEMBERED_NAMES, Remembered
 from gateway.worker.request import Parser, StrictRequest
 from gateway.worker.response import CoalescedResponse
 from gateway.worker.turns import Turns
@@ -211,7 +211,7 @@ def test_others_are_gunicorns(data: bytes) -> None:
 
 
 def names() -> Iterator[str]:
-    yield from (str(number) for number in range(3 * NAMES))
+    yield from (str(number) for number in range(3 * REMEMBERED_NAMES))
 
 
 def test_made_up_names_do_not_stay() -> None:
@@ -219,6 +219,6 @@ def test_made_up_names_do_not_stay() -> None:
     remembered = Remembered(str.upper)
     for name in names():
         assert remembered[name] == name.upper()
-    assert len(remembered) <= NAMES
-    assert remembered["a" * (LENGTH + 1)] == "A" * (LENGTH + 1)
-    assert max(map(len, remembered)) <= LENGTH
+    assert len(remembered) <= REMEMBERED_NAMES
+    assert remembered["a" * (NAME_CHARACTERS + 1)] == "A" * (NAME_CHARACTERS + 1)
+    assert max(map(len, remembered)) <= NAME_CHARACTERS

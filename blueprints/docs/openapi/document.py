@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blueprints.docs.openapi import auth, health, interviews, itself, media, metrics, users
-from blueprints.docs.openapi.headers import HEADERS, PARAMETERS
+from blueprints.docs.openapi.headers import HEADER_COMPONENTS, PARAMETERS
 from blueprints.docs.openapi.nodes import Node
 from blueprints.docs.openapi.overview import OVERVIEW
 from blueprints.docs.openapi.responses import responses
@@ -74,7 +74,7 @@ def document(facts: Facts) -> Node:
             "securitySchemes": {"bearer": BEARER, "session": _session_cookie(facts.cookie)},
             "schemas": schemas(facts.peers),
             "parameters": PARAMETERS,
-            "headers": HEADERS,
+            "headers": HEADER_COMPONENTS,
             "responses": responses(),
         },
     }

@@ -15,7 +15,7 @@ def count(description: str, example: int, *, least: int = 1) -> Node:
     return {"description": description, "schema": {"type": "integer", "minimum": least}, "example": example}
 
 
-HEADERS: Node = {
+HEADER_COMPONENTS: Node = {
     "X-Request-Id": text(
         "This request's id, also given to the service and written into the log. On every answer but those to a"
         " request that could not be read.",
