@@ -8,6 +8,8 @@ from typing import Self
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
+from harness.lifetime import Lifetime
+
 PROGRAM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",  # as root, in a container
@@ -68,7 +70,7 @@ class Seen:
         return seen
 
 
-class Person:
+class Person(Lifetime):
     """Someone with a browser: every tab shares its cookies. A `with` closes all tabs; `shots` is for pictures."""
 
     def __init__(self, browser: Browser, shots: Path) -> None:
@@ -76,10 +78,7 @@ class Person:
         self.context = browser.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
         self.context.set_default_timeout(PATIENCE)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def stop(self) -> None:
         self.context.close()
 
     def tab(self) -> tuple[Page, Seen]:

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from harness import jose
+from harness.lifetime import Lifetime
 from harness.ports import free_port
 
 REALM = "/realms/ai-video-interview"
@@ -130,7 +131,7 @@ for verb in ("GET", "HEAD", "POST", "PUT", "DELETE"):
 
 
 @dataclass
-class Issuer:
+class Issuer(Lifetime):
     """`url` is where it listens, `issuer` the name it gives itself: the same, unless `advertised`.
 
     Set `jwks_answer`, `discovery_answer`, `token_answer`, `revoke_answer` to a callable that takes the Call
@@ -158,13 +159,6 @@ class Issuer:
         self._thread: threading.Thread | None = None
         self.rotate()
         encryption_key()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def up(self) -> bool:

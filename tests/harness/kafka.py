@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from jsonschema import Draft202012Validator
 
+from harness.lifetime import Lifetime
 from harness.repository import ROOT
 
 TOPIC = "auth-events"
@@ -125,22 +125,20 @@ def checked(message: Any) -> Message:
     return Message(message.value(), key, event, headers, message.partition())
 
 
-class MockKafka:
+class MockKafka(Lifetime):
     """Runs in this process as long as the `with` does."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
         (broker,) = self._producer.list_topics(timeout=10).brokers.values()
         self.port = broker.port
         self.brokers = f"127.0.0.1:{broker.port}"
         self.reader = Reader(self.brokers)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.reader.close()
-        del self._producer
+    def stop(self) -> None:
+        if reader := vars(self).pop("reader", None):
+            reader.close()
+        vars(self).pop("_producer", None)
 
 
 @contextmanager

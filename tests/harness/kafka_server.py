@@ -5,11 +5,10 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from harness.gateway import processes
 from harness.kafka import Reader
+from harness.lifetime import Lifetime
 from harness.ports import free_port
 from harness.repository import SCRIPTS
 from harness.waiting import until
@@ -18,7 +17,7 @@ SCRIPT = SCRIPTS / "kafka.sh"
 OLD, NEW = "3.9.2", "4.4.0"
 
 
-class KafkaServer:
+class KafkaServer(Lifetime):
     """One broker on a port that stays its own; `extra` are lines of its server.properties. Its data live in `folder`,
     also while it is down; `start` may be another `version` with a folder of its own."""
 
@@ -29,15 +28,6 @@ class KafkaServer:
         self.port = free_port()
         self.brokers = f"127.0.0.1:{self.port}"
         self._pid: int | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     def start(self) -> None:
         folder = self.folder / self.version
@@ -61,9 +51,13 @@ class KafkaServer:
         """At once, as a power cut would."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
+    def shut_down(self) -> None:
         """In order, as an operator would."""
         self._end(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Nothing of it is needed any more."""
+        self.kill()
 
     def _end(self, number: signal.Signals) -> None:
         if self._pid is None:
@@ -74,8 +68,9 @@ class KafkaServer:
         self._pid = None
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self._pid or 0, number)
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
 
 
 def alive(pid: int | None) -> bool:

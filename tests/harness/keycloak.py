@@ -6,12 +6,12 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 
 from harness.issuer import CLIENT, REALM
+from harness.lifetime import Lifetime
 from harness.ports import free_port
 from harness.repository import ROOT, SCRIPTS
 
@@ -56,7 +56,7 @@ def realm_for_tests() -> dict[str, Any]:
     return realm | LENIENT | {"clients": [client, OTHER_CLIENT], "users": [CORA, RICK]}
 
 
-class Keycloak:
+class Keycloak(Lifetime):
     """Runs on a port of its own until the `with` ends; has what `Gateway` asks of an issuer.
 
     `public` is the address Keycloak says it has (`--hostname`); without one it is the one it is asked at.
@@ -82,19 +82,6 @@ class Keycloak:
     @property
     def issuer(self) -> str:
         return (self.public or self.base) + REALM
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """As the realm was imported, installed first if need be."""

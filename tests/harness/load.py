@@ -1,15 +1,15 @@
 """Requests without a break, while something happens to the gateway."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Self
+from functools import partial
 
 from harness import http
 from harness.gateway import Gateway
+from harness.lifetime import Threads
 
 
-class Load:
+class Load(Threads):
     """Clients that ask all the time: two with a connection for each request, two that keep theirs.
 
     A kept connection may be closed just as the next request is on its way: then it asks
@@ -18,22 +18,11 @@ class Load:
 
     def __init__(self, gateway: Gateway, headers: dict[str, str], path: str = "/users/me") -> None:
         self.gateway, self.headers, self.path = gateway, headers, path
-        self.done = threading.Event()
         self.good = 0
         self.slowest = 0.0
         self.failures: list[str] = []
         clients = [self.fresh, self.fresh, self.keeping, self.keeping]
-        self.threads = [threading.Thread(target=self.run, args=(client,), name="load") for client in clients]
-
-    def __enter__(self) -> Self:
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        for thread in self.threads:
-            thread.join(20)
+        super().__init__(*(partial(self.run, client) for client in clients), name="load")
 
     def run(self, client: Callable[[], Iterator[http.Answer]]) -> None:
         began = time.monotonic()

@@ -74,7 +74,7 @@ def killed_twice(kafka: KafkaServer, load: Load) -> None:
 
 def stopped(kafka: KafkaServer, load: Load) -> None:
     load.wait(COUNT // 3)
-    kafka.stop()
+    kafka.shut_down()
     kafka.start()
 
 

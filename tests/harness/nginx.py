@@ -2,16 +2,14 @@
 
 import os
 import ssl
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from harness import http
 from harness.certificate import self_signed
+from harness.lifetime import Server
 from harness.repository import ROOT
-from harness.waiting import until
 
 SHIPPED = ROOT / "deploy" / "nginx"
 AS_ROOT = "user root;"
@@ -36,7 +34,7 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(Server):
     """`api.example.com` is here https://localhost:<port>, `app.example.com` is https://127.0.0.1:<port>.
 
     `snippets` says what is other in the shipped snippets: name of the file → what is there → what is here.
@@ -50,7 +48,8 @@ class Nginx:
         snippets: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.port = port
-        self._folder = folder
+        command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        super().__init__(command, folder)
         certificate, key = self_signed(folder)
         self.certificate = certificate
         self.tls = ssl.create_default_context(cafile=str(certificate))
@@ -80,36 +79,12 @@ class Nginx:
         )
         (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=AS_ROOT if os.geteuid() == 0 else ""))
 
-    def __enter__(self) -> Self:
-        command = ["nginx", "-p", str(self._folder), "-c", str(self._folder / "nginx.conf"), "-e", "stderr"]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        try:
-            until(self._answers, 5, "nginx to answer")
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        """Killed, its master would leave the worker behind."""
-        self._process.terminate()
-        self._process.wait(10)
-
-    def _answers(self) -> bool:
-        assert self._process.poll() is None, "nginx ended"
-        try:
-            return Public(self, "127.0.0.1").get("/").status == 200
-        except OSError:
-            return False
+    def is_ready(self) -> bool:
+        return Public(self, "127.0.0.1").get("/").status == 200
 
     @property
     def errors(self) -> str:
-        return (self._folder / "error.log").read_text()
+        return (self.folder / "error.log").read_text()
 
 
 class Public:

@@ -1,13 +1,12 @@
 """Debian's Prometheus, with the configuration and the alerts that the project ships."""
 
 import re
-import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 
+from harness.lifetime import Server
 from harness.monitoring import PROMETHEUS
 from harness.nginx import replaced
 from harness.ports import free_port
@@ -16,7 +15,7 @@ from harness.waiting import until
 NOBODY = "127.0.0.1:1"
 
 
-class Prometheus:
+class Prometheus(Server):
     """Asks the gateway each second, and each alert fires after a second: the rest is as it is shipped.
 
     `alertmanager` is the host and port that fired alerts are sent to.
@@ -24,8 +23,15 @@ class Prometheus:
 
     def __init__(self, folder: Path, gateway: int, alertmanager: str = NOBODY) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            "prometheus",
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={self.url.removeprefix('http://')}",
+            "--log.level=warn",
+        ]
+        super().__init__(command, folder)
         (folder / "prometheus.yml").write_text(
             replaced(
                 (PROMETHEUS / "prometheus.yml").read_text(),
@@ -41,46 +47,12 @@ class Prometheus:
         assert count
         (folder / "alerts.yml").write_text(rules)
 
-    def __enter__(self) -> Self:
-        log = (self._folder / "log").open("wb")
-        with log:
-            self._process = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={self._folder / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={self._folder / 'data'}",
-                    f"--web.listen-address={self.url.removeprefix('http://')}",
-                    "--log.level=warn",
-                ],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder,
-            )  # fmt: skip
-        try:
-            until(self._is_ready, 30, "Prometheus to be ready")
-            until(lambda: self.query('up{job="api-gateway"} == 1'), 30, "Prometheus to reach the gateway")
-        except BaseException:
-            self._end()
-            raise
-        return self
+    def start(self) -> None:
+        super().start()
+        until(lambda: self.query('up{job="api-gateway"} == 1'), 30, "Prometheus to reach the gateway")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _is_ready(self) -> bool:
-        assert self._process.poll() is None, (self._folder / "log").read_text()
-        try:
-            return requests.get(f"{self.url}/-/ready", timeout=5).status_code == 200
-        except requests.ConnectionError:
-            return False
+    def is_ready(self) -> bool:
+        return requests.get(f"{self.url}/-/ready", timeout=5).status_code == 200
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Labels and value of each series of an instant query; AssertionError where Prometheus does not take it."""

@@ -4,15 +4,15 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from harness.lifetime import Lifetime
 from harness.ports import free_port
 
 Serve = Callable[[socket.socket], Any]
 
 
-class Relay:
+class Relay(Lifetime):
     """Once `open`, `serve` has each connection, in a thread of its own; all end with the `with`."""
 
     def __init__(self, serve: Serve) -> None:
@@ -22,12 +22,7 @@ class Relay:
         self._threads: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
         for open_socket in self._sockets:
             end(open_socket)
             open_socket.close()

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from harness.lifetime import Lifetime
 from harness.received import Reader, Received
 
 __all__ = ["Answerer", "Received", "Service", "echo", "reset", "shut"]
@@ -37,7 +37,7 @@ def echo(received: Received, conn: socket.socket) -> None:
     conn.sendall(start + (b"" if received.method == "HEAD" else body))
 
 
-class Service:
+class Service(Lifetime):
     """Listens on 127.0.0.1. `stop()` and `start()` are an outage and its end, on the same port."""
 
     def __init__(self, *, port: int = 0, keep: int = 1 << 20, tls: tuple[Path, Path] | None = None) -> None:
@@ -59,15 +59,6 @@ class Service:
     @property
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def clear(self) -> None:
         """Forget the requests and the script; close the connections that are still open."""

@@ -5,26 +5,23 @@ import gzip
 import json
 import logging
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from harness import thrift
+from harness.asked import AskedProcess, answer
 from harness.received import Received
-from harness.repository import ROOT
 
 
-class ShippingProcess:
+class ShippingProcess(AskedProcess):
     """Ships to Loki at the base URL `loki`, to Jaeger at the endpoint `jaeger`, and where `environ` says.
 
-    `put(0, 3)` writes the lines or ends the spans 0, 1 and 2. `took` is how long the last call took over there, in
-    seconds. Its standard output is the file `stdout`.
+    `put(0, 3)` writes the lines or ends the spans 0, 1 and 2. Its standard output is the file `stdout`.
     """
 
     def __init__(
@@ -36,47 +33,10 @@ class ShippingProcess:
         jaeger: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.took = 0.0
         self.stdout = folder / "stdout"
         self.stdout.touch()
         told = {"stdout": str(self.stdout), "loki": loki, "tenant": tenant, "jaeger": jaeger, "environ": environ or {}}
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "harness.shipping", repr(told)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
-        )
-        assert self._answer() == "started"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        try:
-            assert self._process.wait(10) == 0
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            raise
-        finally:
-            self._process.stdout.close()
-
-    def ask(self, method: str, *values: Any) -> Any:
-        assert self._process.stdin
-        self._process.stdin.write(repr((method, values)).encode() + b"\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, "the process has ended"
-        value, self.took = ast.literal_eval(line.decode())
-        return value
+        super().__init__("harness.shipping", told)
 
     def put(self, first: int, end: int) -> None:
         self.ask("put", first, end)
@@ -131,7 +91,6 @@ def serve() -> None:
     os.dup2(output, 1)
     os.close(output)
 
-    from gevent.fileobject import FileObjectThread
     from gunicorn.config import Config
 
     from gateway import logs
@@ -144,11 +103,7 @@ def serve() -> None:
         "put": shipper.put, "close": shipper.close, "dropped": lambda: sum(shipper.lost),
         "gunicorn": gunicorn.info, "say": lambda logger, level, text: logging.getLogger(logger).log(level, text),
     }  # fmt: skip
-    print(repr(("started", 0.0)), file=answers, flush=True)
-    for line in FileObjectThread(sys.stdin.fileno(), close=False):
-        method, values = ast.literal_eval(line)
-        began = time.monotonic()
-        print(repr((own[method](*values), time.monotonic() - began)), file=answers, flush=True)
+    answer(own.__getitem__, answers)
     shipper.close(2)
     lines.close(0)
 

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 
 from demo.plan import Part, gateway_url, parts, read_environment
 from demo.run import Demo, DemoError, check_ports
 from harness.gateway import ROOMY
+from harness.lifetime import Lifetime
 from harness.repository import ROOT
 
 ORDERLY = (sys.executable, "-m", "harness.orderly")
@@ -31,7 +31,7 @@ def free_shift() -> int:
     raise RuntimeError("no room for the demo's ports")
 
 
-class Stage:
+class Stage(Lifetime):
     """The whole demo; everything is on `localhost`, so 127.0.0.1 is another site.
 
     The provider is `harness.orderly`, unless `environment` names an issuer of one that runs already. Leeway is 0: a
@@ -49,17 +49,10 @@ class Stage:
         identity, *rest = parts(self.environment)
         return rest if has_issuer else [replace(identity, command=ORDERLY), *rest]
 
-    def __enter__(self) -> Self:
-        try:
-            self._demo.start()
-        except BaseException:
-            self._demo.end()
-            raise
-        return self
+    def start(self) -> None:
+        self._demo.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
         self._demo.end()
 
     @property

@@ -1,85 +1,25 @@
 """A process with a `Store` of its own, patched by gevent as a worker is, told what to do line by line."""
 
 import ast
-import os
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from harness.repository import ROOT
+from harness.asked import AskedProcess, answer
 
 SECRET = b"a secret of the tests, 32 bytes and more"
 
 
-class StoreProcess:
-    """`ask("add", "key", 5.0)` is `Store.add("key", 5.0)` over there; started with it, closed when the `with` ends.
-
-    `took` is how long the last call took over there, in seconds.
-    """
+class StoreProcess(AskedProcess):
+    """`ask("add", "key", 5.0)` is `Store.add("key", 5.0)` over there; closed when the `with` ends."""
 
     def __init__(
         self, directory: Path | None, redis_url: str | None = None, secret: bytes = SECRET, **env: str
     ) -> None:
-        self.took = 0.0
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "error",
-                "-m",
-                "harness.store",
-                repr((secret, redis_url, directory and str(directory))),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **env, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
-        )
-        assert self._process.stdin and self._process.stdout
-        self._input, self._output = self._process.stdin, self._process.stdout
-        assert self._answer() == "started"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._input.close()
-        try:
-            code = self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-        finally:
-            self._output.close()
-        assert code in (0, -9) or error is not None
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def send(self, method: str, *values: Any) -> None:
-        """Have it done without waiting for the answer: `receive` it later."""
-        self._input.write(repr((method, values)).encode() + b"\n")
-        self._input.flush()
-
-    def receive(self) -> Any:
-        return self._answer()
-
-    def ask(self, method: str, *values: Any) -> Any:
-        self.send(method, *values)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        line = self._output.readline()
-        assert line, "the process with the store has ended"
-        answer, self.took = ast.literal_eval(line.decode())
-        return answer
+        super().__init__("harness.store", (secret, redis_url, directory and str(directory)), env)
 
 
 def serve() -> None:
@@ -97,7 +37,6 @@ def serve() -> None:
     import logging
 
     import gevent
-    from gevent.fileobject import FileObjectThread
 
     from gateway.store import Store
 
@@ -111,7 +50,6 @@ def serve() -> None:
     secret, redis_url, directory = ast.literal_eval(sys.argv[1])
     store = Store(secret, "tests", redis_url, directory and Path(directory))
     store.start()
-    print(repr(("started", 0.0)), flush=True)
 
     def many(count: int, method: str, *values: Any) -> list[Any]:
         calls = [gevent.spawn(getattr(store, method), *values) for _ in range(count)]
@@ -145,11 +83,7 @@ def serve() -> None:
         "lines": lambda: lines, "many": many, "race": race, "healthy": lambda: store.healthy,
         "counts": counts, "disk_full": disk_full, "lag": lag,
     }  # fmt: skip
-    for line in FileObjectThread(sys.stdin.fileno(), close=False):
-        method, values = ast.literal_eval(line)
-        began = time.monotonic()
-        answer = own.get(method) or getattr(store, method)
-        print(repr((answer(*values), time.monotonic() - began)), flush=True)
+    answer(lambda name: own.get(name) or getattr(store, name))
     store.close(time.monotonic() + 2)
 
 

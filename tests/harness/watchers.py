@@ -4,14 +4,13 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from harness import replies, thrift
 from harness.gateway import parsed
+from harness.lifetime import Lifetime
 from harness.service import Answerer, Received, Service
 
 PATH = "url.path"
@@ -30,23 +29,19 @@ class Watcher(Service):
         self.taken.append(received)
 
 
-class Watchers:
+class Watchers(Lifetime):
     """All three, up while the `with` lasts. `env` is what tells a gateway of them."""
 
     def __init__(self) -> None:
         self.loki, self.jaeger, self.otlp = self.all = Watcher(), Watcher(), Watcher()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            for watcher in self.all:
-                stack.enter_context(watcher)
-            self._stack = stack.pop_all()
-        return self
+    def start(self) -> None:
+        for watcher in self.all:
+            watcher.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+    def stop(self) -> None:
+        for watcher in self.all:
+            watcher.stop()
 
     @property
     def env(self) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Bodies of any size pass both ways in constant memory and at once; nobody waits for who has left."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from harness import http, replies
 from harness.gateway import Gateway
+from harness.lifetime import Threads
 from harness.service import Received, Service
 from harness.waiting import until
 
@@ -18,27 +18,18 @@ GONE = 2.5
 EVENTS = ("Content-Type", "text/event-stream")
 
 
-class Peak:
+class Peak(Threads):
     """The largest resident size of a gateway while the block runs, over what it was before."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.growth = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="peak")
+        super().__init__(self._watch, name="peak")
 
     def _watch(self) -> None:
         before = self.gateway.rss()
-        while not self._done.wait(0.05):
+        while not self.done.wait(0.05):
             self.growth = max(self.growth, self.gateway.rss() - before)
-
-    def __enter__(self) -> "Peak":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
 
 
 def pieces(size: int) -> Iterator[bytes]:

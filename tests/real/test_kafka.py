@@ -171,7 +171,7 @@ def test_auto_goes_along_with_an_upgrade(tmp_path: Path, start_gateway: StartGat
         gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers})
         sign_out(gateway, issuer, "before")
         read(kafka, {"before"})
-        kafka.stop()
+        kafka.shut_down()
         sign_out(gateway, issuer, "meanwhile")
         kafka.version = NEW
         kafka.start()

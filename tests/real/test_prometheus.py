@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +18,7 @@ from harness import http, replies
 from harness.each_worker import each_worker
 from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.issuer import Issuer
+from harness.lifetime import Threads
 from harness.monitoring import alerts, metrics, panel_queries
 from harness.prometheus import Prometheus
 from harness.service import Service
@@ -51,7 +51,7 @@ UNDER_WAY = CLIENTS * KILLS
 """So many requests at most are in a worker as it dies."""
 
 
-class Clients:
+class Clients(Threads):
     """CLIENTS that ask all the time; they bear that a worker dies. `answered` are those that got a whole 200."""
 
     def __init__(self, gateway: Gateway, token: str) -> None:
@@ -59,21 +59,10 @@ class Clients:
         self.others: list[http.Answer] = []
         self._gateway, self._token = gateway, token
         self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, name="client") for _ in range(CLIENTS)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        for thread in self._threads:
-            thread.join(20)
+        super().__init__(*[self._ask] * CLIENTS, name="client")
 
     def _ask(self) -> None:
-        while not self._done.is_set():
+        while not self.done.is_set():
             try:
                 answer = self._gateway.get("/users/me", self._token, timeout=60)
             except (OSError, ValueError):  # the worker died with it
