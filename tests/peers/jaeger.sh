@@ -6,17 +6,12 @@
 # The program lies in PEERS_HOME/bin; delete it there to have it built again. Go 1.26 or newer is needed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-bin=${PEERS_HOME:-$HOME/.cache/gateway-peers}/bin/jaeger
+me=jaeger.sh
+# shellcheck source=common.sh
+. "$here/common.sh"
+bin=$PEERS_HOME/bin/jaeger
 
-install() {
-  [ ! -x "$bin" ] || return 0
-  command -v go >/dev/null || { echo "jaeger.sh: needs Go 1.26 or newer to build Jaeger" >&2; exit 1; }
-  echo "jaeger.sh: building Jaeger" >&2
-  mkdir -p "$(dirname "$bin")"
-  (cd "$here/jaeger" && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local \
-    go build -trimpath -ldflags '-s -w' -o "$bin.new" github.com/jaegertracing/jaeger/cmd/all-in-one)
-  mv "$bin.new" "$bin"
-}
+install() { go_install "$here/jaeger" github.com/jaegertracing/jaeger/cmd/all-in-one; }
 
 run() {
   set -a
@@ -36,5 +31,5 @@ run() {
 case ${1:-} in
   install) install ;;
   run) install; run "${2:?where its files shall be}" ;;
-  *) echo "jaeger.sh: install, or run DIR" >&2; exit 1 ;;
+  *) fail "install, or run DIR" ;;
 esac

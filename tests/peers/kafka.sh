@@ -9,34 +9,18 @@
 #   KAFKA_EXTRA (more lines of server.properties, which win), KAFKA_HEAP (256m), JAVA_HOME
 # Java 17 or newer and Maven are needed: on Debian, as root, they are installed when missing.
 set -euo pipefail
-HOME_OF_JARS=${PEERS_HOME:-$HOME/.cache/gateway-peers}/kafka
+me=kafka.sh
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+HOME_OF_JARS=$PEERS_HOME/kafka
 # One compiler stage and the serial collector: half the time to start.
 OPTIONS=(-Xms64m "-Xmx${KAFKA_HEAP:-256m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Djava.awt.headless=true
   -Dorg.slf4j.simpleLogger.showDateTime=true -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
 
-say() { echo "kafka.sh: $*" >&2; }
-fail() { say "$*"; exit 1; }
-
-has_java() {  # sets JAVA_HOME to a Java of 17 or newer
-  local home major
-  for home in "${JAVA_HOME:-}" "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")" /usr/lib/jvm/*; do
-    [ -x "$home/bin/java" ] || continue
-    major=$("$home/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
-    if [ "${major:-0}" -ge 17 ]; then export JAVA_HOME=$home; return 0; fi
-  done
-  return 1
-}
-
 need_tools() {  # VERSION: Maven only where its jars are not here yet
   local missing=()
-  has_java || missing+=(openjdk-17-jre-headless)
   [ -e "$HOME_OF_JARS/libs-$1/.ok" ] || command -v mvn >/dev/null || missing+=(maven)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || fail "needs Debian's ${missing[*]}, or the like"
-  say "installing ${missing[*]}"
-  apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-  has_java || fail "no Java 17 or newer after installing ${missing[*]}"
+  need_java "${missing[@]}"
 }
 
 properties() {  # PORT DATA
@@ -89,10 +73,6 @@ POM
   fi
 }
 
-alive() {  # one that has ended and that nobody reaps still answers kill -0
-  case "$(ps -o stat= -p "$1" 2>/dev/null)" in "" | Z*) return 1 ;; esac
-}
-
 open_port() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start() {  # VERSION PORT DIR
@@ -115,7 +95,7 @@ start() {  # VERSION PORT DIR
   for _ in $(seq 1800); do
     alive $pid || { tail -20 "$dir/kafka.log" >&2; fail "the broker died, see $dir/kafka.log"; }
     if open_port "$port"; then
-      echo "ready pid=$pid seconds=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
+      echo "ready pid=$pid seconds=$(seconds_since "$began")"
       return 0
     fi
     sleep 0.05

@@ -9,9 +9,12 @@
 #   KC_PORT, KC_REALM_FILE, KC_EXTRA (more arguments of kc.sh), KC_VERSION, JAVA_HOME
 # Java 17 or newer, Maven and curl are needed: on Debian, as root, they are installed when missing.
 set -euo pipefail
+me=keycloak.sh
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
 KC_VERSION=${KC_VERSION:-26.7.3}
 KC_SHA256=${KC_SHA256-77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47}  # of 26.7.3; empty: unchecked
-KC_BASE=${KC_BASE:-${PEERS_HOME:-$HOME/.cache/gateway-peers}/keycloak}
+KC_BASE=${KC_BASE:-$PEERS_HOME/keycloak}
 KC_PORT=${KC_PORT:-18090}
 KC_REALM=ai-video-interview
 KC_REALM_FILE=${KC_REALM_FILE:-$(cd "$(dirname "$0")/../../deploy/keycloak" && pwd)/realm.json}
@@ -28,34 +31,11 @@ PIDFILE=$KC_BASE/pid
 LOG=$KC_BASE/log
 URL=http://127.0.0.1:$KC_PORT
 
-say() { echo "keycloak.sh: $*" >&2; }
-fail() { say "$*"; exit 1; }
-
-has_java() {  # sets JAVA_HOME to a Java of 17 or newer
-  local home major
-  for home in "${JAVA_HOME:-}" "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")" /usr/lib/jvm/*; do
-    [ -x "$home/bin/java" ] || continue
-    major=$("$home/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
-    if [ "${major:-0}" -ge 17 ]; then export JAVA_HOME=$home; return 0; fi
-  done
-  return 1
-}
-
 need_tools() {
   local missing=()
-  has_java || missing+=(openjdk-17-jre-headless)
   command -v curl >/dev/null || missing+=(curl)
   [ -x "$DIST/bin/kc.sh" ] || command -v mvn >/dev/null || missing+=(maven)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || fail "needs Debian's ${missing[*]}, or the like"
-  say "installing ${missing[*]}"
-  apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-  has_java || fail "no Java 17 or newer after installing ${missing[*]}"
-}
-
-alive() {  # one that has ended and that nobody reaps still answers kill -0
-  case "$(ps -o stat= -p "$1" 2>/dev/null)" in "" | Z*) return 1 ;; esac
+  need_java "${missing[@]}"
 }
 
 stop() {  # kc.sh hands TERM to its Java
@@ -127,7 +107,7 @@ case ${1:-start} in
       rm -rf "$DIST/data/h2"; mkdir -p "$DIST/data"; cp -a "$SNAPSHOT" "$DIST/data/h2"
     fi
     launch; wait_ready
-    echo "ready pid=$(cat "$PIDFILE") url=$URL seconds=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
+    echo "ready pid=$(cat "$PIDFILE") url=$URL seconds=$(seconds_since "$began")"
     ;;
   *) fail "start, resume, install or stop, not: $1" ;;
 esac

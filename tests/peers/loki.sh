@@ -6,17 +6,12 @@
 # The program lies in PEERS_HOME/bin; delete it there to have it built again. Go 1.26 or newer is needed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-bin=${PEERS_HOME:-$HOME/.cache/gateway-peers}/bin/loki
+me=loki.sh
+# shellcheck source=common.sh
+. "$here/common.sh"
+bin=$PEERS_HOME/bin/loki
 
-install() {
-  [ ! -x "$bin" ] || return 0
-  command -v go >/dev/null || { echo "loki.sh: needs Go 1.26 or newer to build Loki" >&2; exit 1; }
-  echo "loki.sh: building Loki" >&2
-  mkdir -p "$(dirname "$bin")"
-  (cd "$here/loki" && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local \
-    go build -trimpath -ldflags '-s -w' -o "$bin.new" github.com/grafana/loki/v3/cmd/loki)
-  mv "$bin.new" "$bin"
-}
+install() { go_install "$here/loki" github.com/grafana/loki/v3/cmd/loki; }
 
 run() {
   local dir=$1; shift
@@ -32,5 +27,5 @@ run() {
 case ${1:-} in
   install) install ;;
   run) install; shift; run "${1:?where its files shall be}" "${@:2}" ;;
-  *) echo "loki.sh: install, or run DIR" >&2; exit 1 ;;
+  *) fail "install, or run DIR" ;;
 esac
