@@ -1,4 +1,4 @@
-"""What is told to other services (SPEC 5): each sign-in, refresh and end of a session, once, as the schemas say."""
+"""What is told to other services (docs/events.md): each sign-in, refresh and end of a session, once, as the schemas say."""
 
 import json
 import re

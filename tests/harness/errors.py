@@ -1,4 +1,4 @@
-"""The one shape of every error (SPEC 3), checked in full wherever a test meets one."""
+"""The one shape of every error (the Error of /openapi.json), checked in full wherever a test meets one."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Health, liveness and readiness (SPEC 1): what each says, and that no probe waits for a stuck service."""
+"""Health, liveness and readiness (docs/operating.md): what each says, and that no probe waits for a stuck service."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""CORS (SPEC 7): the frontend's origins, exactly, and what they may send and read."""
+"""CORS (docs/conformance.md, C7): the frontend's origins, exactly, and what they may send and read."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Every error has one shape (SPEC 3), whoever notices it: route, hook, proxy, or the parser."""
+"""Every error has one shape (/docs, "Errors"), whoever notices it: route, hook, proxy, or the parser."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Metrics (SPEC 6; CONFORMANCE S3, G4): what is counted, by which names, right over all workers and their ends."""
+"""Metrics (docs/operating.md; statements S3, G4): what is counted, by which names, right over all workers and their ends."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from harness.waiting import until
 from gateway.http_methods import SERVED
 
 REQUEST = {"method", "route", "status"}
-# SPEC 6: name → kind, labels.
+# docs/operating.md, Metrics: name → kind, labels.
 NAMES: dict[str, tuple[str, set[str]]] = {
     "http_request_duration_seconds": ("histogram", REQUEST),
     "http_requests_total": ("counter", REQUEST),

@@ -1,4 +1,4 @@
-"""Signing out (SPEC 1; CONFORMANCE O8): here at once and on every worker, at Keycloak when it can be reached."""
+"""Signing out (docs/sign-in.md; statement O8): here at once and on every worker, at Keycloak when it can be reached."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping

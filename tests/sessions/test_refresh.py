@@ -1,4 +1,4 @@
-"""Refreshing (SPEC 1; CONFORMANCE O7): one token request for each rotation, and no outage signs anybody out."""
+"""Refreshing (docs/sign-in.md; statement O7): one token request for each rotation, and no outage signs anybody out."""
 
 import os
 import signal

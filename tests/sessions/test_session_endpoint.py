@@ -1,4 +1,4 @@
-"""GET /auth/session (SPEC 1): who is signed in, for a frontend that boots, and never an error."""
+"""GET /auth/session (docs/sign-in.md): who is signed in, for a frontend that boots, and never an error."""
 
 from collections.abc import Iterator
 from typing import Any

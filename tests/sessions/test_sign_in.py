@@ -1,4 +1,4 @@
-"""Signing in (SPEC 1; CONFORMANCE O1-O6, O9): from the login to the tokens, and every way to be refused."""
+"""Signing in (docs/sign-in.md; statements O1-O6, O9): from the login to the tokens, and every way to be refused."""
 
 import re
 from collections.abc import Iterator, Mapping
