@@ -1,4 +1,5 @@
-"""The `.env` dialect is node's (docs/settings.md): each line here was read by npm's dotenv 16.6.1, too, and meant the same."""
+"""The `.env` dialect is node's (docs/settings.md): each line here was read by npm's dotenv 16.6.1, too, and meant the
+same."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""The description (/openapi.json and /docs): it says what is there, all of it and nothing else, and the page says what it says."""
+"""The description (/openapi.json and /docs): it says what is there, all of it and nothing else, and the page says what
+it says."""
 
 import json
 import re

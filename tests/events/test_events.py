@@ -1,4 +1,5 @@
-"""What is told to other services (docs/events.md): each sign-in, refresh and end of a session, once, as the schemas say."""
+"""What is told to other services (docs/events.md): each sign-in, refresh and end of a session, once, as the schemas
+say."""
 
 import json
 import re

@@ -1,4 +1,5 @@
-"""What an answer tells of a rate limit (the X-RateLimit headers of /openapi.json), checked in full wherever a test meets one."""
+"""What an answer tells of a rate limit (the X-RateLimit headers of /openapi.json), checked in full wherever a test
+meets one."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Cross-site writes (docs/sign-in.md; statement C3): a cookie alone is no permission, its page has to be the frontend's."""
+"""Cross-site writes (docs/sign-in.md; statement C3): a cookie alone is no permission, its page has to be the
+frontend's."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,5 @@
-"""Rate limits (docs/operating.md; statements R1-R3): who is counted together, for what, and what everybody is told of it.
+"""Rate limits (docs/operating.md; statements R1-R3): who is counted together, for what, and what everybody is told of
+it.
 
 What an answer says is left shows whose bucket it was counted in; the gateways that are asked for it have room for all.
 """

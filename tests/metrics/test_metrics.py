@@ -1,4 +1,5 @@
-"""Metrics (docs/operating.md; statements S3, G4): what is counted, by which names, right over all workers and their ends."""
+"""Metrics (docs/operating.md; statements S3, G4): what is counted, by which names, right over all workers and their
+ends."""
 
 import os
 import re

@@ -1,4 +1,5 @@
-"""Back-channel logout (OIDC Back-Channel Logout 1.0; docs/conformance.md, O10): Keycloak's word that a session is over."""
+"""Back-channel logout (OIDC Back-Channel Logout 1.0; docs/conformance.md, O10): Keycloak's word that a session is
+over."""
 
 import os
 import signal

@@ -1,4 +1,5 @@
-"""The gateway's cookies (docs/sign-in.md; statements C1, C2, C4-C6, C8): what they look like, and that nobody can bend them."""
+"""The gateway's cookies (docs/sign-in.md; statements C1, C2, C4-C6, C8): what they look like, and that nobody can bend
+them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""A peer on Redis's port that is none, or a broken one (docs/conformance.md, F3): whatever it says, that is an outage."""
+"""A peer on Redis's port that is none, or a broken one (docs/conformance.md, F3): whatever it says, that is an
+outage."""
 
 import itertools
 import socket

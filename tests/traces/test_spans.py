@@ -1,4 +1,5 @@
-"""Spans (docs/operating.md; statements P14, G1, F4): what a collector gets of a request, and what happens while there is none."""
+"""Spans (docs/operating.md; statements P14, G1, F4): what a collector gets of a request, and what happens while there
+is none."""
 
 import time
 import zlib

@@ -25,7 +25,8 @@ from gateway.worker.turns import QUICK, SLICE_SECONDS, Turns
 
 SECONDS = 1.5
 PATIENCE = 0.5
-"""Five times what L6 of docs/conformance.md says, in seconds: the machine is not idle, the hog and the tests run on it."""
+"""Five times what L6 of docs/conformance.md says, in seconds: the machine is not idle, the hog and the tests run on
+it."""
 
 
 @pytest.fixture(scope="module")
