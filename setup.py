@@ -55,6 +55,7 @@ FAST = ["gunicorn_h1c >=0.6.9,<0.7"]
 TEST = [
     "pytest >=9.2,<10",
     "pytest-timeout >=2.4,<3",
+    "coverage >=7.17,<8",
     "pytest-xdist >=3.8,<4",
     "requests-mock >=1.12,<2",
     "hypothesis >=6.170,<7",

@@ -125,6 +125,7 @@ class Gateway:
             "LANG": "C.UTF-8",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
             **DEFAULTS,
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(workers),
