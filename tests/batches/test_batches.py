@@ -285,13 +285,13 @@ class TestClosing:
         fill(queue, range(3))
         assert peer.lost == 3 and len(queue) == 0
 
-    def test_it_may_never_have_begun(self, make: Make, peer: Peer) -> None:
+    def test_closing_what_never_began_is_no_error(self, make: Make, peer: Peer) -> None:
         queue = make(start=False)
         fill(queue, range(3))
         queue.close(monotonic() + 1)
         assert peer.lost == 3
 
-    def test_twice_is_as_once(self, make: Make, peer: Peer) -> None:
+    def test_closing_twice_is_as_once(self, make: Make, peer: Peer) -> None:
         queue = make()
         fill(queue, range(3))
         queue.close(monotonic() + 1)

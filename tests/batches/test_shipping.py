@@ -199,7 +199,7 @@ class TestLoki:
         assert {stream["stream"]["service"] for stream in streams} == {"api-gateway"}
         return {stream["stream"]["level"]: stream["values"] for stream in streams}
 
-    def test_gets_the_lines_of_standard_output(self, peer: Service, tmp_path: Path, base: str) -> None:
+    def test_loki_gets_the_lines_of_standard_output(self, peer: Service, tmp_path: Path, base: str) -> None:
         peer.answer = replies.sized(204)
         with ShippingProcess(tmp_path, loki=peer.url + base, tenant="the-tenant") as shipping:
             shipping.put(0, 3)
@@ -219,12 +219,12 @@ class TestLoki:
         times = [int(at) for at, _ in pushed["info"]]
         assert all(before < after for before, after in itertools.pairwise(times))
 
-    def test_without_a_tenant_names_none(self, peer: Service, tmp_path: Path) -> None:
+    def test_without_a_tenant_loki_is_told_none(self, peer: Service, tmp_path: Path) -> None:
         with ShippingProcess(tmp_path, loki=peer.url) as shipping:
             shipping.put(0, 1)
         assert peer.last.header("X-Scope-OrgID") is None
 
-    def test_is_not_told_of_its_own_outage(self, peer: Service, tmp_path: Path) -> None:
+    def test_loki_is_not_told_of_its_own_outage(self, peer: Service, tmp_path: Path) -> None:
         """That would make the queue longer that can not be delivered; other peers' outages it hears of."""
         peer.answer = replies.by_turn(failing(503), failing(400), TAKEN)
         with ShippingProcess(tmp_path, loki=peer.url, jaeger="http://127.0.0.1:1/api/traces") as shipping:

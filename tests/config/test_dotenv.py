@@ -68,20 +68,20 @@ def test_a_text(text: str, values: dict[str, str]) -> None:
 
 
 class TestFile:
-    def test_with_a_byte_order_mark(self, tmp_path: Path) -> None:
+    def test_a_byte_order_mark_is_skipped(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfA=b\r\n")
         assert dotenv.read(tmp_path / ".env") == {"A": "b"}
 
-    def test_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file_sets_nothing(self, tmp_path: Path) -> None:
         assert dotenv.read(tmp_path / ".env") == {}
         assert dotenv.read(tmp_path / "no" / ".env") == {}
 
-    def test_that_can_not_be_read(self, tmp_path: Path) -> None:
+    def test_a_file_that_can_not_be_read_is_a_fault(self, tmp_path: Path) -> None:
         (tmp_path / ".env").mkdir()
         with pytest.raises(IsADirectoryError):
             dotenv.read(tmp_path / ".env")
 
-    def test_that_is_no_text(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_no_text_is_a_fault(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_bytes(b"A=\xff\n")
         with pytest.raises(UnicodeDecodeError):
             dotenv.read(tmp_path / ".env")

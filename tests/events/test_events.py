@@ -119,7 +119,7 @@ def told(messages: list[Message]) -> list[tuple[str, str]]:
 
 
 class TestAuthenticated:
-    def test_after_a_callback(self, single: Gateway, events: Reader) -> None:
+    def test_a_callback_publishes_user_authenticated(self, single: Gateway, events: Reader) -> None:
         guest = Guest(single)
         (message,) = events.wait(1)
         event = message.event
@@ -135,7 +135,7 @@ class TestAuthenticated:
             "lastName": guest.claims["family_name"],
         }
 
-    def test_has_headers_where_the_client_can(self, single: Gateway, events: Reader) -> None:
+    def test_an_event_has_headers_where_the_client_can(self, single: Gateway, events: Reader) -> None:
         visitor = Visitor(single)
         login = visitor.begin()
         callback = as_user()(login.auth_url)
@@ -149,13 +149,13 @@ class TestAuthenticated:
         assert message.headers.pop("traceparent").split("-")[:2] == ["00", trace]
         assert message.headers == {"content-type": "application/json", "event-type": "user.authenticated"}
 
-    def test_after_a_browsers_navigation(self, single: Gateway, events: Reader) -> None:
+    def test_a_browsers_callback_publishes_user_authenticated(self, single: Gateway, events: Reader) -> None:
         visitor = Visitor(single)
         assert visitor.sign_in(as_user(), navigates=True).status == 303
         (message,) = events.wait(1)
         assert message.told == SIGNED_IN
 
-    def test_not_after_a_callback_that_fails(self, single: Gateway, events: Reader) -> None:
+    def test_a_failed_callback_publishes_nothing(self, single: Gateway, events: Reader) -> None:
         visitor = Visitor(single)
         state = visitor.begin().state
         assert visitor.get(f"/auth/callback?code=none&state={state}").status == 400
@@ -163,7 +163,7 @@ class TestAuthenticated:
         Guest(single)
         events.wait(1)
 
-    def test_after_a_refresh_by_cookie(self, single: Gateway, events: Reader) -> None:
+    def test_a_refresh_by_cookie_publishes_user_authenticated(self, single: Gateway, events: Reader) -> None:
         guest = Guest(single)
         assert guest.post("/auth/refresh").status == 200
         first, second = events.wait(2)
@@ -171,14 +171,14 @@ class TestAuthenticated:
         assert second.data == {**first.data, "authMethod": "jwt_refresh"}
         assert second.key == first.key and second.event["eventId"] != first.event["eventId"]
 
-    def test_after_a_refresh_by_body(self, single: Gateway, events: Reader) -> None:
+    def test_a_refresh_by_body_publishes_user_authenticated(self, single: Gateway, events: Reader) -> None:
         guest = Guest(single)
         program = Visitor(single)
         assert program.post("/auth/refresh", {"refreshToken": guest.tokens["refreshToken"]}).status == 200
         first, second = events.wait(2)
         assert second.told == REFRESHED and second.data["sessionId"] == first.data["sessionId"] == guest.sid
 
-    def test_once_for_all_who_refresh_at_once(self, cluster: Gateway, events: Reader) -> None:
+    def test_parallel_refreshes_publish_one_event(self, cluster: Gateway, events: Reader) -> None:
         """And not for who comes later with the superseded token."""
         guest = Guest(cluster)
         twins = [guest.copy() for _ in range(8)]
@@ -199,7 +199,9 @@ class TestAuthenticated:
                 back = as_user()(visitor.begin().auth_url).partition(cluster.url)[2]
                 assert visitor.get(back, over=line).status == 200
 
-    def test_of_somebody_of_whom_little_is_known(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
+    def test_an_event_leaves_out_what_is_not_known_of_the_user(
+        self, scripted: Gateway, realm: Scripted, events: Reader
+    ) -> None:
         """Names that nobody knows are left out, the email is null."""
         unknown = {"drop": ("email", "given_name", "family_name")}
         realm.id_token = realm.access_token = unknown
@@ -208,7 +210,7 @@ class TestAuthenticated:
         assert message.data.keys() == {"email", "sessionId", "authMethod"}
         assert message.data["email"] is None
 
-    def test_of_somebody_with_a_strange_name(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
+    def test_an_event_keeps_a_strange_name(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
         """What is no text is left out, and holds nothing up; what is, is told as it is."""
         strange = {"email": "\ud800@example.test", "given_name": 7, "family_name": 'Ünïcødé "\n\u2028' * 50}
         realm.id_token = {"claims": strange}
@@ -221,7 +223,9 @@ class TestAuthenticated:
         assert first.data["lastName"] == strange["family_name"]
         assert second.data["firstName"] == "Cora"
 
-    def test_of_a_session_that_has_no_name(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
+    def test_a_session_without_a_sid_has_a_name_of_the_gateways(
+        self, scripted: Gateway, realm: Scripted, events: Reader
+    ) -> None:
         """Then the gateway's own name for it serves, and stays the same."""
         realm.id_token = realm.access_token = {"drop": ("sid",)}
         guest = guest_of(scripted, realm)
@@ -230,7 +234,9 @@ class TestAuthenticated:
         names = [message.data["sessionId"] for message in events.wait(3)]
         assert len(set(names)) == 1 and names[0]
 
-    def test_where_the_id_token_says_less(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
+    def test_the_access_token_completes_what_the_id_token_says(
+        self, scripted: Gateway, realm: Scripted, events: Reader
+    ) -> None:
         realm.id_token = {"drop": ("email", "given_name", "sid")}
         guest = guest_of(scripted, realm)
         realm.answer = {"id_token": None}
@@ -240,32 +246,32 @@ class TestAuthenticated:
 
 
 class TestLoggedOut:
-    def test_by_cookie(self, single: Gateway, events: Reader) -> None:
+    def test_a_logout_by_cookie_publishes_user_logged_out(self, single: Gateway, events: Reader) -> None:
         guest = Guest(single)
         assert guest.post("/auth/logout").status == 200
         message = events.wait(2)[1]
         assert message.key == guest.claims["sub"]
         assert message.data == {"sessionId": guest.sid, "logoutReason": "user_action"}
 
-    def test_by_token(self, single: Gateway, events: Reader) -> None:
+    def test_a_logout_by_token_publishes_user_logged_out(self, single: Gateway, events: Reader) -> None:
         guest = Guest(single)
         bearer = {"Authorization": f"Bearer {guest.tokens['accessToken']}"}
         assert Visitor(single).post("/auth/logout", headers=bearer).status == 200
         assert events.wait(2)[1].data == {"sessionId": guest.sid, "logoutReason": "user_action"}
 
-    def test_by_a_refresh_token_alone(self, single: Gateway, events: Reader) -> None:
+    def test_a_logout_by_a_refresh_token_alone_publishes_user_logged_out(self, single: Gateway, events: Reader) -> None:
         guest = Guest(single)
         body = {"refreshToken": guest.tokens["refreshToken"]}
         assert Visitor(single).post("/auth/logout", body).status == 200
         assert events.wait(2)[1].data == {"sessionId": guest.sid, "logoutReason": "user_action"}
 
-    def test_of_nobody_is_not_told(self, single: Gateway, events: Reader) -> None:
+    def test_a_logout_of_nobody_publishes_nothing(self, single: Gateway, events: Reader) -> None:
         assert Visitor(single).post("/auth/logout").status == 200
         assert Visitor(single).post("/auth/logout", {"refreshToken": "unknown"}).status == 200
         Guest(single)
         events.wait(1)
 
-    def test_is_told_once_whoever_retries(self, cluster: Gateway, provider: Provider, events: Reader) -> None:
+    def test_a_repeated_logout_publishes_one_event(self, cluster: Gateway, provider: Provider, events: Reader) -> None:
         """Retries by cookie, by token, at once and later; a refresh that fails for it; Keycloak's own word."""
         guest = Guest(cluster)
         bearer = {"Authorization": f"Bearer {guest.tokens['accessToken']}"}
@@ -283,7 +289,7 @@ class TestLoggedOut:
         mine = [message for message in events.wait(2 + 3) if message.data["sessionId"] == guest.sid]
         assert sorted(told(mine)) == sorted([SIGNED_IN, SIGNED_OUT])
 
-    def test_of_a_later_sign_in_is_told_again(self, single: Gateway, events: Reader) -> None:
+    def test_a_logout_of_a_later_sign_in_is_published_again(self, single: Gateway, events: Reader) -> None:
         """Also where Keycloak goes on with the same session."""
         guest = Guest(single)
         assert guest.post("/auth/logout").status == 200
@@ -291,7 +297,9 @@ class TestLoggedOut:
         assert guest.post("/auth/logout").status == 200
         assert told(events.wait(4)) == [SIGNED_IN, SIGNED_OUT] * 2
 
-    def test_of_the_same_session_after_a_new_sign_in(self, scripted: Gateway, realm: Scripted, events: Reader) -> None:
+    def test_a_logout_of_the_same_session_after_a_new_sign_in_is_published(
+        self, scripted: Gateway, realm: Scripted, events: Reader
+    ) -> None:
         realm.id_token = realm.access_token = {"claims": {"sid": "the-same"}}
         for _ in range(2):
             guest = guest_of(scripted, realm)
@@ -303,7 +311,9 @@ class TestLoggedOut:
 
 
 class TestRefused:
-    def test_by_cookie(self, single: Gateway, provider: Provider, events: Reader) -> None:
+    def test_a_refused_refresh_by_cookie_publishes_token_expired(
+        self, single: Gateway, provider: Provider, events: Reader
+    ) -> None:
         """Once, though many ask and ask again; the session that goes on is another."""
         guest = Guest(single)
         twins = [guest.copy() for _ in range(4)]
@@ -316,7 +326,9 @@ class TestRefused:
         assert told(found) == [SIGNED_IN, LAPSED, SIGNED_IN]
         assert found[1].data == {"sessionId": guest.sid, "logoutReason": "token_expired"}
 
-    def test_by_body(self, single: Gateway, provider: Provider, events: Reader) -> None:
+    def test_a_refused_refresh_by_body_publishes_token_expired(
+        self, single: Gateway, provider: Provider, events: Reader
+    ) -> None:
         """Also of a refresh token that came by a refresh."""
         guest, program = Guest(single), Visitor(single)
         tokens = program.post("/auth/refresh", {"refreshToken": guest.tokens["refreshToken"]}).json()
@@ -328,13 +340,15 @@ class TestRefused:
         assert told(found) == [SIGNED_IN, REFRESHED, LAPSED, SIGNED_IN]
         assert (found[2].key, found[2].data["sessionId"]) == (guest.claims["sub"], guest.sid)
 
-    def test_of_an_unknown_token_is_not_told(self, single: Gateway, events: Reader) -> None:
+    def test_a_refused_unknown_token_publishes_nothing(self, single: Gateway, events: Reader) -> None:
         assert Visitor(single).post("/auth/refresh", {"refreshToken": "of-nobody"}).status == 401
         Guest(single)
         events.wait(1)
 
     @pytest.mark.parametrize("reply", [refusal("invalid_client", 401), refusal("server_error", 500)])
-    def test_by_an_outage_is_not_told(self, scripted: Gateway, realm: Scripted, events: Reader, reply: Any) -> None:
+    def test_a_refresh_that_an_outage_fails_publishes_nothing(
+        self, scripted: Gateway, realm: Scripted, events: Reader, reply: Any
+    ) -> None:
         guest = guest_of(scripted, realm)
         realm.instead = reply
         assert guest.post("/auth/refresh").status == 502
@@ -346,7 +360,9 @@ class TestRefused:
 
 class TestBackchannel:
     @pytest.mark.conformance("O10")
-    def test_is_told_once(self, cluster: Gateway, provider: Provider, events: Reader) -> None:
+    def test_a_back_channel_logout_publishes_one_event(
+        self, cluster: Gateway, provider: Provider, events: Reader
+    ) -> None:
         """A replayed token, and another one for the same session, publish nothing."""
         guest = Guest(cluster)
         sub = guest.claims["sub"]
@@ -362,7 +378,9 @@ class TestBackchannel:
         mine = [message for message in events.wait(2 + 3) if message.data["sessionId"] == guest.sid]
         assert sorted(told(mine)) == sorted([SIGNED_IN, ENDED])
 
-    def test_without_a_user(self, single: Gateway, provider: Provider, events: Reader) -> None:
+    def test_a_back_channel_logout_without_a_sub_publishes_the_sessions_user(
+        self, single: Gateway, provider: Provider, events: Reader
+    ) -> None:
         """Who signed in here is known by the session; an unknown one has no key, and is a line in the log."""
         guest = Guest(single)
         assert tell(single, provider.mint_logout(sid=guest.sid, drop=("sub",))).status == 200
@@ -373,7 +391,9 @@ class TestBackchannel:
         assert found[1].key == guest.claims["sub"]
         single.wait_line(lambda line: line["message"].endswith("of an unknown user is not published"))
 
-    def test_of_all_sessions(self, single: Gateway, provider: Provider, events: Reader) -> None:
+    def test_a_back_channel_logout_of_a_user_publishes_all_sessions(
+        self, single: Gateway, provider: Provider, events: Reader
+    ) -> None:
         token = provider.mint_logout("rick", drop=("sid",))
         assert tell(single, token).status == tell(single, token).status == 200
         Guest(single, "rick")
@@ -401,12 +421,12 @@ def test_no_secret_is_in_an_event(single: Gateway, events: Reader) -> None:
 
 
 class TestWithoutKafka:
-    def test_nothing_is_said(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_without_kafka_nothing_is_said_of_it(self, gateway: Gateway, issuer: Issuer) -> None:
         assert gateway.get("/auth/logout", issuer.mint(), method="POST").status == 200
         assert "kafka" not in gateway.get("/health").json()["services"]
         assert "Kafka" not in gateway.raw_output()
 
-    def test_nothing_is_kept(self) -> None:
+    def test_without_kafka_nothing_is_kept_for_events(self) -> None:
         settings, _ = load({**GOOD, "NODE_ENV": "test"}, ROOT / "tests")
         assert isinstance(auth_events(settings, NullPublisher(), build_engines(settings).store), NullAuthEvents)
 
@@ -415,12 +435,12 @@ DOCUMENT = (ROOT / "docs" / "events.md").read_text()
 
 
 class TestDocument:
-    def test_shows_an_event_that_is_one(self) -> None:
+    def test_the_documents_event_fits_its_schema(self) -> None:
         (example,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
         event = json.loads(example)
         schema(event["eventType"]).validate(event)
 
-    def test_shows_a_consumer_that_works(self, cluster: Gateway, kafka: MockKafka, events: Reader) -> None:
+    def test_the_documents_consumer_works(self, cluster: Gateway, kafka: MockKafka, events: Reader) -> None:
         guest = Guest(cluster)
         events.wait(1)
         (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -433,7 +453,7 @@ class TestDocument:
                 consumer.kill()
         assert line.startswith(f"user.authenticated {guest.claims['sub']} ")
 
-    def test_measured_every_client_and_fault(self) -> None:
+    def test_the_documents_losses_cover_every_client_and_fault(self) -> None:
         """`python tests/kafka_losses.py` makes the table; nothing of it may be lost."""
         rows = DOCUMENT.partition(kafka_losses.HEAD)[2].partition("\n\n")[0].splitlines()
         cells = [row.strip("| ").split(" | ") for row in rows]

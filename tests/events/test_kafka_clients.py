@@ -121,21 +121,21 @@ class TestReach:
         ],
         ids=["old", "new", "closes at Produce", "one new", "one old", "one mute", "mute", "http", "error", "cut"],
     )
-    def test_what_brokers_take(
+    def test_the_probe_finds_what_brokers_take(
         self, served: Callable[..., str], answers: list[tuple[bytes, ...]], expected: bool | None
     ) -> None:
         reach = BrokerProbe(tuple(served(*each) for each in answers), None)
         assert reach.takes_first_versions() is expected
         assert reach.any_answers() is (expected is not None)
 
-    def test_of_librdkafkas_own(self, mock: MockKafka) -> None:
+    def test_librdkafkas_broker_takes_pykafkas_requests(self, mock: MockKafka) -> None:
         assert BrokerProbe((mock.brokers,), None).takes_first_versions() is True
 
-    def test_of_nobody(self) -> None:
+    def test_without_a_broker_the_probe_finds_nothing(self) -> None:
         reach = BrokerProbe((f"127.0.0.1:{free_port()}",), None)
         assert reach.takes_first_versions() is None and not reach.any_answers()
 
-    def test_of_one_that_hangs_ends(self) -> None:
+    def test_the_probe_of_a_hanging_broker_ends(self) -> None:
         """Who asks meanwhile starts no second question."""
         with hanging_broker() as brokers:
             reach = BrokerProbe((brokers,), None)
@@ -190,7 +190,7 @@ class TestChoice:
             opened(kafka(served(*NEW), "pykafka"))
 
     @pytest.mark.parametrize("client", ["auto", "pykafka"])
-    def test_a_pykafka_that_can_not_be_imported(self, mock: MockKafka, client: str) -> None:
+    def test_confluent_serves_where_pykafka_can_not_be_imported(self, mock: MockKafka, client: str) -> None:
         """As on a Python without `pkg_resources`."""
         program = (
             "import sys; sys.path[:0] = ['tests']; sys.modules['pkg_resources'] = None\n"

@@ -301,18 +301,18 @@ class TestCondition:
     @pytest.mark.parametrize(
         "fault", [Unreachable("no broker answers"), AccessRefused("no topic"), IncompatibleClient("not this one")]
     )
-    def test_is_said_once(self, caplog: pytest.LogCaptureFixture, fault: Fault) -> None:
+    def test_an_outage_of_kafka_is_said_once(self, caplog: pytest.LogCaptureFixture, fault: Fault) -> None:
         _, lines = self.run(caplog, fault, 4)
         assert lines == [
             f"ERROR Kafka (KAFKA_BROKERS, here:9092): {fault}; events wait",
             "INFO Kafka (KAFKA_BROKERS, here:9092): events flow, through good",
         ]
 
-    def test_of_a_connection_that_was_closed_is_no_news(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_closed_idle_connection_is_no_outage(self, caplog: pytest.LogCaptureFixture) -> None:
         _, lines = self.run(caplog, Unreachable("closed"), 2)
         assert [line[:4] for line in lines] == ["INFO"]
 
-    def test_depends_on_the_broker(self) -> None:
+    def test_health_depends_on_the_broker(self) -> None:
         stage = Stage(Good)
         assert stage.publisher.healthy()
         stage.reach.answers = False

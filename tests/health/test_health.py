@@ -37,7 +37,7 @@ def below(services: dict[str, Service]) -> dict[str, str]:
 
 
 class TestHealth:
-    def test_of_all_well(self, gateway: Gateway) -> None:
+    def test_health_is_200_when_all_are_well(self, gateway: Gateway) -> None:
         answer = gateway.get("/health")
         assert answer.status == 200
         assert (answer.header("Content-Type") or "").startswith("application/json")
@@ -52,36 +52,44 @@ class TestHealth:
         before = gateway.get("/health").json()["uptime"]
         until(lambda: 0.2 < gateway.get("/health").json()["uptime"] - before < 5, 5, "time to pass")
 
-    def test_asks_each_service_below_its_base(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_health_asks_each_service_below_its_base_url(
+        self, start_gateway: StartGateway, probed: dict[str, Service]
+    ) -> None:
         gateway = start_gateway(services=below(probed))
         assert gateway.get("/health").status == 200
         for service in probed.values():
             assert {(received.method, received.target) for received in service.requests} == {("GET", b"/base/health")}
             assert not service.last.all("Authorization")
 
-    def test_without_a_media_service(self, start_gateway: StartGateway) -> None:
+    def test_health_names_no_media_service_where_there_is_none(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"MEDIA_SERVICE_URL": ""})
         answer = gateway.get("/health")
         assert answer.status == 200
         assert set(answer.json()["services"]) == {"userService", "interviewService", "keycloak"}
 
     @pytest.mark.parametrize("name", ["users", "media"])
-    def test_with_a_service_refused(self, start_gateway: StartGateway, services: dict[str, Service], name: str) -> None:
+    def test_health_is_503_when_a_service_is_refused(
+        self, start_gateway: StartGateway, services: dict[str, Service], name: str
+    ) -> None:
         up = {other: service.url for other, service in services.items() if other != name}
         self.check_degraded(start_gateway(services=up), NAMES[name])
 
-    def test_with_a_service_that_says_so(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_health_is_503_when_a_service_says_so(
+        self, start_gateway: StartGateway, probed: dict[str, Service]
+    ) -> None:
         probed["users"].answer = replies.sized(500, [], b"ill")
         self.check_degraded(start_gateway(services=below(probed)), "userService")
 
-    def test_with_services_that_have_none(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_a_service_without_a_health_path_is_healthy(
+        self, start_gateway: StartGateway, probed: dict[str, Service]
+    ) -> None:
         """Any answer below 500 comes from a service that is there; a redirect is not followed."""
         probed["users"].answer = replies.sized(404, [], b"")
         probed["interviews"].answer = replies.sized(401, [], b"")
         probed["media"].answer = replies.sized(302, [("Location", NOBODY)], b"")
         assert start_gateway(services=below(probed)).get("/health").status == 200
 
-    def test_with_keycloak_gone(self, start_gateway: StartGateway) -> None:
+    def test_health_is_503_when_keycloak_is_gone(self, start_gateway: StartGateway) -> None:
         """Readiness stays: the keys that were read go on working."""
         with Issuer() as realm:
             gateway = start_gateway(issuer=realm)
@@ -89,7 +97,7 @@ class TestHealth:
             self.check_degraded(gateway, "keycloak")
             assert gateway.get("/health/ready").status == 200
 
-    def test_gets_well_again(self, start_gateway: StartGateway, services: dict[str, Service]) -> None:
+    def test_health_gets_well_again(self, start_gateway: StartGateway, services: dict[str, Service]) -> None:
         with Service() as users:
             users.stop()
             gateway = start_gateway(services={**services, "users": users})
@@ -97,7 +105,7 @@ class TestHealth:
             users.start()
             until(lambda: gateway.get("/health").status == 200, 15, "the service to be found well")
 
-    def test_with_redis_gone(self, start_gateway: StartGateway) -> None:
+    def test_health_reports_a_redis_that_is_gone(self, start_gateway: StartGateway) -> None:
         """It is reported, and never makes it 503: requests go on without it."""
         gateway = start_gateway({"REDIS_URL": "redis://127.0.0.1:1/0"})
         answer = gateway.get("/health")
@@ -118,7 +126,7 @@ class TestHealth:
 
 
 class TestProbes:
-    def test_run_at_once(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_probes_run_at_once(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """No service answers before all of them, and Keycloak, were asked."""
         with Issuer() as realm:
             gateway = start_gateway(issuer=realm, services=below(probed))
@@ -138,7 +146,7 @@ class TestProbes:
             services = gateway.get("/health").json()["services"]
             assert {services[name] for name in NAMES.values()} == {"healthy"}
 
-    def test_are_remembered_for_a_while(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_probes_are_remembered_for_a_while(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """A probe in flight is shared too."""
         gateway = start_gateway(services=below(probed))
         probed["users"].answer = replies.slow(0.3, replies.sized(200, [], b"ok"))
@@ -150,7 +158,7 @@ class TestProbes:
         for service in probed.values():
             assert len(service.requests) <= 1 + lasted
 
-    def test_of_a_stuck_service_end(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_a_probe_of_a_stuck_service_ends(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
         """And while they last, all else is answered."""
         probed["interviews"].answer = replies.hang()
         gateway = start_gateway(services=below(probed))
@@ -165,7 +173,7 @@ class TestProbes:
         assert services.pop("interviewService") == "unhealthy"
         assert set(services.values()) == {"healthy"}
 
-    def test_of_a_service_go_to_all_its_instances_at_once(
+    def test_all_instances_of_a_service_are_probed_at_once(
         self, start_gateway: StartGateway, probed: dict[str, Service]
     ) -> None:
         """It is healthy while one answers, wherever that stands: those that hang take nobody's time."""
@@ -176,13 +184,15 @@ class TestProbes:
         answer = gateway.get("/health", timeout=PATIENCE)
         assert answer.json()["services"]["userService"] == "healthy"
 
-    def test_of_a_service_that_drips_end(self, start_gateway: StartGateway, probed: dict[str, Service]) -> None:
+    def test_a_probe_of_a_service_that_drips_ends(
+        self, start_gateway: StartGateway, probed: dict[str, Service]
+    ) -> None:
         """A byte now and then is no sign of health either."""
         probed["media"].answer = replies.drip(b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 100, every=0.3)
         gateway = start_gateway(services=below(probed))
         assert gateway.get("/health", timeout=PATIENCE).json()["services"]["mediaService"] == "unhealthy"
 
-    def test_of_a_hanging_keycloak_end(self, start_gateway: StartGateway) -> None:
+    def test_a_probe_of_a_hanging_keycloak_ends(self, start_gateway: StartGateway) -> None:
         with Issuer() as realm:
             gateway = start_gateway(issuer=realm)
             realm.hang()
@@ -195,7 +205,7 @@ class TestProbes:
 class TestAnyone:
     @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_may_ask(self, gateway: Gateway, path: str, method: str) -> None:
+    def test_anyone_may_ask_for_health(self, gateway: Gateway, path: str, method: str) -> None:
         answer = gateway.get(path, method=method)
         assert answer.status == 200
         assert bool(answer.body) == (method == "GET")

@@ -172,7 +172,7 @@ class TestPreflight:
     @pytest.mark.parametrize(
         "path", ["/users/me", "/interviews/1/answers", "/media/1", "/auth/login", "/auth/session", "/health"]
     )
-    def test_lists_what_is_allowed(self, gateway: Gateway, origin: str, path: str) -> None:
+    def test_a_preflight_lists_what_is_allowed(self, gateway: Gateway, origin: str, path: str) -> None:
         answer = gateway.get(path, headers={"Origin": origin, **PREFLIGHT}, method="OPTIONS")
         assert answer.status in (200, 204)
         assert answer.header("Access-Control-Allow-Origin") == origin
@@ -185,7 +185,7 @@ class TestPreflight:
     @pytest.mark.conformance("C9")
     @pytest.mark.parametrize("path", ["/nope", "/interviews/a%2fb", "/users/me/../x", "/users/me"])
     @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-    def test_is_204_on_every_path_and_method(self, gateway: Gateway, path: str, method: str) -> None:
+    def test_a_preflight_is_204_on_every_path_and_method(self, gateway: Gateway, path: str, method: str) -> None:
         """So that a script can read the 404, 400 or 405 that its request is then answered with."""
         asked = {"Origin": FIRST, "Access-Control-Request-Method": method}
         preflight = gateway.get(path, headers=asked, method="OPTIONS")
@@ -197,7 +197,7 @@ class TestPreflight:
 
     @pytest.mark.conformance("C9")
     @pytest.mark.parametrize("name", ["traceparent", "If-None-Match", "Last-Event-ID", "Range", "Tus-Resumable"])
-    def test_allows_the_headers_that_frontends_use(self, gateway: Gateway, name: str) -> None:
+    def test_a_preflight_allows_the_headers_that_frontends_use(self, gateway: Gateway, name: str) -> None:
         asked = {
             "Origin": FIRST,
             "Access-Control-Request-Method": "GET",
@@ -221,13 +221,13 @@ class TestPreflight:
         ],
         ids=lambda asked: " ".join(asked.values()),
     )
-    def test_grants_nothing_else(self, gateway: Gateway, asked: dict[str, str]) -> None:
+    def test_a_preflight_grants_nothing_else(self, gateway: Gateway, asked: dict[str, str]) -> None:
         answer = gateway.get("/users/me", headers={"Origin": FIRST, **asked}, method="OPTIONS")
         assert words(answer, "Access-Control-Allow-Methods") <= {method.lower() for method in METHODS}
         assert words(answer, "Access-Control-Allow-Headers") <= {"authorization", "content-type"}
         assert answer.header("Access-Control-Allow-Private-Network") != "true"
 
-    def test_lists_the_headers_of_the_setting(self, start_gateway: StartGateway) -> None:
+    def test_a_preflight_lists_the_headers_of_the_setting(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"CORS_ALLOW_HEADERS": "X-Custom, X-Other"})
         asked = {**PREFLIGHT, "Access-Control-Request-Headers": "authorization,x-custom,x-evil,X-Other"}
         answer = gateway.get("/users/me", headers={"Origin": FIRST, **asked}, method="OPTIONS")
@@ -235,7 +235,9 @@ class TestPreflight:
         assert allowed == {"authorization", "x-custom", "x-other"}
 
     @pytest.mark.conformance("C7")
-    def test_is_not_forwarded(self, gateway: Gateway, issuer: Issuer, users: Service, media: Service) -> None:
+    def test_a_preflight_is_not_forwarded(
+        self, gateway: Gateway, issuer: Issuer, users: Service, media: Service
+    ) -> None:
         for path in ("/users/me", "/media/1"):
             for token in (None, "bad", issuer.mint()):
                 answer = gateway.get(path, token, {"Origin": FIRST, **PREFLIGHT}, method="OPTIONS")
@@ -262,7 +264,9 @@ class TestServicesOwn:
 
     @pytest.mark.conformance("C7")
     @pytest.mark.parametrize("status", [200, 404, 500])
-    def test_headers_are_dropped(self, gateway: Gateway, issuer: Issuer, users: Service, status: int) -> None:
+    def test_a_services_own_cors_headers_are_dropped(
+        self, gateway: Gateway, issuer: Issuer, users: Service, status: int
+    ) -> None:
         users.answer = replies.sized(status, self.OWN, b"body")
         mine = gateway.get("/users/me", issuer.mint(), {"Origin": FIRST})
         check_allowed(mine, FIRST)

@@ -71,7 +71,7 @@ class TestShape:
 
     @pytest.mark.conformance("G3", "C7")
     @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-    def test_of(self, strict: Gateway, issuer: Issuer, users: Service, case: Case) -> None:
+    def test_every_error_has_the_one_shape(self, strict: Gateway, issuer: Issuer, users: Service, case: Case) -> None:
         """The query, which may hold a secret, is not told; the frontend may read the error."""
         users.answer = replies.hang()
         headers = {"Authorization": f"Bearer {issuer.mint()}", "Traceparent": TRACEPARENT, **ORIGIN}
@@ -85,16 +85,16 @@ class TestShape:
         told = datetime.fromisoformat(answer.json()["timestamp"])
         assert abs((datetime.now(UTC) - told).total_seconds()) < 60
 
-    def test_without_a_media_service(self, strict: Gateway, issuer: Issuer) -> None:
+    def test_media_without_a_service_is_404(self, strict: Gateway, issuer: Issuer) -> None:
         check_error(strict.get("/media/1", issuer.mint()), 404, "Not found", "/media/1")
 
     @pytest.mark.conformance("L2")
-    def test_of_a_body_that_stalls(self, strict: Gateway, issuer: Issuer) -> None:
+    def test_a_body_that_stalls_is_408(self, strict: Gateway, issuer: Issuer) -> None:
         headers = {"Authorization": f"Bearer {issuer.mint()}", "Content-Length": "9"}
         head = http.head("PUT", "/users/me", headers)
         check_error(http.send(strict.port, head + b"1234"), 408, path="/users/me")
 
-    def test_of_an_open_breaker(self, start_gateway: StartGateway, issuer: Issuer) -> None:
+    def test_an_open_breaker_is_503(self, start_gateway: StartGateway, issuer: Issuer) -> None:
         gateway = start_gateway(services={})
         for _ in range(5):
             check_error(gateway.get("/users/me", issuer.mint()), 502, "Bad gateway", "/users/me")
@@ -117,7 +117,7 @@ class TestMethods:
             "/health": {"GET"},
         }.items(),
     )
-    def test_that_are_not_there(
+    def test_a_method_that_a_route_has_not_is_405(
         self, gateway: Gateway, issuer: Issuer, users: Service, path: str, allowed: set[str]
     ) -> None:
         """Allow names what is there (RFC 9110 section 10.2.1); HEAD goes with GET, OPTIONS may be told."""
@@ -130,14 +130,14 @@ class TestMethods:
 
     @pytest.mark.conformance("P11")
     @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "FOO", "get"])
-    def test_that_nobody_knows(self, gateway: Gateway, issuer: Issuer, users: Service, method: str) -> None:
+    def test_an_unknown_method_is_refused(self, gateway: Gateway, issuer: Issuer, users: Service, method: str) -> None:
         answer = gateway.get("/users/me", issuer.mint(), method=method)
         check_error(answer)
         assert answer.status in (400, 405, 501)
         assert not users.requests
 
     @pytest.mark.parametrize("path", ["/nope", "/users/me", "/auth/login"])
-    def test_head_has_no_body(self, gateway: Gateway, path: str) -> None:
+    def test_an_error_to_head_has_no_body(self, gateway: Gateway, path: str) -> None:
         with http.Connection(gateway.port) as connection:
             connection.request("HEAD", path, {"Connection": "close"})
             answer = connection.receive_head(method="HEAD")
@@ -198,7 +198,7 @@ class TestParser:
 
     @pytest.mark.conformance("G3", "P5", "P6")
     @pytest.mark.parametrize("data", UNPARSEABLE.values(), ids=UNPARSEABLE.keys())
-    def test_of_what_it_can_not_read(self, gateway: Gateway, data: bytes) -> None:
+    def test_what_the_parser_can_not_read_has_the_one_shape(self, gateway: Gateway, data: bytes) -> None:
         answer = http.send(gateway.port, data)
         check_error(answer)
         assert answer.status in (400, 431, 501, 505)
@@ -206,11 +206,13 @@ class TestParser:
 
     @pytest.mark.conformance("G3", "L4")
     @pytest.mark.parametrize(("status", "data"), OVERSIZE.values(), ids=OVERSIZE.keys())
-    def test_of_what_is_too_long(self, gateway: Gateway, status: int, data: bytes) -> None:
+    def test_what_is_too_long_for_the_parser_has_the_one_shape(
+        self, gateway: Gateway, status: int, data: bytes
+    ) -> None:
         check_error(http.send(gateway.port, data), status)
 
     @pytest.mark.conformance("G3")
-    def test_it_serves_on(self, gateway: Gateway) -> None:
+    def test_the_gateway_serves_on_after_unreadable_requests(self, gateway: Gateway) -> None:
         workers = gateway.workers()
         for data in UNPARSEABLE.values():
             http.send(gateway.port, data)

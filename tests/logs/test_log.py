@@ -15,7 +15,7 @@ LONGEST = 4096
 
 
 class TestAccessLine:
-    def test_of_a_forwarded_request(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_a_forwarded_request_has_an_access_line(self, gateway: Gateway, issuer: Issuer) -> None:
         headers = {"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
         gateway.get("/interviews/line-1?page=2&q=x", issuer.mint(sub="the-user"), headers)
         line = gateway.access_line("/interviews/line-1")
@@ -29,7 +29,7 @@ class TestAccessLine:
         assert line["userId"] == "the-user"
         assert line["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736"
 
-    def test_of_an_error(self, gateway: Gateway) -> None:
+    def test_an_error_has_an_access_line(self, gateway: Gateway) -> None:
         """The trace id is the one the client was told."""
         answer = gateway.get("/interviews/line-2?token=x")
         line = gateway.access_line("/interviews/line-2")
@@ -48,12 +48,16 @@ class TestAccessLine:
             ("GET", "/interviews/line%2f6", 400),
         ],
     )
-    def test_of_any_request(self, gateway: Gateway, issuer: Issuer, method: str, path: str, status: int) -> None:
+    def test_any_request_has_an_access_line(
+        self, gateway: Gateway, issuer: Issuer, method: str, path: str, status: int
+    ) -> None:
         gateway.get(path, issuer.mint(), method=method)
         line = gateway.access_line(path)
         assert (line["method"], line["statusCode"]) == (method, status)
 
-    def test_of_a_services_own_error(self, gateway: Gateway, issuer: Issuer, interviews: Service) -> None:
+    def test_a_services_own_error_has_an_access_line(
+        self, gateway: Gateway, issuer: Issuer, interviews: Service
+    ) -> None:
         interviews.answer = replies.sized(500, [], b"boom")
         gateway.get("/interviews/line-7", issuer.mint())
         assert gateway.access_line("/interviews/line-7")["statusCode"] == 500
@@ -65,7 +69,7 @@ class TestLevels:
         gateway.get("/users/me", issuer.mint())
         gateway.wait_line(lambda line: line["level"] == "error")
 
-    def test_probes_are_debug(self, start_gateway: StartGateway) -> None:
+    def test_probes_are_logged_at_debug(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"LOG_LEVEL": "info"})
         for path in ("/health", "/health/live", "/health/ready", "/nope"):
             gateway.get(path)
@@ -126,24 +130,24 @@ class TestLines:
 
     @pytest.mark.conformance("G2")
     @pytest.mark.parametrize("target", HOSTILE_TARGETS.values(), ids=HOSTILE_TARGETS.keys())
-    def test_of_a_hostile_target(self, gateway: Gateway, issuer: Issuer, target: bytes) -> None:
+    def test_a_hostile_target_is_one_json_line(self, gateway: Gateway, issuer: Issuer, target: bytes) -> None:
         head = b"GET %b HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer %b\r\n\r\n"
         self.check(gateway, head % (target, issuer.mint().encode()))
 
     @pytest.mark.conformance("G2")
     @pytest.mark.parametrize("header", HOSTILE_HEADERS.values(), ids=HOSTILE_HEADERS.keys())
-    def test_of_a_hostile_header(self, gateway: Gateway, header: bytes) -> None:
+    def test_a_hostile_header_is_one_json_line(self, gateway: Gateway, header: bytes) -> None:
         host = b"" if header.startswith(b"Host") else b"Host: gateway.test\r\n"
         self.check(gateway, b"GET /interviews/1 HTTP/1.1\r\n" + host + header + b"\r\n\r\n")
 
     @pytest.mark.conformance("G2")
     @pytest.mark.parametrize("method", [b'"}{"', b"G\x01T", b"M" * 3000, b"\xff"], ids=repr)
-    def test_of_a_hostile_method(self, gateway: Gateway, method: bytes) -> None:
+    def test_a_hostile_method_is_one_json_line(self, gateway: Gateway, method: bytes) -> None:
         self.check(gateway, method + b" /interviews/1 HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
 
     @pytest.mark.conformance("G2")
     @pytest.mark.parametrize("seed", range(3))
-    def test_of_random_bytes(self, gateway: Gateway, seed: int) -> None:
+    def test_random_bytes_are_json_lines(self, gateway: Gateway, seed: int) -> None:
         chance = random.Random(seed)
         for size in (1, 10, 100, 1000, 5000):
             self.check(gateway, chance.randbytes(size) + b"\r\n\r\n")
@@ -152,13 +156,13 @@ class TestLines:
 
     @pytest.mark.conformance("G2")
     @pytest.mark.parametrize("sub", HOSTILE_SUBJECTS, ids=lambda sub: repr(sub[:9]))
-    def test_of_a_hostile_user(self, gateway: Gateway, issuer: Issuer, sub: str) -> None:
+    def test_a_hostile_user_is_one_json_line(self, gateway: Gateway, issuer: Issuer, sub: str) -> None:
         gateway.get("/interviews/hostile-user", issuer.mint(sub=sub))
         gateway.access_line("/interviews/hostile-user")
         self.check_lines(gateway)
 
     @pytest.mark.conformance("G2")
-    def test_of_several_workers_at_once(self, start_gateway: StartGateway, issuer: Issuer) -> None:
+    def test_lines_of_several_workers_do_not_mix(self, start_gateway: StartGateway, issuer: Issuer) -> None:
         gateway = start_gateway(workers=2)
         token = issuer.mint()
         paths = [f"/interviews/{number}-{'x' * 3000}" for number in range(100)]

@@ -115,12 +115,12 @@ class TestNames:
                 gateway.get("/auth/callback")
             yield counted(gateway, lambda now: now.total("http_requests_total", route="/auth/callback") == 4)
 
-    def test_are_those_of_the_specification(self, metrics: Metrics) -> None:
+    def test_the_names_are_those_of_the_document(self, metrics: Metrics) -> None:
         kinds = {f"{name}_total" if kind == "counter" else name: kind for name, kind in metrics.kinds.items()}
         assert kinds == {name: kind for name, (kind, _) in NAMES.items()}
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_have_their_labels(self, metrics: Metrics, name: str) -> None:
+    def test_metrics_have_their_labels(self, metrics: Metrics, name: str) -> None:
         kind, labels = NAMES[name]
         if kind == "histogram":
             assert metrics.labels(f"{name}_count") == metrics.labels(f"{name}_sum") == labels
@@ -130,7 +130,7 @@ class TestNames:
         assert f"# TYPE {name} {kind}\n" in metrics.text
         assert f"# HELP {name} " in metrics.text
 
-    def test_are_there_from_the_start(self, start_gateway: StartGateway) -> None:
+    def test_metrics_are_there_from_the_start(self, start_gateway: StartGateway) -> None:
         """So that an alert on a rate sees the first one."""
         metrics = scrape(start_gateway())
         for name in ("active_connections", "redis_fallback", "log_lines_dropped_total", "spans_dropped_total"):
@@ -150,7 +150,7 @@ class TestNames:
         ],
         ids=["nothing said", "anything", "Prometheus"],
     )
-    def test_come_in_the_format_that_is_asked_for(self, any_gateway: Gateway, accept: str, kind: str) -> None:
+    def test_metrics_come_in_the_format_that_is_asked_for(self, any_gateway: Gateway, accept: str, kind: str) -> None:
         answer = any_gateway.get("/metrics", headers={"Accept": accept} if accept else {})
         assert answer.status == 200
         assert (answer.header("Content-Type") or "").startswith(kind)
@@ -159,7 +159,7 @@ class TestNames:
 
 
 class TestRequests:
-    def test_are_counted_once_each_by_rule_method_and_status(
+    def test_requests_are_counted_once_each_by_rule_method_and_status(
         self, any_gateway: Gateway, token: str, users: Service, interviews: Service
     ) -> None:
         interviews.answer = replies.per_path({b"/interviews/x/odd": replies.sized(418)})
@@ -208,7 +208,7 @@ class TestRequests:
         ):
             counted(any_gateway, lambda now: grown(now, name) == counts)
 
-    def test_take_their_time(self, any_gateway: Gateway, token: str, users: Service) -> None:
+    def test_the_duration_of_requests_is_measured(self, any_gateway: Gateway, token: str, users: Service) -> None:
         before = scrape(any_gateway)
         users.answer = replies.slow(0.4)
         assert any_gateway.get("/users/me", token).status == 200
@@ -220,7 +220,7 @@ class TestRequests:
         assert increase(before, after, "service_proxy_duration_seconds_count", service="user-service") == 1
         assert 0.4 <= increase(before, after, "service_proxy_duration_seconds_sum", service="user-service") < 20
 
-    def test_of_a_stream_take_until_its_end(self, gateway: Gateway, token: str, users: Service) -> None:
+    def test_the_duration_of_a_stream_ends_with_it(self, gateway: Gateway, token: str, users: Service) -> None:
         before = scrape(gateway)
         users.answer = replies.chunked(pieces=[b"a"] * 4, pause=0.1)
         assert gateway.get("/users/me", token).body == b"aaaa"
@@ -228,7 +228,7 @@ class TestRequests:
         assert increase(before, after, "http_request_duration_seconds_sum", route="/users/me") >= 0.3
         assert increase(before, after, "service_proxy_duration_seconds_sum", service="user-service") < 0.3
 
-    def test_over_a_limit_are_counted_by_rule(self, start_gateway: StartGateway, token: str) -> None:
+    def test_requests_over_a_limit_are_counted_by_rule(self, start_gateway: StartGateway, token: str) -> None:
         gateway = start_gateway({"RATE_LIMIT_DEFAULT": "3 per hour", "RATE_LIMIT_AUTH": "1 per hour"})
         for _ in range(5):
             gateway.get("/users/me", token)
@@ -241,7 +241,7 @@ class TestRequests:
         assert hits == {"default": 2, "token": 2, "auth.callback": 4}
         assert metrics.total("http_request_errors_total", status=429) == 8
 
-    def test_under_way_are_shown_while_they_are(self, any_gateway: Gateway, token: str, users: Service) -> None:
+    def test_requests_under_way_are_shown(self, any_gateway: Gateway, token: str, users: Service) -> None:
         """The one that asks is one of them."""
         until(lambda: scrape(any_gateway).value("active_connections") == 1)
         with ThreadPoolExecutor(5) as pool, held(users):
@@ -252,7 +252,7 @@ class TestRequests:
         assert [answer.result().status for answer in asked] == [200] * 5
         counted(any_gateway, lambda now: now.value("active_connections") == 1 and in_flight(now) == 0)
 
-    def test_that_clients_leave_are_over(self, gateway: Gateway, token: str, users: Service) -> None:
+    def test_requests_that_clients_leave_are_over(self, gateway: Gateway, token: str, users: Service) -> None:
         users.answer = replies.hang()
         before = scrape(gateway)
         left = [Connection(gateway.port) for _ in range(4)]
@@ -285,7 +285,7 @@ BAD_TOKENS: dict[str, Callable[[Issuer], str]] = {
 
 class TestTokens:
     @pytest.mark.parametrize("reason", BAD_TOKENS)
-    def test_that_fail_are_counted_by_reason(self, gateway: Gateway, issuer: Issuer, reason: str) -> None:
+    def test_tokens_that_fail_are_counted_by_reason(self, gateway: Gateway, issuer: Issuer, reason: str) -> None:
         before = scrape(gateway)
         for _ in range(2):
             assert gateway.get("/users/me", BAD_TOKENS[reason](issuer)).status == 401
@@ -293,7 +293,7 @@ class TestTokens:
         assert increase(before, after, "jwt_validation_errors_total", reason=reason) == 2
         assert increase(before, after, "jwt_validation_duration_seconds_count") == 2
 
-    def test_that_pass_are_measured(self, any_gateway: Gateway, issuer: Issuer) -> None:
+    def test_checks_of_tokens_are_measured(self, any_gateway: Gateway, issuer: Issuer) -> None:
         before, token = scrape(any_gateway), issuer.mint()
         for _ in range(6):
             assert any_gateway.get("/auth/session", token).status == 200
@@ -322,7 +322,7 @@ class TestServices:
         ],
         ids=["closed", "timeout", "cut", "bad answer"],
     )
-    def test_faults_are_counted_by_kind(
+    def test_faults_of_services_are_counted_by_kind(
         self, hasty: Gateway, users: Service, token: str, kind: str, body: list[bytes] | None, answer: Answerer
     ) -> None:
         before = scrape(hasty)
@@ -332,7 +332,7 @@ class TestServices:
         assert increase(before, after, "service_proxy_errors_total") == 1
         assert increase(before, after, "service_proxy_errors_total", service="user-service", kind=kind) == 1
 
-    def test_what_is_not_sent(self, start_gateway: StartGateway, token: str) -> None:
+    def test_calls_behind_an_open_breaker_are_counted_as_such(self, start_gateway: StartGateway, token: str) -> None:
         """Five refusals in a row open the breaker; the sixth call is not made. A call that is answered closes it."""
         port = free_port()
         gateway = start_gateway(services={"interviews": f"http://127.0.0.1:{port}"}, workers=1)
@@ -347,7 +347,7 @@ class TestServices:
             until(lambda: gateway.get("/interviews", token).status == 200, 10, "the breaker to close")
             assert scrape(gateway).value("service_breaker_open", **labels) == 0
 
-    def test_overload(self, hasty: Gateway, users: Service, token: str) -> None:
+    def test_calls_refused_by_overload_are_counted(self, hasty: Gateway, users: Service, token: str) -> None:
         before = scrape(hasty)
         with ThreadPoolExecutor(2) as pool:
             users.answer = replies.slow(0.8)
@@ -358,7 +358,7 @@ class TestServices:
         after = wait_for(hasty, before, 3, "http_requests_total", route="/users/me")
         assert increase(before, after, "service_proxy_errors_total", service="user-service", kind="overload") == 1
 
-    def test_retries(self, hasty: Gateway, users: Service, token: str) -> None:
+    def test_retries_are_counted(self, hasty: Gateway, users: Service, token: str) -> None:
         before = scrape(hasty)
         users.answer = replies.by_turn(replies.reset(), replies.sized(200))
         assert hasty.get("/users/me", token).status == 200
@@ -463,7 +463,7 @@ TORN = {
 
 
 class TestWorkers:
-    def test_any_of_them_tells_of_all(self, three: Gateway, token: str) -> None:
+    def test_any_worker_tells_the_sums_of_all(self, three: Gateway, token: str) -> None:
         before = scrape(three)
         with each_worker(three) as lines:
             for number, line in enumerate(lines.values(), 1):
@@ -478,7 +478,7 @@ class TestWorkers:
                 assert f'http_requests_total{{method="GET",route="/auth/session",status="200"}} {whole}\n' in text
 
     @pytest.mark.conformance("S3")
-    def test_one_that_is_killed_takes_no_count_along(
+    def test_a_worker_that_is_killed_takes_no_count_along(
         self, start_gateway: StartGateway, users: Service, token: str
     ) -> None:
         """What it counted stays, and what it had under way is forgotten; the others serve on."""
@@ -523,7 +523,7 @@ class TestWorkers:
             counted(gateway, lambda now: now.value("active_connections") == 1)
 
     @pytest.mark.conformance("S3")
-    def test_many_that_come_and_go_leave_few_files(self, start_gateway: StartGateway, token: str) -> None:
+    def test_workers_that_come_and_go_leave_few_files(self, start_gateway: StartGateway, token: str) -> None:
         gateway = start_gateway({"GUNICORN_CMD_ARGS": "--max-requests 6"}, workers=2)
         seen, asked = set(gateway.workers()), 0
         while len(seen) < 8:
@@ -538,7 +538,7 @@ class TestWorkers:
 
     @pytest.mark.conformance("S3")
     @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=["a reload", "killed"])
-    def test_whose_folder_was_tidied_away_are_followed_by_others(
+    def test_workers_whose_folder_was_removed_are_followed_by_others(
         self, start_gateway: StartGateway, token: str, number: signal.Signals
     ) -> None:
         """Counters begin anew."""
@@ -563,7 +563,7 @@ class TestWorkers:
         "name", ["ended-counter-1-1", "ended-histogram-1-1", "counter_99999.db", "histogram_99999.db"]
     )
     @pytest.mark.parametrize("content", TORN.values(), ids=TORN.keys())
-    def test_leave_what_can_not_be_read(self, torn: Gateway, name: str, content: bytes) -> None:
+    def test_a_file_that_can_not_be_read_is_left_out(self, torn: Gateway, name: str, content: bytes) -> None:
         (folder(torn) / name).write_bytes(content)
         before = scrape(torn)
         torn.get("/nope")
@@ -571,7 +571,7 @@ class TestWorkers:
 
     @pytest.mark.conformance("S3")
     @pytest.mark.parametrize("content", TORN.values(), ids=TORN.keys())
-    def test_begin_where_the_sum_of_the_ended_can_not_be_read(
+    def test_workers_begin_where_the_sum_of_the_ended_can_not_be_read(
         self, start_gateway: StartGateway, token: str, content: bytes
     ) -> None:
         gateway = start_gateway()
@@ -588,7 +588,7 @@ class TestWorkers:
         with make_gateway(services={}) as running:
             yield running
 
-    def test_leave_nothing_when_the_master_ends(self, start_gateway: StartGateway, token: str) -> None:
+    def test_no_file_is_left_when_the_master_ends(self, start_gateway: StartGateway, token: str) -> None:
         gateway = start_gateway(workers=2)
         gateway.get("/users/me", token)
         files = folder(gateway)
@@ -596,14 +596,14 @@ class TestWorkers:
         gateway.stop()
         assert not files.exists()
 
-    def test_of_two_gateways_are_apart(self, three: Gateway, start_gateway: StartGateway) -> None:
+    def test_two_gateways_count_apart(self, three: Gateway, start_gateway: StartGateway) -> None:
         other = start_gateway()
         for _ in range(5):
             other.get("/only-there")
         counted(other, lambda now: now.total("http_requests_total", route="other", status=404) == 5)
         assert folder(other) != folder(three)
 
-    def test_without_the_redis_they_should_use_are_counted(self, start_gateway: StartGateway) -> None:
+    def test_workers_without_their_redis_are_counted(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, workers=2)
         counted(gateway, lambda now: now.value("redis_fallback") == 2)
 
@@ -637,7 +637,7 @@ class TestReaders:
             *("X-Envoy-External-Address", "CF-Connecting-IP", "True-Client-IP", "Client-IP", "Fastly-Client-IP"),
         ],
     )
-    def test_through_a_proxy_that_is_not_trusted_are_none(self, gateway: Gateway, name: str) -> None:
+    def test_a_reader_through_an_untrusted_proxy_is_refused(self, gateway: Gateway, name: str) -> None:
         for value in (PRIVATE, "127.0.0.1", PUBLIC, f"for={PRIVATE}", "1.1 proxy", ""):
             answer = gateway.get("/metrics", headers={name: value})
             assert answer.status == 403, value
@@ -651,7 +651,7 @@ class TestReaders:
         ],
         ids=str,
     )  # fmt: skip
-    def test_through_a_trusted_proxy_are_by_their_address(
+    def test_a_reader_through_a_trusted_proxy_is_judged_by_its_address(
         self, behind: Gateway, chain: str | None, status: int
     ) -> None:
         assert behind.get("/metrics", headers={"X-Forwarded-For": chain} if chain else {}).status == status
@@ -667,9 +667,7 @@ class TestReaders:
         ],
         ids=str,
     )  # fmt: skip
-    def test_through_a_trusted_proxy_that_names_no_client_are_none(
-        self, behind: Gateway, headers: dict[str, str]
-    ) -> None:
+    def test_a_reader_that_a_proxy_does_not_name_is_refused(self, behind: Gateway, headers: dict[str, str]) -> None:
         """Whoever asks has the proxy's own address then."""
         assert behind.get("/metrics", headers=headers).status == 403
         assert behind.get("/metrics", headers={**headers, "X-Forwarded-For": PRIVATE}).status == 200
@@ -680,7 +678,7 @@ class TestReaders:
         with make_gateway(BEHIND, services={}) as running:
             yield running
 
-    def test_are_those_of_the_setting(self, start_gateway: StartGateway) -> None:
+    def test_readers_are_those_of_the_setting(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({**BEHIND, "METRICS_ALLOWED_NETWORKS": f"{PUBLIC},172.16.0.0/12"})
         assert gateway.get("/metrics").status == 403
         statuses = {
@@ -689,12 +687,12 @@ class TestReaders:
         }
         assert statuses == {PUBLIC: 200, "172.20.1.1": 200, PRIVATE: 403, "203.0.113.10": 403, "127.0.0.1": 403}
 
-    def test_need_no_token_and_no_origin(self, gateway: Gateway) -> None:
+    def test_readers_need_no_token_and_no_origin(self, gateway: Gateway) -> None:
         """A foreign page's script gets no CORS header."""
         answer = gateway.get("/metrics", "a bad token", {"Origin": "https://evil.test"})
         assert answer.status == 200 and not answer.all("Access-Control-Allow-Origin")
         assert gateway.get("/metrics", headers={"Origin": FRONTEND}).status == 200
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-    def test_only_read(self, gateway: Gateway, method: str) -> None:
+    def test_metrics_are_read_only(self, gateway: Gateway, method: str) -> None:
         assert gateway.get("/metrics", method=method).status == 405

@@ -115,7 +115,9 @@ class TestSignIn:
 
     @pytest.mark.conformance("F1", "O9")
     @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
-    def test_during(self, site: Gateway, realm: Realm, outage: Callable[[Realm], None]) -> None:
+    def test_an_outage_fails_sign_ins_in_time_and_ends_no_session(
+        self, site: Gateway, realm: Realm, outage: Callable[[Realm], None]
+    ) -> None:
         app, signed_in, signing_in = (Browser(site, realm) for _ in range(3))
         refresh_token = app.call(app.begin()).json()["refreshToken"]
         assert signed_in.call(signed_in.begin()).status == 200
@@ -144,7 +146,7 @@ class TestInternalAddress:
     """KEYCLOAK_INTERNAL_URL: tokens and documents carry the public name, calls go to the internal one."""
 
     @pytest.mark.parametrize("base", ["/realms/ai-video-interview", "/auth/realms/ai-video-interview"])
-    def test_every_call_goes_there(
+    def test_every_call_goes_to_the_internal_address(
         self, start_gateway: StartGateway, services: Mapping[str, Service], base: str
     ) -> None:
         with Service() as public, Issuer(advertised=public.url + base) as realm:
@@ -157,7 +159,7 @@ class TestInternalAddress:
             assert realm.calls["discovery"]
             assert public.accepted == 0
 
-    def test_it_may_call_itself_by_that_name_only(self, start_gateway: StartGateway) -> None:
+    def test_keycloak_may_call_itself_by_the_internal_name(self, start_gateway: StartGateway) -> None:
         """What answers at the internal address is another issuer than the one configured."""
         with Issuer() as realm:
             env = {"KEYCLOAK_ISSUER_URL": NOBODY + REALM, "KEYCLOAK_INTERNAL_URL": realm.url}

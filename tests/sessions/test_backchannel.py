@@ -115,14 +115,14 @@ class TestRefuses:
 
     @pytest.mark.conformance("O10")
     @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
-    def test_a_token(self, one: Guest, provider: Provider, change: dict[str, Any]) -> None:
+    def test_a_bad_logout_token_is_refused(self, one: Guest, provider: Provider, change: dict[str, Any]) -> None:
         answer = tell(one.gateway, provider.mint_logout(**{"sid": one.sid, **change}))
         check_error(answer, 400)
         assert answer.header("Cache-Control") == "no-store"
         assert one.authenticated
 
     @pytest.mark.conformance("O10")
-    def test_what_is_signed_by_nobody(self, one: Guest, provider: Provider) -> None:
+    def test_an_unsigned_logout_token_is_refused(self, one: Guest, provider: Provider) -> None:
         good = provider.mint_logout(sid=one.sid)
         head, claims = jose.decode(good)
         signed, _, signature = good.rpartition(".")
@@ -140,7 +140,7 @@ class TestRefuses:
         assert one.authenticated
 
     @pytest.mark.conformance("O10")
-    def test_tokens_of_another_kind(self, one: Guest, provider: Provider) -> None:
+    def test_tokens_of_another_kind_are_refused(self, one: Guest, provider: Provider) -> None:
         for token in (
             one.tokens["accessToken"],
             one.tokens["refreshToken"],
@@ -153,7 +153,7 @@ class TestRefuses:
 
     @pytest.mark.conformance("O10")
     @pytest.mark.parametrize("text", ["", "x", "x.y.z", "..", "a.b.c.d", "\xff", "x" * 20_000], ids=lambda t: t[:9])
-    def test_garbage(self, one: Guest, text: str) -> None:
+    def test_garbage_is_no_logout_token(self, one: Guest, text: str) -> None:
         check_error(tell(one.gateway, text), 400)
 
     @pytest.mark.conformance("O10")
@@ -177,7 +177,9 @@ class TestRefuses:
             *("no type", "no body"),
         ],
     )
-    def test_a_body(self, one: Guest, provider: Provider, kind: str | None, make: Any) -> None:
+    def test_a_body_that_is_no_logout_form_is_refused(
+        self, one: Guest, provider: Provider, kind: str | None, make: Any
+    ) -> None:
         body = make(provider.mint_logout(sid=one.sid).encode()) if make else None
         headers = {"Content-Type": kind} if kind else {}
         answer = one.gateway.get(PATH, headers=headers, method="POST", body=body)
@@ -185,14 +187,14 @@ class TestRefuses:
         assert answer.status in (400, 415)
         assert one.authenticated
 
-    def test_a_token_in_the_query(self, one: Guest, provider: Provider) -> None:
+    def test_a_logout_token_in_the_query_is_refused(self, one: Guest, provider: Provider) -> None:
         query = urlencode({"logout_token": provider.mint_logout(sid=one.sid)})
         check_error(one.gateway.get(f"{PATH}?{query}", headers={"Content-Type": FORM}, method="POST"), 400)
         check_error(one.gateway.get(f"{PATH}?{query}"), 405)
         assert one.authenticated
 
     @pytest.mark.conformance("O10")
-    def test_and_a_refused_jti_is_not_used_up(self, one: Guest, cluster: Gateway, provider: Provider) -> None:
+    def test_a_refused_jti_is_not_used_up(self, one: Guest, cluster: Gateway, provider: Provider) -> None:
         other = Guest(cluster)
         check_error(tell(cluster, provider.mint_logout(sid=other.sid, jti="twice", aud="other")), 400)
         assert tell(cluster, provider.mint_logout(sid=other.sid, jti="twice")).status == 200
@@ -201,7 +203,7 @@ class TestRefuses:
 
 class TestSession:
     @pytest.mark.conformance("O10")
-    def test_of_that_sid_alone_ends(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
+    def test_only_the_session_of_the_sid_ends(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
         """Not the user's others; and the refresh token is dead at the gateway too."""
         other, stranger = Guest(cluster), Guest(cluster, "rick")
         answer = tell(cluster, provider.mint_logout(sid=guest.sid, sub=guest.claims["sub"]))
@@ -216,7 +218,7 @@ class TestSession:
         assert provider.calls["token"] == before, "the gateway knows without asking"
 
     @pytest.mark.conformance("O10", "O8")
-    def test_ends_for_a_superseded_refresh_token_too(self, guest: Guest, provider: Provider) -> None:
+    def test_an_ended_session_refuses_superseded_refresh_tokens_too(self, guest: Guest, provider: Provider) -> None:
         """Which is answered for 10 s without Keycloak, but not beyond the end of its session."""
         body = {"refreshToken": guest.tokens["refreshToken"]}
         assert guest.copy().post("/auth/refresh", body).status == 200
@@ -244,13 +246,15 @@ class TestSession:
             *("aud a list", "more events", "more claims"),
         ],
     )
-    def test_ends_by_any_good_token(self, guest: Guest, provider: Provider, change: dict[str, Any]) -> None:
+    def test_any_good_logout_token_ends_the_session(
+        self, guest: Guest, provider: Provider, change: dict[str, Any]
+    ) -> None:
         token = provider.mint_logout(**{"sid": guest.sid, "sub": guest.claims["sub"], **change})
         assert tell(guest.gateway, token).status == 200
         assert not guest.authenticated
 
     @pytest.mark.conformance("O10")
-    def test_ends_whatever_the_sub(self, guest: Guest, provider: Provider) -> None:
+    def test_the_session_ends_whatever_the_sub(self, guest: Guest, provider: Provider) -> None:
         """The `sid` names one session: another session of the `sub` must not end with it."""
         other = Guest(guest.gateway, "rick")
         assert tell(guest.gateway, provider.mint_logout("rick", sid="unknown")).status == 200
@@ -267,13 +271,15 @@ class TestSession:
         ],
         ids=["a foreign origin", "null", "a cookie", "a bearer"],
     )
-    def test_ends_for_any_caller(self, guest: Guest, provider: Provider, headers: dict[str, str]) -> None:
+    def test_anybody_may_deliver_a_logout_token(
+        self, guest: Guest, provider: Provider, headers: dict[str, str]
+    ) -> None:
         """The signature is the permission."""
         assert tell(guest.gateway, provider.mint_logout(sid=guest.sid), headers).status == 200
         assert not guest.authenticated
 
     @pytest.mark.conformance("O10")
-    def test_that_is_over_already(self, guest: Guest, provider: Provider) -> None:
+    def test_a_session_that_is_over_may_end_again(self, guest: Guest, provider: Provider) -> None:
         assert guest.copy().post("/auth/logout").status == 200
         for _ in range(2):
             assert tell(guest.gateway, provider.mint_logout(sid=guest.sid)).status == 200
@@ -281,7 +287,9 @@ class TestSession:
         check_over(guest)
 
     @pytest.mark.conformance("O10")
-    def test_stays_over_when_workers_come_and_go(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
+    def test_an_ended_session_stays_over_when_workers_come_and_go(
+        self, cluster: Gateway, provider: Provider, guest: Guest
+    ) -> None:
         assert tell(cluster, provider.mint_logout(sid=guest.sid)).status == 200
         before = set(cluster.workers())
         for pid in before:
@@ -293,7 +301,7 @@ class TestSession:
 
 class TestUser:
     @pytest.mark.conformance("O10")
-    def test_of_that_sub_alone_ends_everywhere(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
+    def test_all_sessions_of_the_sub_alone_end(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
         """All sessions of the user whose tokens were issued up to then; a later sign-in works."""
         second, stranger = Guest(cluster), Guest(cluster, "rick")
         token = provider.mint_logout(sub=guest.claims["sub"], drop=("sid",))
@@ -311,7 +319,7 @@ class TestUser:
         check_over(guest)
 
     @pytest.mark.conformance("O10")
-    def test_a_token_that_comes_late_spares_later_sign_ins(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_late_logout_token_spares_later_sign_ins(self, cluster: Gateway, provider: Provider) -> None:
         old, new = Guest(cluster, "rick"), None
         token = provider.mint_logout("rick", drop=("sid",))
         until(lambda: int(time.time()) > jose.decode(token)[1]["iat"], 3, "the next second")
@@ -321,7 +329,7 @@ class TestUser:
         assert new.authenticated
 
     @pytest.mark.conformance("O10")
-    def test_an_earlier_token_does_not_undo_a_later_one(self, cluster: Gateway, provider: Provider) -> None:
+    def test_an_earlier_logout_token_does_not_undo_a_later_one(self, cluster: Gateway, provider: Provider) -> None:
         guest = Guest(cluster, "rick")
         now = int(time.time())
         for issued in (now + 1, now - 60):
@@ -333,7 +341,7 @@ class TestUser:
 
 class TestReplay:
     @pytest.mark.conformance("O10")
-    def test_does_nothing(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
+    def test_a_replayed_logout_token_does_nothing(self, cluster: Gateway, provider: Provider, guest: Guest) -> None:
         """200, on whatever worker, and no second line in the log."""
         token = provider.mint_logout(sid=guest.sid, sub="marked-for-the-log")
         before = sum(line.get("url") == PATH for line in cluster.lines())
@@ -351,7 +359,7 @@ class TestReplay:
         assert told[0]["action"] == "backchannel_logout"
 
     @pytest.mark.conformance("O10")
-    def test_of_a_jti_for_another_session_does_nothing(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_replayed_jti_for_another_session_does_nothing(self, cluster: Gateway, provider: Provider) -> None:
         one, two = Guest(cluster), Guest(cluster)
         assert tell(cluster, provider.mint_logout(sid=one.sid, jti="one-and-two")).status == 200
         assert tell(cluster, provider.mint_logout(sid=two.sid, jti="one-and-two")).status == 200

@@ -79,7 +79,7 @@ def token_of(visitor: Visitor, users: Service) -> str | None:
 
 class TestByBody:
     @pytest.mark.conformance("O7")
-    def test_gives_new_tokens(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_refresh_by_body_gives_new_tokens(self, cluster: Gateway, provider: Provider) -> None:
         tokens = Visitor(cluster).signed_in(as_user())
         program = Visitor(cluster, origin=None)
         seen = {tokens["accessToken"], tokens["refreshToken"]}
@@ -96,13 +96,13 @@ class TestByBody:
             assert cluster.get("/users/me", tokens["accessToken"]).status == 200
 
     @pytest.mark.parametrize("token", ["x", "x.y.z", "\x00", "é", "a b", "x" * 10_000, '"', "\ud800"], ids=ascii)
-    def test_refuses_what_is_no_refresh_token(self, cluster: Gateway, token: str) -> None:
+    def test_a_refresh_refuses_what_is_no_refresh_token(self, cluster: Gateway, token: str) -> None:
         answer = Visitor(cluster).post("/auth/refresh", {"refreshToken": token})
         check_error(answer)
         assert answer.status in (400, 401)
 
     @pytest.mark.conformance("O7")
-    def test_keeps_a_refresh_token_that_is_not_rotated(self, guest: Visitor, realm: Scripted) -> None:
+    def test_a_refresh_token_that_is_not_rotated_is_kept(self, guest: Visitor, realm: Scripted) -> None:
         realm.answer = {"refresh_token": None}
         answer = guest.post("/auth/refresh", {"refreshToken": "refresh_sid-kept_1"})
         assert answer.json()["refreshToken"] == "refresh_sid-kept_1"
@@ -115,7 +115,7 @@ class TestByBody:
 
 class TestByCookie:
     @pytest.mark.conformance("O7", "C8")
-    def test_renews_the_cookies(self, visitor: Visitor, users: Service) -> None:
+    def test_a_refresh_by_cookie_renews_the_cookies(self, visitor: Visitor, users: Service) -> None:
         before, token = dict(visitor.jar), token_of(visitor, users)
         answer = visitor.post("/auth/refresh")
         assert answer.status == 200
@@ -125,7 +125,7 @@ class TestByCookie:
         assert token_of(visitor, users) != token
         assert visitor.post("/auth/refresh").status == 200, "the rotated token was kept"
 
-    def test_needs_both_cookies(self, visitor: Visitor, provider: Provider) -> None:
+    def test_a_refresh_by_cookie_needs_both_cookies(self, visitor: Visitor, provider: Provider) -> None:
         before = provider.calls["token"]
         for missing in ("access", "session"):
             half = visitor.copy()
@@ -134,7 +134,7 @@ class TestByCookie:
         check_error(Visitor(visitor.gateway).post("/auth/refresh"), 401)
         assert provider.calls["token"] == before
 
-    def test_works_after_the_access_token_has_lapsed(self, pair: Gateway, realm: Scripted) -> None:
+    def test_a_refresh_works_after_the_access_token_has_expired(self, pair: Gateway, realm: Scripted) -> None:
         realm.access_token = lapsed()
         late = Visitor(pair)
         late.signed_in(realm.authorize)
@@ -146,7 +146,9 @@ class TestByCookie:
 
 class TestOnce:
     @pytest.mark.conformance("O7")
-    def test_for_each_rotation_by_cookie(self, visitor: Visitor, provider: Provider, users: Service) -> None:
+    def test_parallel_refreshes_by_cookie_make_one_token_request(
+        self, visitor: Visitor, provider: Provider, users: Service
+    ) -> None:
         """Fifty tabs on four workers; all end up with the same tokens, and the session goes on."""
         with ExitStack() as stack:
             lines = connections(visitor.gateway, stack)
@@ -162,7 +164,7 @@ class TestOnce:
         assert visitor.post("/auth/refresh").status == 200
 
     @pytest.mark.conformance("O7")
-    def test_for_each_rotation_by_body(self, cluster: Gateway, provider: Provider) -> None:
+    def test_parallel_refreshes_by_body_make_one_token_request(self, cluster: Gateway, provider: Provider) -> None:
         token = Visitor(cluster).signed_in(as_user())["refreshToken"]
         program = Visitor(cluster, origin=None)
         with ExitStack() as stack:
@@ -181,7 +183,7 @@ class TestOnce:
         assert program.post("/auth/refresh", {"refreshToken": token}).status == 200
 
     @pytest.mark.conformance("O7")
-    def test_however_it_is_asked_for(self, cluster: Gateway, provider: Provider) -> None:
+    def test_refreshes_by_cookie_and_body_make_one_token_request(self, cluster: Gateway, provider: Provider) -> None:
         """By cookie and by body in one rotation."""
         visitor = Visitor(cluster)
         token = visitor.signed_in(as_user())["refreshToken"]
@@ -193,7 +195,7 @@ class TestOnce:
         assert provider.calls["token"] == before + 1
 
     @pytest.mark.conformance("O7")
-    def test_while_the_provider_is_slow(self, guest: Visitor, realm: Scripted) -> None:
+    def test_parallel_refreshes_wait_for_a_slow_provider(self, guest: Visitor, realm: Scripted) -> None:
         gate = Gate()
         realm.instead = gate
         before = realm.calls["token"]
@@ -209,7 +211,7 @@ class TestOnce:
         assert realm.calls["token"] == before + 1
 
     @pytest.mark.conformance("O7")
-    def test_each_session_has_its_own(self, cluster: Gateway, provider: Provider) -> None:
+    def test_each_session_has_its_own_token_request(self, cluster: Gateway, provider: Provider) -> None:
         visitors = [Visitor(cluster) for _ in range(4)]
         for visitor in visitors:
             visitor.signed_in(as_user())
@@ -219,7 +221,7 @@ class TestOnce:
         assert provider.calls["token"] == before + 4
 
     @pytest.mark.conformance("O7")
-    def test_a_superseded_token_gets_the_same(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_superseded_refresh_token_gets_the_same_answer(self, cluster: Gateway, provider: Provider) -> None:
         """For 10 s, on every worker."""
         body = {"refreshToken": Visitor(cluster).signed_in(as_user())["refreshToken"]}
         program = Visitor(cluster, origin=None)
@@ -232,7 +234,7 @@ class TestOnce:
         assert program.post("/auth/refresh", {"refreshToken": first["refreshToken"]}).status == 200
 
     @pytest.mark.conformance("O2")
-    def test_a_code_too(self, cluster: Gateway, provider: Provider) -> None:
+    def test_parallel_callbacks_make_one_token_request(self, cluster: Gateway, provider: Provider) -> None:
         """One callback at once on every worker: one sign-in, the others refused without a token request."""
         visitor = Visitor(cluster)
         back = as_user()(visitor.begin().auth_url).removeprefix(cluster.url)
@@ -279,7 +281,9 @@ def check_recovers(guest: Visitor) -> None:
 class TestFailures:
     @pytest.mark.conformance("O7", "F1")
     @pytest.mark.parametrize(("reply", "statuses"), FAILURES.values(), ids=FAILURES.keys())
-    def test_keep_the_session(self, guest: Visitor, realm: Scripted, reply: Any, statuses: set[int]) -> None:
+    def test_a_failure_of_the_provider_keeps_the_session(
+        self, guest: Visitor, realm: Scripted, reply: Any, statuses: set[int]
+    ) -> None:
         realm.instead = reply
         check_kept(guest, guest.post("/auth/refresh"), statuses)
         answer = guest.post("/auth/refresh", {"refreshToken": f"refresh_sid-of-a-program_{realm.calls['token']}"})
@@ -287,7 +291,7 @@ class TestFailures:
         assert answer.status in statuses
 
     @pytest.mark.conformance("O7", "F1")
-    def test_end(self, guest: Visitor, realm: Scripted) -> None:
+    def test_after_a_failure_the_next_refresh_works(self, guest: Visitor, realm: Scripted) -> None:
         """The next refresh works, with the token that failed."""
         realm.instead = refusal("server_error", 500)
         check_kept(guest, guest.post("/auth/refresh"), {502})
@@ -295,7 +299,9 @@ class TestFailures:
         check_recovers(guest)
 
     @pytest.mark.conformance("O7", "F1")
-    def test_of_a_provider_that_hangs(self, guest: Visitor, realm: Scripted, running_realm: Scripted) -> None:
+    def test_a_provider_that_hangs_keeps_the_session(
+        self, guest: Visitor, realm: Scripted, running_realm: Scripted
+    ) -> None:
         """All who wait for one refresh, on whatever worker, are told within the time-out."""
         running_realm.hang()
         try:
@@ -309,7 +315,9 @@ class TestFailures:
         check_recovers(guest)
 
     @pytest.mark.conformance("O7", "F1")
-    def test_of_a_provider_that_is_not_there(self, guest: Visitor, realm: Scripted, running_realm: Scripted) -> None:
+    def test_a_provider_that_is_not_there_keeps_the_session(
+        self, guest: Visitor, realm: Scripted, running_realm: Scripted
+    ) -> None:
         running_realm.stop()
         try:
             check_kept(guest, guest.post("/auth/refresh"), {503})
@@ -318,7 +326,7 @@ class TestFailures:
         check_recovers(guest)
 
     @pytest.mark.conformance("O7")
-    def test_are_shared_by_those_who_waited(self, guest: Visitor, realm: Scripted) -> None:
+    def test_a_failure_is_shared_by_those_who_waited(self, guest: Visitor, realm: Scripted) -> None:
         """A provider in trouble is not asked once by every tab."""
         gate = Gate()
 
@@ -339,7 +347,7 @@ class TestFailures:
         check_recovers(guest)
 
     @pytest.mark.conformance("O7")
-    def test_of_a_wrong_secret_are_said_by_setting(
+    def test_a_wrong_client_secret_is_said_by_the_settings_name(
         self, start_gateway: StartGateway, visitor: Visitor, provider: Provider
     ) -> None:
         env = {"KEYCLOAK_ISSUER_URL": provider.issuer, "KEYCLOAK_CLIENT_SECRET": "not-the-secret-0123456789"}
@@ -356,7 +364,7 @@ class TestFailures:
         assert visitor.post("/auth/refresh").status == 200
 
     @pytest.mark.conformance("O7")
-    def test_of_a_worker_that_dies_with_the_lease(self, guest: Visitor, realm: Scripted) -> None:
+    def test_a_worker_that_dies_with_the_lease_holds_up_nobody(self, guest: Visitor, realm: Scripted) -> None:
         """Whoever waited for it is told within the time-out, nobody is signed out, and the next refresh works."""
         gate = Gate()
         first = iter([True])
@@ -386,7 +394,7 @@ def page(guest: Visitor) -> list[tuple[str, str]]:
 
 class TestEnd:
     @pytest.mark.conformance("O7")
-    def test_of_a_session_that_keycloak_has_ended(self, cluster: Gateway, provider: Provider) -> None:
+    def test_invalid_grant_ends_the_session(self, cluster: Gateway, provider: Provider) -> None:
         """invalid_grant: 401, and the cookies are gone."""
         visitor = Visitor(cluster)
         tokens = visitor.signed_in(as_user())
@@ -420,7 +428,7 @@ class TestEnd:
         ],
         ids=["sub", "iss", "aud", "aud of two", "azp", "at_hash", "no sub", "no signature", "lapsed"],
     )
-    def test_of_an_id_token_that_is_not_of_this_session(
+    def test_an_id_token_of_another_session_ends_the_session(
         self, guest: Visitor, realm: Scripted, users: Service, change: dict[str, Any]
     ) -> None:
         """Neither the first nor who asks again gets what came with it."""
@@ -436,7 +444,7 @@ class TestEnd:
             answer = Visitor(guest.gateway).post("/auth/refresh", {"refreshToken": "refresh_sid-x_9"})
             assert answer.status in (401, 502)
 
-    def test_is_not_told_by_a_missing_id_token(self, guest: Visitor, realm: Scripted) -> None:
+    def test_a_refresh_without_an_id_token_keeps_the_session(self, guest: Visitor, realm: Scripted) -> None:
         """OpenID Connect Core 12.2: a refresh may bring none."""
         realm.answer = {"id_token": None}
         assert guest.post("/auth/refresh").status == 200

@@ -59,7 +59,7 @@ def callback(**query: str) -> str:
 
 class TestLogin:
     @pytest.mark.conformance("O1", "C6")
-    def test_asks_for_a_code_with_all_that_binds_it(self, visitor: Visitor, provider: Provider) -> None:
+    def test_a_login_asks_for_a_code_with_state_nonce_and_challenge(self, visitor: Visitor, provider: Provider) -> None:
         answer = visitor.post("/auth/login", {})
         assert answer.status == 200
         assert set(answer.json()) == {"authUrl", "state"}
@@ -80,7 +80,7 @@ class TestLogin:
         }
 
     @pytest.mark.conformance("O1")
-    def test_is_fresh_each_time(self, visitor: Visitor) -> None:
+    def test_state_nonce_and_challenge_are_fresh_each_time(self, visitor: Visitor) -> None:
         """22 base64 characters hold 128 bits."""
         logins = [visitor.begin().asked for _ in range(12)]
         for name in ("state", "nonce", "code_challenge"):
@@ -90,7 +90,7 @@ class TestLogin:
         assert not {login["state"] for login in logins} & {login["nonce"] for login in logins}
 
     @pytest.mark.conformance("O1", "O2", "C1")
-    def test_sets_one_cookie_that_tells_nothing(self, visitor: Visitor) -> None:
+    def test_a_login_sets_one_cookie_that_tells_nothing(self, visitor: Visitor) -> None:
         answer = visitor.post("/auth/login", {"returnTo": "/marked"})
         (cookie,) = set_by(answer)
         assert 0 < cookie.life <= 600
@@ -103,7 +103,7 @@ class TestLogin:
         assert b"marked" not in jose.unb64(text[: len(text) // 4 * 4])
 
     @pytest.mark.conformance("O5")
-    def test_believes_no_host(self, visitor: Visitor) -> None:
+    def test_a_login_believes_no_host_header(self, visitor: Visitor) -> None:
         evil = {
             "Host": "evil.test",
             "X-Forwarded-Host": "evil.test",
@@ -148,13 +148,13 @@ class TestBodies:
     @pytest.mark.conformance("C3")
     @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
     @pytest.mark.parametrize(("kind", "body"), BODIES.values(), ids=BODIES.keys())
-    def test_that_are_not_json(self, gateway: Gateway, path: str, kind: str | None, body: bytes) -> None:
+    def test_a_body_that_is_not_json_is_415(self, gateway: Gateway, path: str, kind: str | None, body: bytes) -> None:
         headers = {"Content-Type": kind} if kind else {}
         check_error(gateway.get(path, headers=headers, method="POST", body=body), 415)
 
     @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
     @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
-    def test_that_are_broken(self, gateway: Gateway, path: str, body: bytes) -> None:
+    def test_a_broken_body_is_400(self, gateway: Gateway, path: str, body: bytes) -> None:
         check_error(gateway.get(path, headers=JSON, method="POST", body=body), 400)
 
     @pytest.mark.parametrize(
@@ -169,28 +169,28 @@ class TestBodies:
         ],
         ids=["none", "empty", "null", "an empty object", "null fields", "fields it does not know"],
     )
-    def test_that_say_nothing(self, gateway: Gateway, kind: str | None, body: bytes | None) -> None:
+    def test_a_body_that_says_nothing_is_as_none(self, gateway: Gateway, kind: str | None, body: bytes | None) -> None:
         headers = {"Content-Type": kind} if kind else {}
         for path, status in (("/auth/login", 200), ("/auth/refresh", 401), ("/auth/logout", 200)):
             assert gateway.get(path, headers=headers, method="POST", body=body).status == status
 
     @pytest.mark.parametrize(("path", "name"), FIELDS, ids=[f"{name} of {path}" for path, name in FIELDS])
     @pytest.mark.parametrize("value", ["", 1, True, False, 0, [], ["/x"], {}], ids=repr)
-    def test_with_a_field_that_is_no_text(self, visitor: Visitor, path: str, name: str, value: Any) -> None:
+    def test_a_field_that_is_no_text_is_400(self, visitor: Visitor, path: str, name: str, value: Any) -> None:
         check_error(visitor.post(path, {name: value}), 400)
 
     @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
-    def test_that_are_too_long(self, visitor: Visitor, path: str) -> None:
+    def test_a_body_that_is_too_long_is_413(self, visitor: Visitor, path: str) -> None:
         answer = visitor.post(path, {"refreshToken": "x" * 2_000_000, "returnTo": "/" + "x" * 2_000_000})
         check_error(answer, 413)
 
 
 class TestRedirectUri:
     @pytest.mark.parametrize("uri", [f"{FRONTEND}/auth/callback", f"{FRONTEND}/a?b=c", f"{SECOND}/cb", LISTED], ids=str)
-    def test_that_is_allowed(self, visitor: Visitor, uri: str) -> None:
+    def test_a_listed_redirect_uri_is_used(self, visitor: Visitor, uri: str) -> None:
         assert visitor.begin(redirectUri=uri).asked["redirect_uri"] == uri
 
-    def test_default(self, visitor: Visitor) -> None:
+    def test_the_default_redirect_uri_is_used(self, visitor: Visitor) -> None:
         own = f"{visitor.gateway.url}/auth/callback"
         for login in (visitor.begin(), visitor.begin(redirectUri=None), visitor.begin(redirectUri=own)):
             assert login.asked["redirect_uri"] == own
@@ -235,7 +235,7 @@ class TestRedirectUri:
             " ",
         ],
     )
-    def test_that_is_refused(self, visitor: Visitor, uri: str) -> None:
+    def test_another_redirect_uri_is_refused(self, visitor: Visitor, uri: str) -> None:
         uri = uri.format(own=visitor.gateway.url)
         check_error(visitor.post("/auth/login", {"redirectUri": uri}), 400)
 
@@ -256,7 +256,7 @@ class TestRedirectUri:
         ],
         ids=repr,
     )
-    def test_that_readers_read_differently(self, visitor: Visitor, uri: str) -> None:
+    def test_a_redirect_uri_that_parsers_read_differently_is_refused(self, visitor: Visitor, uri: str) -> None:
         """Refused, or sent on in the one form that every reader reads alike."""
         answer = visitor.post("/auth/login", {"redirectUri": uri})
         if answer.status != 200:
@@ -266,7 +266,7 @@ class TestRedirectUri:
         assert sent == URL(sent).href
         assert sent.startswith(f"{FRONTEND}/") and sent.isascii() and sent.isprintable() and "\\" not in sent
 
-    def test_is_the_same_at_the_token_endpoint(self, victim: Visitor, realm: Scripted) -> None:
+    def test_the_token_request_names_the_same_redirect_uri(self, victim: Visitor, realm: Scripted) -> None:
         login = victim.begin(redirectUri=f"{FRONTEND}/cb?x=1&y=%20")
         back = realm.authorize(login.auth_url)
         code = dict(part.split("=") for part in urlsplit(back.replace("?x=1&y=%20?", "?")).query.split("&"))
@@ -309,18 +309,20 @@ class TestReturnTo:
 
     @pytest.mark.conformance("O6")
     @pytest.mark.parametrize("path", FINE_PATHS)
-    def test_a_path_of_the_frontend(self, victim: Visitor, realm: Scripted, path: str) -> None:
+    def test_return_to_is_a_path_of_the_frontend(self, victim: Visitor, realm: Scripted, path: str) -> None:
         """The browser lands where its own reading of the path would take it."""
         assert URL(lands(victim, realm, path)).href == URL(path, FRONTEND).href
 
     @pytest.mark.conformance("O6")
     @pytest.mark.parametrize("path", EVIL_PATHS, ids=repr)
-    def test_what_is_no_path_of_it(self, victim: Visitor, path: str) -> None:
+    def test_return_to_refuses_what_leaves_the_frontend(self, victim: Visitor, path: str) -> None:
         check_error(victim.post("/auth/login", {"returnTo": path}), 400)
 
     @pytest.mark.conformance("O6")
     @pytest.mark.parametrize("path", ODD_PATHS, ids=ascii)
-    def test_what_is_odd(self, victim: Visitor, realm: Scripted, path: str) -> None:
+    def test_return_to_with_an_odd_path_stays_at_the_frontend(
+        self, victim: Visitor, realm: Scripted, path: str
+    ) -> None:
         """Refused, or it ends at the frontend, also where that reads the path from its own address once more."""
         answer = victim.post("/auth/login", {"returnTo": path})
         if answer.status != 200:
@@ -338,14 +340,14 @@ class TestReturnTo:
         [(FRONTEND, FRONTEND), (SECOND, SECOND), (None, FRONTEND), ("https://evil.test", FRONTEND), ("null", FRONTEND)],
         ids=str,
     )
-    def test_goes_to_the_frontend_that_asked(
+    def test_return_to_goes_to_the_frontend_that_asked(
         self, hostile: Gateway, realm: Scripted, origin: str | None, home: str
     ) -> None:
         assert lands(Visitor(hostile, origin=origin), realm, "/x?y#z") == f"{home}/x?y#z"
 
 
 class TestCallback:
-    def test_gives_the_tokens_to_a_program(self, visitor: Visitor, provider: Provider) -> None:
+    def test_a_callback_gives_the_tokens_to_a_program(self, visitor: Visitor, provider: Provider) -> None:
         answer = visitor.sign_in(as_user("cora"))
         assert answer.status == 200
         assert answer.header("Cache-Control") == "no-store"
@@ -369,7 +371,7 @@ class TestCallback:
         ],
         ids=["a browser", "fetch metadata alone", "fetch metadata before Accept", "Accept alone"],
     )
-    def test_sends_a_browser_to_the_frontend(
+    def test_a_callback_sends_a_browser_to_the_frontend(
         self, victim: Visitor, realm: Scripted, headers: Mapping[str, str]
     ) -> None:
         back = target(realm.authorize(victim.begin(returnTo="/home?x=1#y").auth_url))
@@ -385,14 +387,14 @@ class TestCallback:
         [{}, {"Accept": "*/*"}, {"Accept": "application/json"}, {"Accept": "application/json, text/html;q=0.5"}],
         ids=["nothing", "anything", "JSON", "rather JSON"],
     )
-    def test_does_not_take_a_program_for_a_browser(
+    def test_a_callback_does_not_take_a_program_for_a_browser(
         self, victim: Visitor, realm: Scripted, headers: Mapping[str, str]
     ) -> None:
         back = target(realm.authorize(victim.begin().auth_url))
         assert victim.get(back, headers=headers).status == 200
 
     @pytest.mark.conformance("O1")
-    def test_without_its_cookie(self, victim: Visitor, realm: Scripted) -> None:
+    def test_a_callback_without_its_cookie_is_refused(self, victim: Visitor, realm: Scripted) -> None:
         """Nothing is asked of Keycloak, and the login stays usable."""
         login = victim.begin()
         back = target(realm.authorize(login.auth_url))
@@ -432,7 +434,7 @@ class TestCallback:
             *("empty code", "NUL", "bad UTF-8"),
         ],
     )
-    def test_with_a_wrong_state(self, victim: Visitor, realm: Scripted, change: Any) -> None:
+    def test_a_callback_with_a_wrong_state_is_refused(self, victim: Visitor, realm: Scripted, change: Any) -> None:
         login = victim.begin()
         back = target(realm.authorize(login.auth_url))
         before = realm.calls["token"]
@@ -441,7 +443,7 @@ class TestCallback:
         assert victim.get(back).status == 200
 
     @pytest.mark.conformance("O2")
-    def test_a_second_time(self, visitor: Visitor, provider: Provider) -> None:
+    def test_a_callback_is_good_once(self, visitor: Visitor, provider: Provider) -> None:
         """Also with the cookie that the first one took away; the session of the first stays."""
         back = target(as_user()(visitor.begin().auth_url))
         twin = visitor.copy()
@@ -454,7 +456,7 @@ class TestCallback:
         assert visitor.authenticated
 
     @pytest.mark.conformance("O2")
-    def test_of_two_tabs(self, visitor: Visitor) -> None:
+    def test_two_tabs_both_sign_in(self, visitor: Visitor) -> None:
         """In either order."""
         for order in (1, -1):
             backs = [target(as_user()(visitor.begin().auth_url)) for _ in range(2)][::order]
@@ -462,14 +464,14 @@ class TestCallback:
             assert not visitor.named("login")
 
     @pytest.mark.conformance("O2")
-    def test_of_at_most_five_logins(self, victim: Visitor, realm: Scripted) -> None:
+    def test_at_most_five_logins_are_under_way(self, victim: Visitor, realm: Scripted) -> None:
         """The oldest go."""
         backs = [target(realm.authorize(victim.begin().auth_url)) for _ in range(7)]
         assert len(victim.named("login")) == 5
         assert [victim.get(back).status for back in backs] == [400, 400, 200, 200, 200, 200, 200]
 
     @pytest.mark.conformance("O2")
-    def test_of_five_logins_with_long_paths(self, victim: Visitor, realm: Scripted) -> None:
+    def test_five_logins_with_long_paths_fit_the_cookie(self, victim: Visitor, realm: Scripted) -> None:
         """However long `returnTo` may be, the cookies of five logins and a session fit into a request."""
         length = next(size for size in (8000, 4000, 2000, 1000) if long_login(victim.gateway, size))
         victim.signed_in(realm.authorize)
@@ -482,7 +484,9 @@ class TestCallback:
         [[], [""], ["https://evil.test/realms/x"], ["{issuer}/"], ["{issuer}", "{issuer}"], ["{issuer}", "x"]],
         ids=["absent", "empty", "another", "nearly", "twice", "two"],
     )
-    def test_of_another_issuer(self, victim: Visitor, realm: Scripted, issuers: list[str]) -> None:
+    def test_a_callback_of_another_issuer_is_refused(
+        self, victim: Visitor, realm: Scripted, issuers: list[str]
+    ) -> None:
         back = realm.authorize(victim.begin().auth_url).replace(urlencode({"iss": realm.issuer}), "x=y")
         query = urlencode([("iss", issuer.format(issuer=realm.issuer)) for issuer in issuers])
         before = realm.calls["token"]
@@ -502,7 +506,9 @@ class TestCallback:
             ("", "failed"),
         ],
     )
-    def test_with_an_error(self, victim: Visitor, realm: Scripted, error: str, told: str | None) -> None:
+    def test_a_callback_with_an_error_reflects_nothing(
+        self, victim: Visitor, realm: Scripted, error: str, told: str | None
+    ) -> None:
         """A clean refusal that repeats nothing; no token request even where a code came along."""
         said = {"error": error, "error_description": "<b>marked", "error_uri": "https://evil.test/marked"}
         before = realm.calls["token"]
@@ -520,7 +526,7 @@ class TestCallback:
         assert not has_session(victim)
 
     @pytest.mark.conformance("O9")
-    def test_keeps_secret_and_verifier_to_the_token_endpoint(self, victim: Visitor, realm: Scripted) -> None:
+    def test_secret_and_verifier_go_to_the_token_endpoint_only(self, victim: Visitor, realm: Scripted) -> None:
         realm.seen.clear()
         first = victim.begin()
         victim.get(target(realm.authorize(first.auth_url)))
@@ -534,7 +540,7 @@ class TestCallback:
         assert form["code_verifier"] not in first.auth_url and secret not in first.auth_url
         assert "code_verifier" not in realm.asked()[1]
 
-    def test_is_no_method_but_get(self, gateway: Gateway) -> None:
+    def test_a_callback_is_get_only(self, gateway: Gateway) -> None:
         for method in ("POST", "HEAD", "PUT"):
             assert gateway.get(callback(code="c", state="s"), method=method).status == 405
 
@@ -607,7 +613,7 @@ BAD_ANSWERS: dict[str, tuple[dict[str, Any], set[int]]] = {
 class TestIdToken:
     @pytest.mark.conformance("O3")
     @pytest.mark.parametrize("change", BAD_ID_TOKENS.values(), ids=BAD_ID_TOKENS.keys())
-    def test_that_is_bad(self, victim: Visitor, realm: Scripted, change: dict[str, Any]) -> None:
+    def test_a_bad_id_token_signs_nobody_in(self, victim: Visitor, realm: Scripted, change: dict[str, Any]) -> None:
         if change.get("claims", {}).get("iss") == "slash":
             change = {"claims": {"iss": realm.issuer + "/"}}
         realm.id_token = change
@@ -619,14 +625,14 @@ class TestIdToken:
 
     @pytest.mark.conformance("O3")
     @pytest.mark.parametrize("change", GOOD_ID_TOKENS.values(), ids=GOOD_ID_TOKENS.keys())
-    def test_that_is_good(self, victim: Visitor, realm: Scripted, change: dict[str, Any]) -> None:
+    def test_a_good_id_token_signs_in(self, victim: Visitor, realm: Scripted, change: dict[str, Any]) -> None:
         realm.id_token = change
         assert victim.sign_in(realm.authorize).status == 200
         assert victim.authenticated
 
     @pytest.mark.conformance("O3")
     @pytest.mark.parametrize(("change", "statuses"), BAD_ANSWERS.values(), ids=BAD_ANSWERS.keys())
-    def test_in_an_answer_that_is_bad(
+    def test_a_bad_token_answer_signs_nobody_in(
         self, victim: Visitor, realm: Scripted, change: dict[str, Any], statuses: set[int]
     ) -> None:
         realm.answer = change
@@ -638,7 +644,7 @@ class TestIdToken:
     @pytest.mark.parametrize(
         "life", [None, 0, -1, 1.5, "300", "x", [], True, 1e300, float("inf"), float("nan")], ids=str
     )
-    def test_beside_an_odd_life(self, victim: Visitor, realm: Scripted, life: Any) -> None:
+    def test_an_odd_expires_in_is_as_absent(self, victim: Visitor, realm: Scripted, life: Any) -> None:
         """A number that makes no sense is as absent, or the answer is refused."""
         realm.answer = {"expires_in": life, "refresh_expires_in": life}
         answer = victim.sign_in(realm.authorize)
@@ -648,7 +654,7 @@ class TestIdToken:
             assert victim.authenticated
 
     @pytest.mark.conformance("O3")
-    def test_of_another_login(self, victim: Visitor, realm: Scripted) -> None:
+    def test_an_id_token_of_another_login_is_refused(self, victim: Visitor, realm: Scripted) -> None:
         """A whole good answer, of another browser's login."""
         other = Visitor(victim.gateway)
         theirs = target(realm.authorize(other.begin().auth_url))
@@ -657,7 +663,7 @@ class TestIdToken:
         check_error(victim.get(callback(code=code, state=mine.state, iss=realm.issuer)), 400)
         assert not has_session(victim)
 
-    def test_that_is_bad_is_explained_in_the_log(self, victim: Visitor, realm: Scripted) -> None:
+    def test_the_log_explains_a_bad_id_token(self, victim: Visitor, realm: Scripted) -> None:
         realm.answer = {"id_token": None}
         victim.sign_in(realm.authorize)
         victim.gateway.wait_line(lambda line: "openid" in line["message"] and "KEYCLOAK_SCOPES" in line["message"])
@@ -685,7 +691,9 @@ TOKEN_FAILURES: dict[str, tuple[Any, set[int], str]] = {
 class TestTokenEndpoint:
     @pytest.mark.conformance("F1")
     @pytest.mark.parametrize(("reply", "statuses", "told"), TOKEN_FAILURES.values(), ids=TOKEN_FAILURES.keys())
-    def test_that_fails(self, victim: Visitor, realm: Scripted, reply: Any, statuses: set[int], told: str) -> None:
+    def test_a_token_endpoint_that_fails_signs_nobody_in(
+        self, victim: Visitor, realm: Scripted, reply: Any, statuses: set[int], told: str
+    ) -> None:
         realm.instead = reply
         answer = victim.sign_in(realm.authorize)
         check_error(answer)
@@ -698,7 +706,7 @@ class TestTokenEndpoint:
         assert victim.sign_in(realm.authorize).status == 200
 
     @pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client"])
-    def test_that_refuses_the_client_is_said_by_setting(self, victim: Visitor, realm: Scripted, error: str) -> None:
+    def test_a_refused_client_is_said_by_the_settings_name(self, victim: Visitor, realm: Scripted, error: str) -> None:
         realm.instead = refusal(error, 401)
         victim.sign_in(realm.authorize)
         line = victim.gateway.wait_line(lambda line: f"({error})" in line["message"] and line["level"] == "error")
@@ -706,7 +714,9 @@ class TestTokenEndpoint:
 
     @pytest.mark.conformance("O9")
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_that_redirects(self, victim: Visitor, realm: Scripted, users: Service, status: int) -> None:
+    def test_a_token_endpoint_that_redirects_is_not_followed(
+        self, victim: Visitor, realm: Scripted, users: Service, status: int
+    ) -> None:
         users.answer = replies.sized(200, [("Content-Type", "application/json")], b"{}")
         realm.instead = lambda call: (status, {"Location": f"{users.url}/stolen"}, b"")
         check_error(victim.sign_in(realm.authorize), 502)
@@ -714,7 +724,9 @@ class TestTokenEndpoint:
         assert not has_session(victim)
 
     @pytest.mark.conformance("F1")
-    def test_that_hangs(self, victim: Visitor, realm: Scripted, running_realm: Scripted) -> None:
+    def test_a_token_endpoint_that_hangs_ends_in_time(
+        self, victim: Visitor, realm: Scripted, running_realm: Scripted
+    ) -> None:
         """Within the time-out, and the gateway serves others meanwhile."""
         program, browser = Visitor(victim.gateway), Visitor(victim.gateway)
         backs = [target(realm.authorize(visit.begin(returnTo="/x").auth_url)) for visit in (program, browser)]
@@ -731,7 +743,9 @@ class TestTokenEndpoint:
         assert not has_session(program) and not has_session(browser)
 
     @pytest.mark.conformance("F1")
-    def test_that_is_not_there(self, victim: Visitor, realm: Scripted, running_realm: Scripted) -> None:
+    def test_a_token_endpoint_that_is_not_there_is_503(
+        self, victim: Visitor, realm: Scripted, running_realm: Scripted
+    ) -> None:
         back = target(realm.authorize(victim.begin().auth_url))
         running_realm.stop()
         try:

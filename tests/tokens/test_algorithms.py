@@ -130,7 +130,9 @@ def test_an_hmac_where_none_is_allowed(gateway: Gateway, issuer: Issuer, alg: st
 
 
 class TestSharedSecret:
-    def test_its_tokens_and_the_issuers(self, start_gateway: StartGateway, issuer: Issuer) -> None:
+    def test_tokens_of_the_shared_secret_and_of_the_issuer_verify(
+        self, start_gateway: StartGateway, issuer: Issuer
+    ) -> None:
         gateway = start_gateway(SHARED, issuer=issuer)
         shared = issuer.mint(alg="HS256", key=SECRET.encode(), headers={"kid": None})
         assert gateway.get("/users/me", shared).status == 200
@@ -138,18 +140,20 @@ class TestSharedSecret:
 
     @pytest.mark.conformance("J1")
     @pytest.mark.parametrize("alg", ["HS384", "HS512"])
-    def test_another_alg(self, sharing: Gateway, issuer: Issuer, alg: str) -> None:
+    def test_the_shared_secret_verifies_hs256_only(self, sharing: Gateway, issuer: Issuer, alg: str) -> None:
         token = issuer.mint(alg=alg, key=SECRET.encode(), headers={"kid": None})
         check_refused(sharing.get("/users/me", token))
 
     @pytest.mark.parametrize("secret", [b"wrong", SECRET.encode() + b"\n", SECRET[:-1].encode()], ids=repr)
-    def test_another_secret(self, sharing: Gateway, issuer: Issuer, secret: bytes) -> None:
+    def test_a_token_of_another_secret_is_refused(self, sharing: Gateway, issuer: Issuer, secret: bytes) -> None:
         token = issuer.mint(alg="HS256", key=secret, headers={"kid": None})
         check_refused(sharing.get("/users/me", token))
 
     @pytest.mark.parametrize(
         "claims", [{"iss": "http://elsewhere"}, {"aud": "other"}, {"typ": "ID"}, {"sub": ""}], ids=repr
     )
-    def test_the_claims_count_as_ever(self, sharing: Gateway, issuer: Issuer, claims: dict[str, object]) -> None:
+    def test_claims_of_shared_secret_tokens_count_as_ever(
+        self, sharing: Gateway, issuer: Issuer, claims: dict[str, object]
+    ) -> None:
         token = issuer.mint(claims, alg="HS256", key=SECRET.encode(), headers={"kid": None})
         check_refused(sharing.get("/users/me", token))

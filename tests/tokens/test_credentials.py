@@ -71,29 +71,29 @@ def one_worker_throughout(gateway: Gateway) -> Iterator[None]:
 
 class TestChallenge:
     @pytest.mark.conformance("J9")
-    def test_without_credentials(self, gateway: Gateway) -> None:
+    def test_without_credentials_the_challenge_has_no_error_code(self, gateway: Gateway) -> None:
         answer = gateway.get("/users/me")
         check_error(answer, 401, "Unauthorized", "/users/me")
         assert "error" not in (answer.header("WWW-Authenticate") or "")
 
     @pytest.mark.conformance("J9")
-    def test_with_a_bad_token(self, gateway: Gateway) -> None:
+    def test_a_bad_token_is_challenged_with_invalid_token(self, gateway: Gateway) -> None:
         check_refused(gateway.get("/users/me", "bad"))
 
     @pytest.mark.conformance("J9")
     @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic dTpw", "Token x", "x"], ids=repr)
-    def test_with_no_bearer_token(self, gateway: Gateway, users: Service, value: str) -> None:
+    def test_another_scheme_is_no_token(self, gateway: Gateway, users: Service, value: str) -> None:
         check_error(gateway.get("/users/me", headers={"Authorization": value}), 401, "Unauthorized")
         assert not users.requests
 
     @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
-    def test_the_scheme_in_any_case(self, gateway: Gateway, issuer: Issuer, scheme: str) -> None:
+    def test_the_scheme_is_read_in_any_case(self, gateway: Gateway, issuer: Issuer, scheme: str) -> None:
         """RFC 9110 section 11.1."""
         answer = gateway.get("/users/me", headers={"Authorization": f"{scheme} {issuer.mint()}"})
         assert answer.status == 200
 
     @pytest.mark.conformance("J9")
-    def test_every_protected_route(self, gateway: Gateway) -> None:
+    def test_every_protected_route_is_challenged(self, gateway: Gateway) -> None:
         for path in ("/users/me", "/interviews", "/interviews/1", "/interviews/1/answers", "/media/1"):
             check_error(gateway.get(path), 401, "Unauthorized", path)
             check_refused(gateway.get(path, "bad"))
@@ -102,12 +102,12 @@ class TestChallenge:
 class TestBytes:
     @pytest.mark.conformance("J9")
     @pytest.mark.parametrize("token", SHAPES, ids=lambda token: repr(token[:30]))
-    def test_that_look_like_a_token(self, gateway: Gateway, token: str) -> None:
+    def test_bytes_that_look_like_a_token_are_401(self, gateway: Gateway, token: str) -> None:
         check_refused(gateway.get("/users/me", token))
 
     @pytest.mark.conformance("J9")
     @pytest.mark.parametrize("seed", range(3))
-    def test_at_random(self, gateway: Gateway, seed: int) -> None:
+    def test_random_bytes_are_401(self, gateway: Gateway, seed: int) -> None:
         """Visible ASCII and obs-text (RFC 9110 section 5.5), alone and as the parts of a token."""
         chance = random.Random(seed)
         allowed = [byte for byte in range(0x21, 0x100) if byte not in (0x2C, 0x7F)]
@@ -119,12 +119,12 @@ class TestBytes:
 
     @pytest.mark.conformance("J9")
     @pytest.mark.parametrize("payload", payloads().values(), ids=payloads().keys())
-    def test_signed_that_are_no_claims(self, gateway: Gateway, issuer: Issuer, payload: bytes) -> None:
+    def test_signed_bytes_that_are_no_claims_are_401(self, gateway: Gateway, issuer: Issuer, payload: bytes) -> None:
         check_refused(gateway.get("/users/me", issuer.mint(Raw(payload))))
 
     @pytest.mark.conformance("J9")
     @pytest.mark.parametrize("header", payloads().values(), ids=payloads().keys())
-    def test_that_are_no_header(self, gateway: Gateway, issuer: Issuer, header: bytes) -> None:
+    def test_a_header_that_is_no_object_is_401(self, gateway: Gateway, issuer: Issuer, header: bytes) -> None:
         token = jose.compact(header, issuer.claims(), "RS256", issuer.key().private)
         check_refused(gateway.get("/users/me", token))
 
@@ -133,13 +133,13 @@ class TestBytes:
         "kid", [1, True, [], {}, ["x"], "", "\x00", "../../etc/passwd", "' or 1=1 --", "\ud800", "k" * 5000],
         ids=lambda kid: repr(kid)[:30],
     )  # fmt: skip
-    def test_a_strange_kid(self, gateway: Gateway, issuer: Issuer, kid: object) -> None:
+    def test_a_strange_kid_is_401(self, gateway: Gateway, issuer: Issuer, kid: object) -> None:
         """Signed by a stranger, for a key id that says nothing may as well be absent."""
         token = issuer.mint(headers={"kid": kid}, key=STRANGER)
         check_refused(gateway.get("/users/me", token))
 
     @pytest.mark.conformance("J9")
-    def test_of_a_changed_token(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_a_changed_token_is_401(self, gateway: Gateway, issuer: Issuer) -> None:
         head, payload, signature = issuer.mint().split(".")
         other = issuer.mint(sub="admin").split(".")
         flipped = bytearray(jose.unb64(signature))
@@ -159,7 +159,7 @@ class TestBytes:
 
     @pytest.mark.conformance("J9")
     @pytest.mark.parametrize("claim", ["sub", "email", "jti", "sid", "scope", "azp"])
-    def test_that_are_no_text(self, gateway: Gateway, issuer: Issuer, claim: str) -> None:
+    def test_bytes_that_are_no_text_are_401(self, gateway: Gateway, issuer: Issuer, claim: str) -> None:
         """A lone surrogate is valid JSON, and can not be encoded."""
         answer = gateway.get("/users/me", issuer.mint({claim: "\ud800"}))
         if answer.status != 200:
@@ -169,7 +169,7 @@ class TestBytes:
 class TestSize:
     @pytest.mark.conformance("J10")
     @pytest.mark.parametrize("size", [16_500, 24_000, 60_000])
-    def test_of_a_signed_token(self, gateway: Gateway, issuer: Issuer, size: int) -> None:
+    def test_a_token_that_is_too_long_is_401(self, gateway: Gateway, issuer: Issuer, size: int) -> None:
         answer = gateway.get("/users/me", issuer.mint({"more": "x" * (size * 3 // 4)}))
         check_error(answer)
         assert answer.status in (401, 431)
@@ -178,7 +178,7 @@ class TestSize:
     @pytest.mark.conformance("J10")
     @pytest.mark.parametrize("place", ["payload", "header"])
     @pytest.mark.parametrize("part", [DEEP, DIGITS], ids=["5,000 deep", "10,000 digits"])
-    def test_of_what_is_in_it(self, gateway: Gateway, issuer: Issuer, place: str, part: bytes) -> None:
+    def test_a_token_with_huge_contents_is_401(self, gateway: Gateway, issuer: Issuer, place: str, part: bytes) -> None:
         """Validly signed, and all else in it as it should be."""
         claims = json.dumps(issuer.claims()).encode()
         header = json.dumps({"alg": "RS256", "typ": "JWT", "kid": issuer.key().kid}).encode()
@@ -200,13 +200,17 @@ class TestPlaces:
     @pytest.mark.conformance("J11")
     @pytest.mark.parametrize("first", ["good", "bad", "basic"])
     @pytest.mark.parametrize("second", ["good", "bad", "basic", "empty"])
-    def test_two_headers(self, gateway: Gateway, issuer: Issuer, users: Service, first: str, second: str) -> None:
+    def test_two_authorization_headers_are_refused(
+        self, gateway: Gateway, issuer: Issuer, users: Service, first: str, second: str
+    ) -> None:
         values = {"good": f"Bearer {issuer.mint()}", "bad": "Bearer x", "basic": "Basic dTpw", "empty": ""}
         headers = [("Authorization", values[first]), ("Authorization", values[second])]
         self.refused(http.request(gateway.port, "GET", "/users/me", headers), users)
 
     @pytest.mark.conformance("J11")
-    def test_two_headers_that_are_the_same(self, gateway: Gateway, issuer: Issuer, users: Service) -> None:
+    def test_two_equal_authorization_headers_are_refused(
+        self, gateway: Gateway, issuer: Issuer, users: Service
+    ) -> None:
         headers = [("Authorization", f"Bearer {issuer.mint()}")] * 2
         self.refused(http.request(gateway.port, "GET", "/users/me", headers), users)
 
@@ -214,18 +218,22 @@ class TestPlaces:
     @pytest.mark.parametrize(
         "form", ["{0},Bearer {1}", "{0}, Bearer {1}", "{0},{1}", "{0} {1}", "{0},", ",{0}", "{0}, Basic x"]
     )
-    def test_two_in_one(self, gateway: Gateway, issuer: Issuer, users: Service, form: str) -> None:
+    def test_two_tokens_in_one_header_are_refused(
+        self, gateway: Gateway, issuer: Issuer, users: Service, form: str
+    ) -> None:
         self.refused(gateway.get("/users/me", form.format(issuer.mint(), issuer.mint())), users)
         self.refused(gateway.get("/users/me", form.format(issuer.mint(), "bad")), users)
         self.refused(gateway.get("/users/me", form.format("bad", issuer.mint())), users)
 
     @pytest.mark.conformance("J11")
     @pytest.mark.parametrize("name", ["access_token", "token", "Authorization", "bearer_token"])
-    def test_the_query(self, gateway: Gateway, issuer: Issuer, users: Service, name: str) -> None:
+    def test_a_token_in_the_query_does_not_count(
+        self, gateway: Gateway, issuer: Issuer, users: Service, name: str
+    ) -> None:
         self.refused(gateway.get(f"/users/me?{name}={issuer.mint()}"), users)
 
     @pytest.mark.conformance("J11")
-    def test_a_form(self, gateway: Gateway, issuer: Issuer, interviews: Service) -> None:
+    def test_a_token_in_a_form_does_not_count(self, gateway: Gateway, issuer: Issuer, interviews: Service) -> None:
         body = f"access_token={issuer.mint()}".encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         answer = gateway.get("/interviews", headers=headers, method="POST", body=body)
@@ -235,12 +243,16 @@ class TestPlaces:
     @pytest.mark.parametrize(
         "name", ["X-Access-Token", "X-Authorization", "Proxy-Authorization", "X-Forwarded-Authorization"]
     )
-    def test_another_header(self, gateway: Gateway, issuer: Issuer, users: Service, name: str) -> None:
+    def test_a_token_in_another_header_does_not_count(
+        self, gateway: Gateway, issuer: Issuer, users: Service, name: str
+    ) -> None:
         self.refused(gateway.get("/users/me", headers={name: f"Bearer {issuer.mint()}"}), users)
 
     @pytest.mark.conformance("J11")
     @pytest.mark.parametrize("name", ["access_token", "token", "Authorization", "session"])
-    def test_a_cookie_that_is_the_token(self, gateway: Gateway, issuer: Issuer, users: Service, name: str) -> None:
+    def test_a_cookie_that_is_the_token_does_not_count(
+        self, gateway: Gateway, issuer: Issuer, users: Service, name: str
+    ) -> None:
         self.refused(gateway.get("/users/me", headers={"Cookie": f"{name}={issuer.mint()}"}), users)
 
     @staticmethod

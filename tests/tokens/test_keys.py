@@ -51,7 +51,7 @@ class TestKeysInTheToken:
     @pytest.mark.conformance("J3")
     @pytest.mark.parametrize("name", ["jwk", "jku", "x5u", "x5c"])
     @pytest.mark.parametrize("kid", ["attacker", "genuine", None])
-    def test_give_no_trust(
+    def test_keys_in_the_token_give_no_trust(
         self, gateway: Gateway, issuer: Issuer, attacker: Key, server: Service, name: str, kid: str | None
     ) -> None:
         headers = {name: self.headers(attacker, server)[name]}
@@ -61,7 +61,7 @@ class TestKeysInTheToken:
 
     @pytest.mark.conformance("J3")
     @pytest.mark.parametrize("name", ["jwk", "jku", "x5u", "x5c"])
-    def test_of_a_genuine_one_are_not_called(
+    def test_addresses_in_a_genuine_token_are_not_called(
         self, gateway: Gateway, issuer: Issuer, attacker: Key, server: Service, name: str
     ) -> None:
         token = issuer.mint(headers={name: self.headers(attacker, server)[name]})
@@ -69,7 +69,7 @@ class TestKeysInTheToken:
         assert server.accepted == 0
 
     @pytest.mark.conformance("J3", "J5")
-    def test_of_another_issuer_are_not_called(
+    def test_addresses_of_another_issuer_are_not_called(
         self, gateway: Gateway, issuer: Issuer, attacker: Key, server: Service
     ) -> None:
         check_refused(gateway.get("/users/me", issuer.mint({"iss": server.url + REALM}, key=attacker)))
@@ -130,28 +130,28 @@ class TestKeySet:
             yield running
 
     @pytest.mark.conformance("J12")
-    def test_one_broken_key_among_good_ones(self, reader: Gateway, realm: Issuer) -> None:
+    def test_a_broken_key_disables_no_other(self, reader: Gateway, realm: Issuer) -> None:
         assert reader.get("/users/me", realm.mint()).status == 200
 
     @pytest.mark.conformance("J12")
-    def test_an_rsa_key_under_2048_bits(self, reader: Gateway, realm: Issuer) -> None:
+    def test_an_rsa_key_under_2048_bits_is_ignored(self, reader: Gateway, realm: Issuer) -> None:
         check_refused(reader.get("/users/me", realm.mint(key=WEAK)))
 
     @pytest.mark.conformance("J12", "J2")
-    def test_an_oct_key(self, reader: Gateway, realm: Issuer) -> None:
+    def test_an_oct_key_is_ignored(self, reader: Gateway, realm: Issuer) -> None:
         token = realm.mint(alg="HS256", key=b"o" * 64, headers={"kid": "oct"})
         check_refused(reader.get("/users/me", token))
 
     @pytest.mark.conformance("J12")
     @pytest.mark.parametrize("kid", [True, False], ids=["named", "no kid"])
-    def test_a_key_for_encryption(self, reader: Gateway, realm: Issuer, kid: bool) -> None:
+    def test_a_key_for_encryption_is_ignored(self, reader: Gateway, realm: Issuer, kid: bool) -> None:
         headers = {"kid": encryption_key().kid if kid else None}
         check_refused(reader.get("/users/me", realm.mint(key=encryption_key(), headers=headers)))
 
 
 class TestUnknownKid:
     @pytest.mark.conformance("J4")
-    def test_a_flood(self, start_gateway: StartGateway) -> None:
+    def test_a_flood_of_unknown_kids_makes_one_fetch(self, start_gateway: StartGateway) -> None:
         """1,000 on one connection; signatures are junk, for no key of theirs is known."""
         with Issuer() as realm:
             gateway = start_gateway(issuer=realm)
@@ -170,7 +170,7 @@ class TestUnknownKid:
             assert realm.calls["jwks"] - before <= 1 + lasted // REFRESH
 
     @pytest.mark.conformance("J4", "F2")
-    def test_many_at_once_before_any_key_was_read(self, start_gateway: StartGateway) -> None:
+    def test_many_at_once_before_any_key_was_read_make_one_fetch(self, start_gateway: StartGateway) -> None:
         """Single-flight: a slow issuer is asked once, and all who waited get the answer."""
         with Issuer() as realm:
             realm.stop()

@@ -86,7 +86,7 @@ def test_a_required_claim_missing(gateway: Gateway, issuer: Issuer, claim: str) 
 class TestAudience:
     @pytest.mark.conformance("J6")
     @pytest.mark.parametrize("aud", [CLIENT, [CLIENT], ["account", CLIENT, "other"]], ids=repr)
-    def test_that_contains_ours(self, gateway: Gateway, issuer: Issuer, aud: object) -> None:
+    def test_an_audience_that_contains_ours_is_accepted(self, gateway: Gateway, issuer: Issuer, aud: object) -> None:
         assert gateway.get("/users/me", issuer.mint({"aud": aud})).status == 200
 
     @pytest.mark.conformance("J6")
@@ -117,10 +117,10 @@ class TestAudience:
         ],
         ids=repr,
     )
-    def test_that_does_not(self, gateway: Gateway, issuer: Issuer, aud: object) -> None:
+    def test_another_audience_is_refused(self, gateway: Gateway, issuer: Issuer, aud: object) -> None:
         check_refused(gateway.get("/users/me", issuer.mint({"aud": aud})))
 
-    def test_wrong_is_explained_in_the_log(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_the_log_explains_a_wrong_audience(self, gateway: Gateway, issuer: Issuer) -> None:
         check_refused(gateway.get("/users/me", issuer.mint({"aud": "came-instead"})))
         line = str(gateway.wait_line(lambda line: "came-instead" in str(line)))
         assert CLIENT in line
@@ -130,7 +130,9 @@ class TestAudience:
 class TestTimes:
     @pytest.mark.conformance("J7")
     @pytest.mark.parametrize("ago", [45, 61, 3600, 10**9], ids=str)
-    def test_a_lapsed_token(self, gateway: Gateway, issuer: Issuer, users: Service, ago: int) -> None:
+    def test_an_expired_token_is_refused_as_such(
+        self, gateway: Gateway, issuer: Issuer, users: Service, ago: int
+    ) -> None:
         answer = gateway.get("/users/me", issuer.mint({"exp": int(time.time()) - ago}))
         check_refused(answer, "Token expired")
         assert not users.requests
@@ -141,7 +143,7 @@ class TestTimes:
         [{"exp": -10}, {"exp": 60.5}, {"nbf": 10}, {"iat": 10}, {"nbf": -3600}, {"iat": -3600.25}],
         ids=repr,
     )
-    def test_within_the_leeway(self, gateway: Gateway, issuer: Issuer, claims: dict[str, float]) -> None:
+    def test_the_leeway_is_given(self, gateway: Gateway, issuer: Issuer, claims: dict[str, float]) -> None:
         now = int(time.time())
         token = issuer.mint({name: now + seconds for name, seconds in claims.items()})
         assert gateway.get("/users/me", token).status == 200
@@ -149,7 +151,7 @@ class TestTimes:
     @pytest.mark.conformance("J7")
     @pytest.mark.parametrize("claim", ["nbf", "iat"])
     @pytest.mark.parametrize("ahead", [90, 3600, 10**12], ids=str)
-    def test_a_token_of_the_future(self, gateway: Gateway, issuer: Issuer, claim: str, ahead: int) -> None:
+    def test_a_token_of_the_future_is_refused(self, gateway: Gateway, issuer: Issuer, claim: str, ahead: int) -> None:
         check_refused(gateway.get("/users/me", issuer.mint({claim: int(time.time()) + ahead})))
 
     @pytest.mark.conformance("J7", "J10")
@@ -162,17 +164,19 @@ class TestTimes:
             if written != "null" or claim == "exp"
         ],
     )
-    def test_that_is_no_number(self, gateway: Gateway, issuer: Issuer, claim: str, written: str) -> None:
+    def test_a_time_that_is_no_number_is_refused(
+        self, gateway: Gateway, issuer: Issuer, claim: str, written: str
+    ) -> None:
         """`exp` as no number is no lapsed token. A null nbf or iat may count as absent, so it is left out."""
         check_refused(gateway.get("/users/me", issuer.mint(with_claim(issuer, claim, written))))
 
     @pytest.mark.conformance("J7")
     @pytest.mark.parametrize("exp", [0, -1], ids=str)
-    def test_an_end_before_time(self, gateway: Gateway, issuer: Issuer, exp: int) -> None:
+    def test_an_exp_before_the_epoch_is_refused(self, gateway: Gateway, issuer: Issuer, exp: int) -> None:
         check_refused(gateway.get("/users/me", issuer.mint({"exp": exp})), "Token expired")
 
     @pytest.mark.conformance("J7")
-    def test_a_leeway_beyond_a_minute(self, start_gateway: StartGateway) -> None:
+    def test_a_leeway_beyond_a_minute_is_no_setting(self, start_gateway: StartGateway) -> None:
         with pytest.raises(StartError, match="JWT_LEEWAY"):
             start_gateway({"JWT_LEEWAY": "61"})
 
@@ -197,11 +201,11 @@ class TestKinds:
         ["ID", "id", "Refresh", "Offline", "Logout", "Serialized-ID", "", "Bearer ", 1, True, ["Bearer"], {}],
         ids=repr,
     )
-    def test_another_payload_typ(self, gateway: Gateway, issuer: Issuer, typ: object) -> None:
+    def test_another_payload_typ_is_refused(self, gateway: Gateway, issuer: Issuer, typ: object) -> None:
         check_refused(gateway.get("/users/me", issuer.mint({"typ": typ})))
 
     @pytest.mark.conformance("J8")
-    def test_no_payload_typ(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_a_missing_payload_typ_is_accepted(self, gateway: Gateway, issuer: Issuer) -> None:
         assert gateway.get("/users/me", issuer.mint(drop=["typ"])).status == 200
 
     @pytest.mark.conformance("J8")
@@ -220,7 +224,7 @@ class TestKinds:
         ],
         ids=repr,
     )
-    def test_a_header_typ_of_access_tokens(self, gateway: Gateway, issuer: Issuer, typ: str | None) -> None:
+    def test_a_header_typ_of_access_tokens_is_accepted(self, gateway: Gateway, issuer: Issuer, typ: str | None) -> None:
         assert gateway.get("/users/me", issuer.mint(headers={"typ": typ})).status == 200
 
     @pytest.mark.conformance("J8")
@@ -247,12 +251,12 @@ class TestKinds:
         ],
         ids=repr,
     )
-    def test_another_header_typ(self, gateway: Gateway, issuer: Issuer, typ: object) -> None:
+    def test_another_header_typ_is_refused(self, gateway: Gateway, issuer: Issuer, typ: object) -> None:
         check_refused(gateway.get("/users/me", issuer.mint(headers={"typ": typ})))
 
     @pytest.mark.conformance("J8")
     @pytest.mark.parametrize("mark", ["nonce", "at_hash", "c_hash"])
-    def test_an_id_token_by_its_claims(self, gateway: Gateway, issuer: Issuer, mark: str) -> None:
+    def test_an_id_token_is_known_by_its_claims(self, gateway: Gateway, issuer: Issuer, mark: str) -> None:
         claims = {mark: "x"}
         check_refused(gateway.get("/users/me", issuer.mint(claims, drop=["typ"])))
         assert gateway.get("/users/me", issuer.mint(claims)).status == 200
@@ -260,13 +264,13 @@ class TestKinds:
         assert gateway.get("/users/me", typed).status == 200
 
     @pytest.mark.conformance("J8")
-    def test_a_refresh_token_of_keycloak(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_a_refresh_token_of_keycloak_is_refused(self, gateway: Gateway, issuer: Issuer) -> None:
         claims = {"typ": "Refresh", "aud": issuer.issuer}
         token = issuer.mint(claims, alg="HS512", key=b"a key only Keycloak has", headers={"kid": "of-its-own"})
         check_refused(gateway.get("/users/me", token))
 
     @pytest.mark.conformance("J8")
-    def test_a_logout_token(self, gateway: Gateway, issuer: Issuer) -> None:
+    def test_a_logout_token_is_refused(self, gateway: Gateway, issuer: Issuer) -> None:
         claims = {"aud": CLIENT, "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
         token = issuer.mint({**claims, "typ": "Logout"}, headers={"typ": "logout+jwt"})
         check_refused(gateway.get("/users/me", token))
@@ -275,10 +279,10 @@ class TestKinds:
 class TestSubject:
     @pytest.mark.conformance("J8")
     @pytest.mark.parametrize("claims", HOSTILE_SUBJECTS.values(), ids=HOSTILE_SUBJECTS.keys())
-    def test_that_is_none(self, gateway: Gateway, issuer: Issuer, claims: dict[str, Any]) -> None:
+    def test_a_sub_that_is_no_text_is_refused(self, gateway: Gateway, issuer: Issuer, claims: dict[str, Any]) -> None:
         check_refused(gateway.get("/users/me", issuer.mint(claims, drop=() if claims else ["sub"])))
 
-    def test_missing_is_explained_in_the_log(self, start_gateway: StartGateway, issuer: Issuer) -> None:
+    def test_the_log_explains_a_missing_sub(self, start_gateway: StartGateway, issuer: Issuer) -> None:
         gateway = start_gateway()
         check_refused(gateway.get("/users/me", issuer.mint(drop=["sub"])))
         line = str(gateway.wait_line(lambda line: "basic" in str(line)))
@@ -289,12 +293,12 @@ class TestSubject:
 class TestClients:
     @pytest.mark.conformance("J8")
     @pytest.mark.parametrize("azp", ["other-app", "", None, 1, ["x"]], ids=repr)
-    def test_any_where_none_are_named(self, gateway: Gateway, issuer: Issuer, azp: object) -> None:
+    def test_any_client_is_allowed_where_none_is_named(self, gateway: Gateway, issuer: Issuer, azp: object) -> None:
         assert gateway.get("/users/me", issuer.mint({"azp": azp})).status == 200
         assert gateway.get("/users/me", issuer.mint(drop=["azp"])).status == 200
 
     @pytest.mark.conformance("J8")
-    def test_those_that_are_named(self, start_gateway: StartGateway, issuer: Issuer) -> None:
+    def test_only_the_named_clients_are_allowed(self, start_gateway: StartGateway, issuer: Issuer) -> None:
         gateway = start_gateway({"JWT_ALLOWED_CLIENTS": f"{CLIENT},mobile-app"})
         for allowed in (CLIENT, "mobile-app"):
             assert gateway.get("/users/me", issuer.mint({"azp": allowed})).status == 200

@@ -64,11 +64,11 @@ class TestJaeger:
         assert received.header("Content-Type") == "application/x-thrift"
         assert batch.keys() == {1, 2}
 
-    def test_the_process(self, batch: dict[int, Any]) -> None:
+    def test_the_process_is_described(self, batch: dict[int, Any]) -> None:
         assert batch[1][1] == SERVICE_NAME
         assert tags(batch[1][2]) == {"service.version": "1.2", "host.cpus": 2}
 
-    def test_ids_and_parents(self, batch: dict[int, Any], spans: list[ReadableSpan]) -> None:
+    def test_ids_and_parents_arrive(self, batch: dict[int, Any], spans: list[ReadableSpan]) -> None:
         client, server = batch[2]
         for span in (client, server):
             assert (span[1], span[2]) == (-(1 << 63), signed(HIGH))
@@ -79,13 +79,13 @@ class TestJaeger:
         assert child_of == {1: 0, 2: -(1 << 63), 3: signed(HIGH), 4: signed(HIGH)}
         assert follows == {1: 1, 2: 5, 3: signed(HIGH), 4: signed(HIGH)}
 
-    def test_names_and_times(self, batch: dict[int, Any]) -> None:
+    def test_names_and_times_arrive(self, batch: dict[int, Any]) -> None:
         client, server = batch[2]
         assert (client[5], server[5]) == ("GET", "GET /users/me")
         assert (client[8], client[9]) == (1_700_000_000_130_456, 10_000)
         assert (server[8], server[9]) == (1_700_000_000_123_456, 500_000)
 
-    def test_tags(self, batch: dict[int, Any]) -> None:
+    def test_attributes_arrive_as_tags(self, batch: dict[int, Any]) -> None:
         client, server = (tags(span[10]) for span in batch[2])
         assert server == {
             **ATTRIBUTES, "texts": '["a","b"]', "numbers": "[1,2]", "span.kind": "server", "otel.status_code": "OK",
@@ -97,7 +97,7 @@ class TestJaeger:
             "otel.scope.name": "the-scope", "w3c.tracestate": "vendor=value",
         }  # fmt: skip
 
-    def test_events(self, batch: dict[int, Any]) -> None:
+    def test_events_arrive_as_logs(self, batch: dict[int, Any]) -> None:
         client, server = batch[2]
         (log,) = server[11]
         assert log[1] == 1_700_000_000_200_456 and tags(log[2]) == {"event": "retried", "attempt": 2}
@@ -133,7 +133,7 @@ class TestOtlp:
         ],
         ids=["base", "base with a path", "its own", "its own first"],
     )
-    def test_where_it_goes(
+    def test_the_endpoint_is_that_of_the_standard_settings(
         self,
         spans: list[ReadableSpan],
         collector: Service,
@@ -150,7 +150,9 @@ class TestOtlp:
         pipeline.close(1e9)
         assert [received.target for received in collector.requests] == [path]
 
-    def test_a_batch(self, spans: list[ReadableSpan], collector: Service, session: SealedSession) -> None:
+    def test_a_batch_is_one_otlp_request(
+        self, spans: list[ReadableSpan], collector: Service, session: SealedSession
+    ) -> None:
         environ = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20abc,x-other=1"}
         OtlpExporter(f"{collector.url}/v1/traces", environ, session).send(spans)
         received = collector.last
@@ -164,7 +166,9 @@ class TestOtlp:
         assert {each.key for each in group.resource.attributes} == {"service.name", "service.version", "host.cpus"}
 
     @pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"])
-    def test_packed(self, spans: list[ReadableSpan], collector: Service, session: SealedSession, name: str) -> None:
+    def test_a_batch_is_compressed_where_asked(
+        self, spans: list[ReadableSpan], collector: Service, session: SealedSession, name: str
+    ) -> None:
         OtlpExporter(collector.url + "/v1/traces", {name: "gzip"}, session).send(spans)
         assert collector.last.header("Content-Encoding") == "gzip" and collector.last.body[:2] == b"\x1f\x8b"
 

@@ -70,7 +70,7 @@ def check_tree(spans: list[Span]) -> tuple[Span, list[Span]]:
 
 
 class TestForwarded:
-    def test_has_a_server_and_a_client_span(
+    def test_a_forwarded_request_has_a_server_and_a_client_span(
         self, traced: Gateway, collector: Collector, interviews: Service, token: str
     ) -> None:
         assert traced.get("/interviews/span-1?page=2", token, AGENT).status == 200
@@ -97,7 +97,9 @@ class TestForwarded:
         }
         assert interviews.last.header("traceparent") == f"00-{server.trace}-{call.id}-01"
 
-    def test_takes_its_time(self, traced: Gateway, collector: Collector, interviews: Service, token: str) -> None:
+    def test_spans_last_as_long_as_the_request(
+        self, traced: Gateway, collector: Collector, interviews: Service, token: str
+    ) -> None:
         """The call ends with the answer's head, the request with the end of its body."""
         interviews.answer = replies.chunked(pieces=[b"a"] * 4, pause=0.1)
         traced.get("/interviews/span-2", token)
@@ -114,7 +116,7 @@ class TestForwarded:
         ],
         ids=["404", "500", "garbage", "silence"],
     )
-    def test_tells_what_failed(
+    def test_a_span_tells_what_failed(
         self, traced: Gateway, collector: Collector, interviews: Service, token: str,
         path: str, answer: Answerer, status: int, kind: str,
     ) -> None:  # fmt: skip
@@ -127,7 +129,7 @@ class TestForwarded:
         assert server.attributes.get("error.type") == (str(status) if status >= 500 else None)
         assert server.attributes["http.response.status_code"] == status
 
-    def test_once_more_has_a_second_call(
+    def test_a_retry_has_a_second_client_span(
         self, traced: Gateway, collector: Collector, interviews: Service, token: str
     ) -> None:
         interviews.answer = replies.by_turn(replies.reset(), replies.sized(200))
@@ -139,7 +141,7 @@ class TestForwarded:
         asked = [received.header("traceparent") for received in interviews.requests]
         assert asked == [f"00-{server.trace}-{call.id}-01" for call in (first, second)]
 
-    def test_that_is_refused_has_no_call(self, traced: Gateway, collector: Collector) -> None:
+    def test_a_refused_request_has_no_client_span(self, traced: Gateway, collector: Collector) -> None:
         answer = traced.get("/interviews/span-8")
         server, calls = check_tree(collector.wait(answer.json()["traceId"], 1))
         assert not calls and not server.failed and server.attributes["http.response.status_code"] == 401
@@ -151,14 +153,14 @@ class TestForwarded:
          ("POST", "/interviews/span-11", "POST")],
         ids=["no path", "a write", "no method"],
     )  # fmt: skip
-    def test_is_named_by_its_rule(
+    def test_a_span_is_named_by_its_rule(
         self, traced: Gateway, collector: Collector, token: str, method: str, path: str, name: str
     ) -> None:
         traced.get(path, token, method=method)
         server, _ = check_tree(collector.wait(trace_of(traced, path), 2 if method == "PUT" else 1))
         assert server.name == name
 
-    def test_many_at_once_stay_apart(
+    def test_spans_of_parallel_requests_stay_apart(
         self, traced: Gateway, collector: Collector, interviews: Service, token: str
     ) -> None:
         """A worker serves them in turns; each call is its own request's child."""
@@ -173,7 +175,7 @@ class TestForwarded:
             assert server.attributes["url.path"] == path
             assert urlsplit(call.attributes["url.full"]).path == path
 
-    def test_an_abandoned_one_ends(
+    def test_the_span_of_an_abandoned_request_ends(
         self, traced: Gateway, collector: Collector, interviews: Service, token: str
     ) -> None:
         interviews.answer = replies.hang()
@@ -196,7 +198,7 @@ def traced_get(gateway: Gateway, path: str, token: str) -> Callable[[], int]:
 
 
 class TestSignIn:
-    def test_and_its_calls_to_keycloak(self, traced: Gateway, collector: Collector, realm: Scripted) -> None:
+    def test_sign_in_calls_to_keycloak_have_spans(self, traced: Gateway, collector: Collector, realm: Scripted) -> None:
         """Made by the instrumentation of Flask."""
         visitor = Visitor(traced)
         since = len(traced.lines())
@@ -222,7 +224,7 @@ class TestSignIn:
             assert told == [("POST", f"{realm.url}/protocol/openid-connect/{endpoint}") for endpoint in endpoints]
             assert all(child.attributes.keys() == OF_CALL for child in children)
 
-    def test_that_fails(self, traced: Gateway, collector: Collector, realm: Scripted) -> None:
+    def test_a_failed_sign_in_has_spans(self, traced: Gateway, collector: Collector, realm: Scripted) -> None:
         realm.instead = refusal("server_error", 500)
         visitor = Visitor(traced)
         answer = visitor.sign_in(realm.authorize)
@@ -232,13 +234,13 @@ class TestSignIn:
         assert call.failed and call.attributes["error.type"] == "500"
 
     @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/health", "/health/live", "/metrics"])
-    def test_others_have_theirs(self, traced: Gateway, collector: Collector, path: str) -> None:
+    def test_other_auth_calls_have_spans(self, traced: Gateway, collector: Collector, path: str) -> None:
         mark = f"00-{zlib.crc32(path.encode()):032x}-{PARENT}-00"
         assert traced.get(path, headers={"traceparent": mark}).status in (200, 503)
         server, _ = check_tree(collector.wait(mark.split("-")[1], 1))
         assert (server.name, server.parent) == (f"GET {path}", PARENT)
 
-    def test_continues_the_clients_trace(self, traced: Gateway, collector: Collector) -> None:
+    def test_a_sign_in_continues_the_clients_trace(self, traced: Gateway, collector: Collector) -> None:
         trace = "ab" * 16
         traced.get("/auth/session", headers={"traceparent": f"00-{trace}-{PARENT}-00"})
         server, _ = check_tree(collector.wait(trace, 1))
@@ -262,7 +264,7 @@ class TestSampling:
 
     @pytest.mark.conformance("P14")
     @pytest.mark.parametrize("flag", ["00", "01"])
-    def test_continues_the_trace_and_not_the_flag_of_who_is_not_trusted(
+    def test_an_untrusted_clients_trace_goes_on_without_its_flag(
         self, traced: Gateway, collector: Collector, users: Service, token: str, flag: str
     ) -> None:
         trace = f"{flag}{'c' * 30}"
@@ -284,7 +286,7 @@ class TestSampling:
             ("parentbased_always_on", False, "00", True),
         ],
     )
-    def test_is_the_samplers_decision(
+    def test_the_sampler_decides(
         self, start: Callable[..., Gateway], own: Collector, users: Service, issuer: Issuer,
         sampler: str, trusted: bool, flag: str, sampled: bool,
     ) -> None:  # fmt: skip
@@ -301,7 +303,7 @@ class TestSampling:
         assert told.startswith(f"00-{TRACE}-") and told.endswith("-01" if sampled else "-00")
 
     @pytest.mark.conformance("P14")
-    def test_of_a_ratio_is_nobodys_choice(self, start: Callable[..., Gateway], own: Collector) -> None:
+    def test_no_client_chooses_the_ratio(self, start: Callable[..., Gateway], own: Collector) -> None:
         """A client that chooses its trace id chooses nothing by it: a ratio looks at its end."""
         gateway = start(OTEL_TRACES_SAMPLER="parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG="0.5")
         for number in range(150):
@@ -314,16 +316,18 @@ class TestSampling:
             count = sum(span.attributes["url.path"] == path for span in own.spans)
             assert 30 < count < 120, path
 
-    def test_without_a_collector_makes_none(self, start_gateway: StartGateway, users: Service, issuer: Issuer) -> None:
+    def test_without_a_collector_there_is_no_span(
+        self, start_gateway: StartGateway, users: Service, issuer: Issuer
+    ) -> None:
         gateway = start_gateway()
         assert gateway.get("/users/me", issuer.mint()).status == 200
         assert (users.last.header("traceparent") or "").endswith("-00")
 
-    def test_names_the_service_as_the_standard_says(self, start: Callable[..., Gateway], own: Collector) -> None:
+    def test_spans_name_the_service_as_the_standard_says(self, start: Callable[..., Gateway], own: Collector) -> None:
         start(OTEL_SERVICE_NAME="another").stop()
         assert {span.service for span in own.spans} == {"another"}
 
-    def test_goes_to_jaeger_too(self, start: Callable[..., Gateway], own: Collector) -> None:
+    def test_spans_go_to_jaeger_too(self, start: Callable[..., Gateway], own: Collector) -> None:
         with Service(keep=8 << 20) as jaeger:
             jaeger.answer = replies.sized(202)
             start(JAEGER_ENDPOINT=f"{jaeger.url}/api/traces").stop()
