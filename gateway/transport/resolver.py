@@ -23,7 +23,7 @@ STALE_SECONDS = 60.0
 FAILURE_SECONDS = 1.0
 """How long a failure is kept."""
 
-NAMES = 64
+RESOLVING_THREADS = 64
 """How many names can be looked up at once."""
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
@@ -83,7 +83,7 @@ class Resolver:
 
     def _refresh(self, host: str, port: int, name: _Name) -> None:
         if self._pool is None:
-            self._pool = ThreadPool(NAMES)
+            self._pool = ThreadPool(RESOLVING_THREADS)
         try:
             found = self._pool.apply(self._lookup, (host, port))
         except OSError:
