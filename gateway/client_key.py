@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-MIN_RSA_BITS = 2048
+from gateway.keys import MIN_RSA_BITS
+
 _ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
 
 

@@ -117,14 +117,7 @@ class Instruments:
         self._failed = self._counter("http_request_errors_total", "Answers with a status of 400 or more.", of_request)
         self._held: list[Any] = []
         self.active = self._held_until_written(Level(self._gauge("active_connections", "Requests under way.")))
-        self.tokens = TokenMetrics(
-            self._held_until_written(
-                Durations(
-                    self._histogram("jwt_validation_duration_seconds", "Checks of one access token.", (), TOKEN_BUCKETS)
-                )
-            ),
-            self._counter("jwt_validation_errors_total", "Access tokens that were refused.", ("reason",)),
-        )
+        self.tokens = self._token_metrics()
         self._proxy_duration = self._histogram(
             "service_proxy_duration_seconds",
             "From a service's turn to the head of its answer, retries included.",
@@ -146,17 +139,27 @@ class Instruments:
         self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
         self._lines_dropped = self._counter("log_lines_dropped_total", "Log lines that did not reach Loki.")
         self._spans_dropped = self._counter("spans_dropped_total", "Spans that did not reach their collector.")
-        self.events = EventMetrics(
-            self._counter("events_sent_total", "Events that Kafka acknowledged."),
-            self._counter("events_failed_total", "Events that Kafka refused for good."),
-            self._counter("events_dropped_total", "Events that were lost to a full queue, or to the end."),
-            self._gauge("events_queue_length", "Events that wait for Kafka."),
-        )
+        self.events = self._event_metrics()
         build = ("version", "commit")
         self._gauge("gateway_build_info", "Which gateway this is; always 1.", build, "max").labels(VERSION, COMMIT).set(
             1
         )
         self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
+
+    def _token_metrics(self) -> TokenMetrics:
+        took = self._histogram("jwt_validation_duration_seconds", "Checks of one access token.", (), TOKEN_BUCKETS)
+        return TokenMetrics(
+            self._held_until_written(Durations(took)),
+            self._counter("jwt_validation_errors_total", "Access tokens that were refused.", ("reason",)),
+        )
+
+    def _event_metrics(self) -> EventMetrics:
+        return EventMetrics(
+            self._counter("events_sent_total", "Events that Kafka acknowledged."),
+            self._counter("events_failed_total", "Events that Kafka refused for good."),
+            self._counter("events_dropped_total", "Events that were lost to a full queue, or to the end."),
+            self._gauge("events_queue_length", "Events that wait for Kafka."),
+        )
 
     def answered(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
         """A request was answered. `method` is labelled, so that a client makes none up; `route`: its rule, None where

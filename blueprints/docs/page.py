@@ -14,16 +14,15 @@ from typing import Any
 from flask import render_template
 
 from blueprints.docs import prose
+from blueprints.docs.openapi.nodes import Node
 from gateway import errors
-
-Node = dict[str, Any]
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _STYLE = files(__package__).joinpath("page.css").read_text()
 
-HEADERS: Mapping[str, str] = MappingProxyType(
+PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "Content-Security-Policy": "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none';"
         f" frame-ancestors 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'",

@@ -17,7 +17,7 @@ from gateway import errors
 from gateway.errors import ErrorCode
 from gateway.headers import TOKEN_BYTES
 from gateway.oidc.credentials import ClientCredentials
-from gateway.oidc.keycloak import CALL, Keycloak
+from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS, Keycloak
 from gateway.transport import Adapter, ConnectError, ConnectTimedOut, ResponseTimeout, seal
 
 log = logging.getLogger("gateway.oidc")
@@ -151,7 +151,7 @@ class Grants:
         )
         self._credentials.register(session)
         seal(session, self._adapter)
-        session.default_timeout = CALL
+        session.default_timeout = KEYCLOAK_TIMEOUTS
         return session
 
 

@@ -21,7 +21,7 @@ from gateway.transport import Connection, unpatched_poll
 
 log = logging.getLogger("gateway.proxy")
 
-SWEEP_SECONDS = 0.5
+DISCONNECT_SWEEP_SECONDS = 0.5
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
@@ -65,7 +65,7 @@ class InFlightCall:
 
 
 class DisconnectMonitor:
-    """Looks every SWEEP_SECONDS which clients of the calls under way have left, or may have no more of a response that
+    """Looks every DISCONNECT_SWEEP_SECONDS which clients of the calls under way have left, or may have no more of a response that
     streams because their session is over, and abandons those calls."""
 
     def __init__(self, is_over: Callable[[Principal], bool], leeway: float) -> None:
@@ -103,7 +103,7 @@ class DisconnectMonitor:
 
     def _sweep(self) -> None:
         while True:
-            gevent.sleep(SWEEP_SECONDS)
+            gevent.sleep(DISCONNECT_SWEEP_SECONDS)
             try:
                 self._look()
                 self._cut_off()

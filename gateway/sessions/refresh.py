@@ -19,7 +19,7 @@ from gevent.event import AsyncResult
 
 from gateway import errors
 from gateway.oidc import Grants, SessionOver, TokenAnswer, digest_of
-from gateway.oidc.keycloak import CALL
+from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS
 from gateway.sessions.sealing import Seal
 from gateway.tokens import EarlyToken, ExpiredToken, IdTokens, InvalidToken
 
@@ -38,7 +38,7 @@ FAILED_SECONDS = 1.0
 UNCHECKED_SECONDS = 86_400.0
 """New tokens whose ID token could not be checked are kept for so long, or as long as they live."""
 
-LEASE_SECONDS = float(CALL.total or CALL.read) + CALL.connect + 1.0
+LEASE_SECONDS = float(KEYCLOAK_TIMEOUTS.total or KEYCLOAK_TIMEOUTS.read) + KEYCLOAK_TIMEOUTS.connect + 1.0
 POLL_SECONDS = 0.05
 CHAIN = 50
 

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.events import Subject
 from gateway.scope import Principal
 from gateway.tokens import InvalidToken
-from gateway.tokens.claims import text
+from gateway.tokens.claims import text_claim
 
 
 def subject_of(claims: Mapping[str, Any], principal: Principal | None, own_id: str | None) -> Subject | None:
@@ -29,6 +29,6 @@ def subject_of(claims: Mapping[str, Any], principal: Principal | None, own_id: s
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:
     try:
-        return text(claims.get(name))
+        return text_claim(claims.get(name))
     except InvalidToken:
         return None

@@ -61,7 +61,7 @@ class RedisStore:
         self._prefix = f"api-gateway:{deployment}:"
         self._revocations = self._prefix + "ended"
         kind = recorded(self._pool.connection_class)
-        self._counters = RedisCounters(lambda: kind(**self._pool.connection_kwargs), self._prefix, SOCKET_SECONDS)
+        self._counters = RedisCounters(lambda: kind(**self._pool.connection_kwargs), self._prefix, REDIS_SOCKET_SECONDS)
         self._reconnecting: gevent.Greenlet[[], None] | None = None
         self._said_down = False
         self.up = False

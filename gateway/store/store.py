@@ -23,7 +23,7 @@ from gateway.store.sealing import Sealer
 if TYPE_CHECKING:
     from gateway.store.redis_store import RedisStore
 
-SWEEP_SECONDS = 5.0
+STORE_SWEEP_SECONDS = 5.0
 
 _EARLY = 0.002
 """Seconds: a window of Redis's ends here a bit earlier than there, never later; Redis rounds to milliseconds."""
@@ -47,7 +47,7 @@ class Store:
         *,
         tracer: Tracer = NO_TRACER,
         redis_away: Callable[[bool], object] = bool,
-        sweep_seconds: float = SWEEP_SECONDS,
+        sweep_seconds: float = STORE_SWEEP_SECONDS,
         most_ends: int = MAX_REVOCATIONS,
     ) -> None:
         """`secret`: 32 bytes or more; `name` tells deployments with one secret apart; `directory`: where the machine's

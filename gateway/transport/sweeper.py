@@ -9,7 +9,7 @@ import gevent
 
 from gateway.transport.origin import Origin
 
-SWEEP_SECONDS = 0.25
+POOL_SWEEP_SECONDS = 0.25
 """How late a time-out may be, and how long a connection that its peer has closed stays open."""
 
 
@@ -33,7 +33,7 @@ class Sweeper:
 
     def _sweep(self) -> None:
         while True:
-            gevent.sleep(SWEEP_SECONDS)
+            gevent.sleep(POOL_SWEEP_SECONDS)
             now = monotonic()
             for origin in list(self._origins()):
                 origin.expire_late(now)

@@ -112,11 +112,11 @@ def covers(route: str, path: str) -> bool:
 
 
 class TestDocument:
-    def test_is_openapi(self, document: Node) -> None:
+    def test_the_description_is_valid_openapi(self, document: Node) -> None:
         assert document["openapi"].startswith("3.1.")
         validate(document)
 
-    def test_has_every_route_and_no_other(self, gateway: Gateway, document: Node) -> None:
+    def test_the_description_has_every_route_and_no_other(self, gateway: Gateway, document: Node) -> None:
         """What takes any depth is described by paths of one and two levels: a parameter holds no slash."""
         described = {(path, method) for path, method, _ in operations(document)}
         there = routes(gateway)
@@ -128,7 +128,9 @@ class TestDocument:
             levels = {own.count("/") - path.count("/") for own, its in described if covers(path, own) and its == method}
             assert levels == {0, 1}, (path, method)
 
-    def test_without_a_media_service(self, start_gateway: StartGateway, document: Node) -> None:
+    def test_without_a_media_service_its_paths_are_not_described(
+        self, start_gateway: StartGateway, document: Node
+    ) -> None:
         gateway = start_gateway({"MEDIA_SERVICE_URL": None})
         other = gateway.get("/openapi.json").json()
         validate(other)
@@ -145,13 +147,15 @@ class TestDocument:
         ("name", "env"),
         [("redis", {"REDIS_URL": "redis://127.0.0.1:1"}), ("kafka", {"KAFKA_BROKERS": "127.0.0.1:1"})],
     )
-    def test_with_what_is_only_reported(self, start_gateway: StartGateway, name: str, env: dict[str, str]) -> None:
+    def test_a_report_of_redis_or_kafka_is_as_described(
+        self, start_gateway: StartGateway, name: str, env: dict[str, str]
+    ) -> None:
         gateway = start_gateway(env)
         document, report = gateway.get("/openapi.json").json(), gateway.get("/health").json()
         check_schema(document, document["components"]["schemas"]["Health"], report)
         assert (report["status"], report["services"][name]) == ("ok", "unhealthy")
 
-    def test_says_the_limits_of_this_deployment(self, start_gateway: StartGateway) -> None:
+    def test_the_description_says_the_limits_of_this_deployment(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"MAX_BODY_BYTES": "12345", "MAX_UPLOAD_BYTES": "67890"})
         paths = gateway.get("/openapi.json").json()["paths"]
         assert "12,345" in paths["/users/me"]["put"]["requestBody"]["description"]
@@ -193,7 +197,7 @@ class TestDocument:
 
 
 class TestErrors:
-    def test_have_one_body(self, document: Node) -> None:
+    def test_every_error_has_the_same_body(self, document: Node) -> None:
         """What is forwarded may also be refused by its service, in any shape."""
         for path, method, status, response in answers(document):
             if status[0] in "45" and (path, status) not in REPORTS | OF_A_SERVICE:
@@ -207,13 +211,13 @@ class TestErrors:
         codes = document["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
         assert codes == list(ErrorCode)
 
-    def test_have_headers(self, document: Node) -> None:
+    def test_errors_describe_their_headers(self, document: Node) -> None:
         for name, statuses in {"WWW-Authenticate": {"401"}, "Retry-After": {"429", "503"}}.items():
             for path, method, status, response in answers(document):
                 if status[0] in "45" and (path, status) not in REPORTS | OF_A_SERVICE:
                     assert (name in response["headers"]) == (status in statuses), (path, method, status)
 
-    def test_say_what_the_gateway_says(self, document: Node) -> None:
+    def test_described_errors_say_what_the_gateway_says(self, document: Node) -> None:
         phrases = {417: "Expectation Failed", **PHRASES}
         told: dict[int, set[str]] = {}
         for response in document["components"]["responses"].values():
@@ -227,7 +231,7 @@ class TestErrors:
 
 
 class TestExamples:
-    def test_of_bodies_fit_their_schemas(self, document: Node) -> None:
+    def test_examples_of_bodies_fit_their_schemas(self, document: Node) -> None:
         bodies = [(path, response) for path, _, _, response in answers(document)]
         bodies += [(path, op["requestBody"]) for path, _, op in operations(document) if "requestBody" in op]
         for path, body in bodies:
@@ -239,7 +243,7 @@ class TestExamples:
                     check_schema(document, media["schema"], example)
 
     @pytest.mark.parametrize("kind", ["headers", "parameters"])
-    def test_of_fields_fit_their_schemas(self, document: Node, kind: str) -> None:
+    def test_examples_of_fields_fit_their_schemas(self, document: Node, kind: str) -> None:
         own = [p for item in document["paths"].values() for p in item.get("parameters", ()) if "$ref" not in p]
         for node in [*document["components"][kind].values(), *(own if kind == "parameters" else ())]:
             check_schema(document, node["schema"], node["example"])
@@ -309,7 +313,7 @@ class TestAnswers:
     """What the gateway really says, against what is written."""
 
     @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-    def test_are_as_described(
+    def test_answers_are_as_described(
         self, gateway: Gateway, issuer: Issuer, services: dict[str, Service], document: Node, case: Case
     ) -> None:
         for service in services.values():
@@ -323,12 +327,16 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("name", "path", "method"), [("NotFound", "/nope", "GET"), ("MethodNotAllowed", "/users/me", "DELETE")]
     )
-    def test_of_what_is_not_there(self, gateway: Gateway, document: Node, name: str, path: str, method: str) -> None:
+    def test_answers_to_unknown_paths_are_as_described(
+        self, gateway: Gateway, document: Node, name: str, path: str, method: str
+    ) -> None:
         answer = gateway.get(path, method=method)
         check_described(document, document["components"]["responses"][name], answer)
         assert answer.status in (404, 405)
 
-    def test_when_services_are_gone(self, start_gateway: StartGateway, issuer: Issuer, document: Node) -> None:
+    def test_answers_without_services_are_as_described(
+        self, start_gateway: StartGateway, issuer: Issuer, document: Node
+    ) -> None:
         """The breaker and the health report have one status, and two shapes."""
         gateway = start_gateway(services={})
         paths = document["paths"]
@@ -339,14 +347,14 @@ class TestAnswers:
         assert answer.status == 503
         check_described(document, paths["/users/me"]["get"]["responses"]["503"], answer)
 
-    def test_need_credentials_where_it_says_so(self, gateway: Gateway, document: Node) -> None:
+    def test_credentials_are_needed_where_the_description_says_so(self, gateway: Gateway, document: Node) -> None:
         for path, method, operation in operations(document):
             security = operation.get("security", document["security"])
             is_open = (not security or {} in security) and (path, method) not in NEEDS_A_BODY_OR_A_SESSION
             answer = gateway.get(path.replace("{", "").replace("}", ""), method=method.upper())
             assert (answer.status != 401) == is_open, (path, method, answer.status)
 
-    def test_of_a_whole_session(self, start_gateway: StartGateway, document: Node) -> None:
+    def test_answers_of_a_whole_session_are_as_described(self, start_gateway: StartGateway, document: Node) -> None:
         """Signed in, used, refreshed both ways, refused to a foreign page, signed out; the cookie is the one named."""
         with Realm() as realm:
             browser = Browser(start_gateway(issuer=realm, services={}), realm)
@@ -374,7 +382,7 @@ class TestAnswers:
             assert check("/auth/session", 200).json() == {"authenticated": False}
             check("/auth/refresh", 401, "POST")
 
-    def test_writes_may_be_refused_to_foreign_pages(self, document: Node) -> None:
+    def test_writes_by_cookie_describe_the_refusal_of_foreign_pages(self, document: Node) -> None:
         for path, method, operation in operations(document):
             security: list[Node] = operation["security"] if "security" in operation else document["security"]
             by_cookie = any("session" in way for way in security)
@@ -432,12 +440,12 @@ class TestPage:
     def answer(cls, gateway: Gateway) -> Answer:
         return gateway.get("/docs")
 
-    def test_is_html_for_everybody(self, answer: Answer) -> None:
+    def test_the_page_is_html_for_everybody(self, answer: Answer) -> None:
         assert answer.status == 200
         assert answer.header("Content-Type") == "text/html; charset=utf-8"
         assert answer.header("X-Content-Type-Options") == "nosniff"
 
-    def test_needs_no_other_host_and_no_script(self, answer: Answer) -> None:
+    def test_the_page_needs_no_other_host_and_no_script(self, answer: Answer) -> None:
         page = Page(answer.text)
         assert not {"script", "iframe", "img", "object", "embed", "form", "base"} & set(page.tags)
         assert page.tags.count("link") == 1 and not page.handlers
@@ -446,7 +454,7 @@ class TestPage:
         style = answer.text.partition("<style>")[2].partition("</style>")[0]
         assert "://" not in style and "@import" not in style and "url(" not in style
 
-    def test_lets_the_browser_use_its_style_alone(self, answer: Answer) -> None:
+    def test_the_page_lets_the_browser_use_its_style_alone(self, answer: Answer) -> None:
         policy = answer.header("Content-Security-Policy") or ""
         directives = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
         assert directives.pop("default-src") == "'none'"
@@ -457,7 +465,7 @@ class TestPage:
         assert set(directives.values()) == {"'none'"}
         assert {"base-uri", "form-action", "frame-ancestors"} == set(directives)
 
-    def test_shows_every_call_and_error(self, answer: Answer, document: Node) -> None:
+    def test_the_page_shows_every_call_and_error(self, answer: Answer, document: Node) -> None:
         page = Page(answer.text)
         assert len(page.ids) == len(set(page.ids))
         assert {operation["operationId"] for _, _, operation in operations(document)} <= set(page.ids)
@@ -466,17 +474,17 @@ class TestPage:
         statuses = {status for _, _, status, _ in answers(document) if status[0] in "45"} - {"416"}
         assert {f"e{status}" for status in statuses | {"404", "405"}} <= set(page.ids)
 
-    def test_has_no_dead_link(self, answer: Answer) -> None:
+    def test_the_page_has_no_dead_link(self, answer: Answer) -> None:
         page = Page(answer.text)
         assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
-    def test_shows_markup_of_the_document_as_text(self, answer: Answer) -> None:
+    def test_the_page_shows_markup_as_text(self, answer: Answer) -> None:
         assert "&lt;access token&gt;" in answer.text and "<access token>" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 class TestBothForms:
-    def test_are_asked_for_again_cheaply(self, gateway: Gateway, path: str) -> None:
+    def test_description_and_page_are_revalidated_by_etag(self, gateway: Gateway, path: str) -> None:
         first = gateway.get(path)
         assert first.header("Cache-Control") == "no-cache"
         again = gateway.get(path, headers={"If-None-Match": first.header("ETag") or ""})
@@ -484,7 +492,7 @@ class TestBothForms:
         assert again.header("ETag") == first.header("ETag")
         assert gateway.get(path, headers={"If-None-Match": '"another"'}).body == first.body
 
-    def test_have_a_head(self, gateway: Gateway, path: str) -> None:
+    def test_description_and_page_answer_head(self, gateway: Gateway, path: str) -> None:
         with http.Connection(gateway.port) as connection:
             connection.request("HEAD", path, {"Connection": "close"})
             answer = connection.receive_head(method="HEAD")
@@ -492,9 +500,9 @@ class TestBothForms:
         assert answer.status == 200
         assert answer.header("ETag") == gateway.get(path).header("ETag")
 
-    def test_are_read_only(self, gateway: Gateway, path: str) -> None:
+    def test_description_and_page_are_read_only(self, gateway: Gateway, path: str) -> None:
         check_error(gateway.get(path, method="POST"), 405, "Method not allowed", path)
 
-    def test_are_built_of_nothing_a_client_sends(self, gateway: Gateway, path: str) -> None:
+    def test_description_and_page_are_built_of_nothing_a_client_sends(self, gateway: Gateway, path: str) -> None:
         headers = {"Host": "evil.test", "X-Forwarded-Host": "evil.test", "X-Forwarded-Prefix": "/evil"}
         assert gateway.get(path + "?evil=1", headers=headers).body == gateway.get(path).body

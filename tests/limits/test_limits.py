@@ -203,7 +203,7 @@ class TestWindow:
         assert sorted(told(answer).left for answer in answers if answer.status == 200) == list(range(limit))
 
     @pytest.mark.conformance("R1")
-    def test_begins_with_its_first_request(self, start_gateway: StartGateway) -> None:
+    def test_a_window_begins_with_its_first_request(self, start_gateway: StartGateway) -> None:
         """Not on the clock: it goes on over the end of one of the clock's own."""
         gateway = start_gateway({"RATE_LIMIT_DEFAULT": "3 per 5 seconds"})
         while time.time() % 5 < 4.5:
@@ -219,7 +219,7 @@ class TestWindow:
         assert told(gateway.get("/nope")).left == 2, "and no refusal made it longer"
 
     @pytest.mark.conformance("R1")
-    def test_of_several_limits_each_holds(self, start_gateway: StartGateway) -> None:
+    def test_each_of_several_limits_holds(self, start_gateway: StartGateway) -> None:
         """The client is told of the one with the least left."""
         gateway = start_gateway({"RATE_LIMIT_DEFAULT": "5 per hour; 3 per 4 seconds"})
         answers = [told(gateway.get("/nope")) for _ in range(3)]
@@ -240,13 +240,13 @@ class TestRules:
          ("callback", 5, 60), ("refresh", 5, 60)],
         ids=lambda value: value if isinstance(value, str) else "",
     )  # fmt: skip
-    def test_by_default(self, default: Gateway, token: str, call: str, limit: int, window: int) -> None:
+    def test_the_default_limits_hold(self, default: Gateway, token: str, call: str, limit: int, window: int) -> None:
         allowance = told(CALLS[call][2](Client(default, new_address()), token))
         assert (allowance.limit, allowance.left, allowance.windows) == (limit, limit - 1, (window,))
         assert window - 5 <= allowance.reset <= window
 
     @pytest.mark.conformance("R1")
-    def test_all_routes_together(self, client: Client, token: str) -> None:
+    def test_all_routes_count_in_the_default_limit_together(self, client: Client, token: str) -> None:
         paths = ["/users/me", "/interviews", "/interviews/1", "/interviews/1/answers", "/auth/session"]
         assert [told(client.get(path, token)).left for path in paths] == [4, 3, 2, 1, 0]
         check_limited(client.get("/users/me", token), "default")
@@ -254,14 +254,14 @@ class TestRules:
         assert post(client, "/auth/login").status == 200, "and so is sign-in"
 
     @pytest.mark.conformance("R1")
-    def test_media_apart(self, client: Client, token: str) -> None:
+    def test_media_is_counted_apart(self, client: Client, token: str) -> None:
         statuses = [client.get(f"/media/{number}", token).status for number in range(4)]
         assert statuses == [200, 200, 200, 429]
         assert told(client.get("/users/me", token)).left == 4
 
     @pytest.mark.conformance("R1")
     @pytest.mark.parametrize("first", ["login", "callback", "refresh"])
-    def test_each_of_the_three_by_itself(self, client: Client, token: str, first: str) -> None:
+    def test_each_sign_in_call_is_counted_by_itself(self, client: Client, token: str, first: str) -> None:
         while CALLS[first][2](client, token).status != 429:
             pass
         for other in {"login", "callback", "refresh"} - {first}:
@@ -290,7 +290,7 @@ FORGED = [
 
 class TestKey:
     @pytest.mark.conformance("R2")
-    def test_is_the_user_whatever_token(self, wide: Gateway, realm: Scripted) -> None:
+    def test_the_key_is_the_user_whatever_token(self, wide: Gateway, realm: Scripted) -> None:
         """Two tokens, the session cookie, another address: one user, one bucket."""
         sub = new_user()
         client = Client(wide, new_address())
@@ -305,13 +305,13 @@ class TestKey:
         assert [told(answer).left for answer in answers] == [99_999, 99_998, 99_997, 99_996, 99_995]
 
     @pytest.mark.conformance("R2")
-    def test_users_of_one_address_are_apart(self, wide: Gateway, realm: Scripted) -> None:
+    def test_users_of_one_address_are_counted_apart(self, wide: Gateway, realm: Scripted) -> None:
         client = Client(wide, new_address())
         answers = [client.get("/users/me", realm.mint(sub=new_user())) for _ in range(3)] + [client.get("/users/me")]
         assert [told(answer).left for answer in answers] == [99_999] * 4
 
     @pytest.mark.conformance("R2")
-    def test_a_user_named_like_an_address_is_none(self, wide: Gateway, realm: Scripted) -> None:
+    def test_a_user_named_like_an_address_is_not_that_address(self, wide: Gateway, realm: Scripted) -> None:
         address = new_address()
         for sub in (address, f"address {address}", f" {address}"):
             assert told(Client(wide, new_address()).get("/users/me", realm.mint(sub=sub))).left == 99_999
@@ -319,7 +319,7 @@ class TestKey:
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("name", [*FORGED, "Forwarded"])
-    def test_is_no_header_of_a_clients(self, open_to_all: Gateway, token: str, name: str) -> None:
+    def test_no_header_of_a_client_changes_the_key(self, open_to_all: Gateway, token: str, name: str) -> None:
         before, mine = told(open_to_all.get("/nope")).left, told(open_to_all.get("/users/me", token)).left
         for number in range(3):
             value = f"for=198.51.100.{number}" if name == "Forwarded" else f"198.51.100.{number}"
@@ -329,7 +329,7 @@ class TestKey:
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh"])
-    def test_is_no_header_of_a_clients_for_sign_in(self, open_to_all: Gateway, path: str) -> None:
+    def test_no_header_of_a_client_changes_the_key_of_a_sign_in(self, open_to_all: Gateway, path: str) -> None:
         before = told(post(open_to_all, path)).left
         for number, name in enumerate(FORGED):
             forged = {**JSON, name: f"198.51.100.{number}", "Cookie": f"session={number}; access={number}"}
@@ -337,13 +337,13 @@ class TestKey:
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("path", ["/users/me?user={}", "/users/me?{}", "/{}", "/nope/{}?x-forwarded-for={}"])
-    def test_is_nothing_of_a_target(self, open_to_all: Gateway, path: str) -> None:
+    def test_nothing_of_a_target_changes_the_key(self, open_to_all: Gateway, path: str) -> None:
         before = told(open_to_all.get("/nope")).left
         lefts = [told(open_to_all.get(path.replace("{}", str(number)))).left for number in range(3)]
         assert lefts == [before - 1, before - 2, before - 3]
 
     @pytest.mark.conformance("R2", "R3")
-    def test_is_no_bad_tokens(self, wide: Gateway, running_realm: Scripted) -> None:
+    def test_a_bad_token_does_not_choose_the_key(self, wide: Gateway, running_realm: Scripted) -> None:
         """Whatever they say of their user: they are counted by address, apart from what else comes from there."""
         stranger = jose.generate("RS256")
         client = Client(wide, new_address())
@@ -383,7 +383,7 @@ CHAINS = {
 
 class TestAddress:
     @pytest.mark.conformance("R2")
-    def test_is_the_one_found_through_the_trusted_chain(self, wide: Gateway) -> None:
+    def test_the_address_is_found_through_the_trusted_chain(self, wide: Gateway) -> None:
         address = new_address()
         for number, chain in enumerate(CHAINS.values(), 1):
             assert told(Client(wide, chain.format(address)).get("/nope")).left == 100_000 - number, chain
@@ -392,13 +392,13 @@ class TestAddress:
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("name", [name for name in FORGED if name != "X-Forwarded-For"] + ["Forwarded"])
-    def test_is_no_other_header_of_a_proxys(self, wide: Gateway, name: str) -> None:
+    def test_no_other_header_of_a_proxy_names_the_address(self, wide: Gateway, name: str) -> None:
         client = Client(wide, new_address())
         values = [f"for={new_address()}" if name == "Forwarded" else new_address() for _ in range(3)]
         assert [told(client.get("/nope", headers={name: value})).left for value in values] == [99_999, 99_998, 99_997]
 
     @pytest.mark.conformance("R2")
-    def test_is_the_proxys_own_where_it_names_none(self, wide: Gateway) -> None:
+    def test_a_proxy_that_names_no_client_is_the_address(self, wide: Gateway) -> None:
         lefts = [
             told(wide.get("/nope", headers=headers)).left
             for headers in (
@@ -409,7 +409,7 @@ class TestAddress:
         assert lefts == list(range(lefts[0], lefts[0] - len(lefts), -1))
 
     @pytest.mark.conformance("R2")
-    def test_of_ipv6_is_its_network(self, wide: Gateway) -> None:
+    def test_an_ipv6_address_counts_with_its_network(self, wide: Gateway) -> None:
         """A client has all of a /64."""
         network = f"2001:db8:{next(numbers):x}:{next(numbers):x}"
         mine = [f"{network}::1", f"{network}:ffff::2", f"{network}:1:2:3:4", f"[{network}::5]:4711"]
@@ -419,7 +419,7 @@ class TestAddress:
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("trusted", [None, "unix"], ids=["untrusted", "trusted"])
-    def test_that_is_empty_is_not_unlimited(
+    def test_an_empty_address_is_not_unlimited(
         self, start_gateway: StartGateway, tmp_path: Path, trusted: str | None
     ) -> None:
         """Peers on a Unix socket have none; a trusted one may name its client's."""
@@ -435,7 +435,7 @@ class TestAddress:
         assert named.status == (404 if trusted else 429)
 
     @pytest.mark.conformance("R2")
-    def test_of_another_peer_is_another(self, open_to_all: Gateway) -> None:
+    def test_another_peer_is_another_address(self, open_to_all: Gateway) -> None:
         def ask(source: str) -> int:
             with Connection(open_to_all.port, source=source) as connection:
                 connection.request("GET", "/nope")
@@ -446,7 +446,9 @@ class TestAddress:
 
 class TestTokens:
     @pytest.mark.conformance("R3")
-    def test_that_fail_use_up_a_bucket_of_their_own(self, client: Client, token: str, running_realm: Scripted) -> None:
+    def test_tokens_that_fail_use_up_a_bucket_of_their_own(
+        self, client: Client, token: str, running_realm: Scripted
+    ) -> None:
         bad = running_realm.mint({"aud": "another"})
         for _ in range(5):
             check_refused(client.get("/users/me", bad))
@@ -489,7 +491,7 @@ class TestTokens:
         assert told(client.get("/users/me", realm.mint(sub=sub))).left == 99_999
 
     @pytest.mark.conformance("R3")
-    def test_of_an_ended_session_count_against_the_address(self, wide: Gateway, realm: Scripted) -> None:
+    def test_tokens_of_an_ended_session_count_against_the_address(self, wide: Gateway, realm: Scripted) -> None:
         client, sub, sid = Client(wide, new_address()), new_user(), uuid.uuid4().hex
         token = realm.mint({"sid": sid}, sub=sub)
         assert client.get("/users/me", token).status == 200
@@ -518,7 +520,9 @@ FREE: dict[str, tuple[int, Call]] = {
 class TestFree:
     @pytest.mark.conformance("R3")
     @pytest.mark.parametrize(("status", "call"), FREE.values(), ids=FREE.keys())
-    def test_is(self, client: Client, token: str, status: int, call: Call) -> None:
+    def test_health_preflights_and_documents_are_not_limited(
+        self, client: Client, token: str, status: int, call: Call
+    ) -> None:
         """Before and after everything else is used up, and it uses nothing up."""
         for _ in range(8):
             answer = call(client, token)
@@ -532,11 +536,11 @@ class TestFree:
         assert answer.status == status and untold(answer)
 
     @pytest.mark.conformance("R3")
-    def test_are_metrics_for_who_may_read_them(self, narrow: Gateway) -> None:
+    def test_metrics_are_not_limited_for_who_may_read_them(self, narrow: Gateway) -> None:
         assert all(answer.status == 200 and untold(answer) for answer in (narrow.get("/metrics") for _ in range(8)))
 
     @pytest.mark.conformance("R3")
-    def test_is_keycloaks_word_that_a_session_is_over(self, client: Client, realm: Scripted) -> None:
+    def test_back_channel_logouts_are_not_limited(self, client: Client, realm: Scripted) -> None:
         """What is not Keycloak's is counted, and keeps Keycloak's own from nobody."""
         for _ in range(7):
             answer = tell(client, logout_token(realm))
@@ -555,7 +559,7 @@ class TestFree:
 
 class TestCallback:
     @pytest.mark.conformance("R2")
-    def test_is_keyed_by_its_genuine_login(self, client: Client, realm: Scripted) -> None:
+    def test_a_callback_is_keyed_by_its_genuine_login(self, client: Client, realm: Scripted) -> None:
         """An office behind one address is not locked out by what others there do."""
         visitors = [Visitor(client) for _ in range(3)]  # type: ignore[arg-type]
         backs = [target(realm.authorize(visitor.begin().auth_url)) for visitor in visitors]
@@ -569,7 +573,7 @@ class TestCallback:
             check_limited(replayed.get(back), "auth.callback")
 
     @pytest.mark.conformance("R2")
-    def test_is_keyed_by_the_address_where_it_is_not_genuine(self, wide: Gateway, realm: Scripted) -> None:
+    def test_a_callback_that_is_not_genuine_is_keyed_by_the_address(self, wide: Gateway, realm: Scripted) -> None:
         client = Client(wide, new_address())
         visitor = Visitor(client)  # type: ignore[arg-type]
         login = visitor.begin()
@@ -590,7 +594,7 @@ class TestCallback:
         assert told(visitor.get(back)).left == 299_999
 
     @pytest.mark.conformance("R2")
-    def test_over_the_limit_leaves_other_logins_usable(self, client: Client, realm: Scripted) -> None:
+    def test_a_callback_over_the_limit_leaves_other_logins_usable(self, client: Client, realm: Scripted) -> None:
         answers = [client.get("/auth/callback?code=c&state=s", headers=NAVIGATION) for _ in range(6)]
         assert {answer.status for answer in answers} == {303}
         ends = [(answer.header("Location") or "").partition("authError=")[2] for answer in answers]
@@ -601,7 +605,7 @@ class TestCallback:
 
 class TestRefresh:
     @pytest.mark.conformance("R2")
-    def test_by_a_genuine_session_is_keyed_by_it(self, client: Client, realm: Scripted) -> None:
+    def test_a_refresh_by_a_genuine_session_is_keyed_by_it(self, client: Client, realm: Scripted) -> None:
         sub = new_user()
         one, other = signed_in(client, realm, sub), signed_in(client, realm, sub)
         for left in (3, 2, 1, 0):
@@ -617,7 +621,7 @@ class TestRefresh:
         assert told(post(client, "/auth/refresh")).left == 3, "nor is it the address's"
 
     @pytest.mark.conformance("R2")
-    def test_that_is_none_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
+    def test_a_refresh_without_a_session_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
         visitor = signed_in(client, realm)
         for cookie in visitor.jar.copy():
             visitor.jar[cookie] = visitor.jar[cookie].of(f"{cookie}={visitor.jar[cookie].value[:-6]}AAAAAA; Path=/")
@@ -629,7 +633,7 @@ class TestRefresh:
         check_limited(post(client, "/auth/refresh"), "auth.refresh")
 
     @pytest.mark.conformance("R2")
-    def test_by_a_foreign_page_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
+    def test_a_refresh_by_a_foreign_page_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
         visitor = signed_in(client, realm)
         answer = visitor.post("/auth/refresh", origin="https://evil.test")
         check_error(answer, 403)
@@ -637,7 +641,7 @@ class TestRefresh:
         assert told(visitor.post("/auth/refresh")).left == 3, "the session has lost nothing by it"
 
     @pytest.mark.conformance("R2")
-    def test_by_body_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
+    def test_a_refresh_by_body_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
         for left in (3, 2, 1, 0):
             answer = refresh_by_body(client, f"refresh_sid-{new_user()}_1")
             assert answer.status == 200 and told(answer).left == left
@@ -646,7 +650,7 @@ class TestRefresh:
         assert realm.calls["token"] == before
         assert refresh_by_body(Client(client.gateway, new_address()), f"refresh_sid-{new_user()}_1").status == 200
 
-    def test_again_with_a_superseded_token_is_not_counted(self, client: Client) -> None:
+    def test_a_refresh_again_with_a_superseded_token_is_not_counted(self, client: Client) -> None:
         token = f"refresh_sid-{new_user()}_1"
         assert [told(refresh_by_body(client, token)).left for _ in range(6)] == [3] * 6
 
@@ -654,7 +658,7 @@ class TestRefresh:
     @pytest.mark.parametrize(
         ("error", "status"), [("invalid_grant", 401), ("server_error", 502)], ids=["no good", "a failure"]
     )
-    def test_at_once_with_one_junk_token_are_all_counted(
+    def test_parallel_refreshes_with_a_junk_token_are_all_counted(
         self, wide: Gateway, realm: Scripted, error: str, status: int
     ) -> None:
         client, token, gate = Client(wide, new_address()), f"junk-{new_user()}", Gate()
@@ -672,7 +676,7 @@ class TestRefresh:
         assert told(post(client, "/auth/refresh")).left == 300_000 - 41
 
     @pytest.mark.conformance("R1", "O7")
-    def test_at_once_by_the_limits_that_nobody_has_set(self, default: Gateway, realm: Scripted) -> None:
+    def test_parallel_refreshes_pass_the_default_limits(self, default: Gateway, realm: Scripted) -> None:
         """Whoever joins a refresh that is under way is not counted: all tabs go on, after one token request."""
         visitor = signed_in(Client(default, new_address()), realm)
         for left in (4, 3):
@@ -718,7 +722,7 @@ class TestHeaders:
 
     @pytest.mark.conformance("R1")
     @pytest.mark.parametrize(("status", "call"), ANSWERS.values(), ids=ANSWERS.keys())
-    def test_are_on_every_limited_answer(
+    def test_every_limited_answer_has_the_headers(
         self, lonely: Gateway, token: str, interviews: Service, status: int, call: Call
     ) -> None:
         own = [(name, "1") for name in NAMES] + [("Retry-After", "7")]
@@ -742,7 +746,7 @@ class TestHeaders:
         assert told(answer).limit == 5
 
     @pytest.mark.conformance("R1")
-    def test_tell_seconds_from_now(self, client: Client) -> None:
+    def test_the_reset_header_tells_seconds_from_now(self, client: Client) -> None:
         first = told(client.get("/nope"))
         time.sleep(1.1)
         second = told(client.get("/nope"))
@@ -750,7 +754,7 @@ class TestHeaders:
         assert 1 <= first.reset - second.reset <= 10
 
     @pytest.mark.parametrize("refused", [False, True], ids=["passed", "refused"])
-    def test_can_be_read_by_the_frontend(self, client: Client, token: str, refused: bool) -> None:
+    def test_the_frontend_can_read_the_headers(self, client: Client, token: str, refused: bool) -> None:
         answer = client.get("/users/me", token, {"Origin": FRONTEND})
         while refused and answer.status != 429:
             answer = client.get("/users/me", token, {"Origin": FRONTEND})
@@ -765,7 +769,7 @@ def hits(gateway: Gateway, address: str) -> list[dict[str, Any]]:
 
 class TestLog:
     @pytest.mark.conformance("R1")
-    def test_has_a_line_for_each_hit(self, client: Client, running_realm: Scripted) -> None:
+    def test_the_log_has_a_line_for_each_hit(self, client: Client, running_realm: Scripted) -> None:
         sub = new_user()
         token = running_realm.mint(sub=sub)
         for _ in range(7):
@@ -790,7 +794,7 @@ class TestWindows:
     """The storage of the `limits` library."""
 
     @pytest.mark.conformance("R1")
-    def test_count_until_they_end(self, windows: Windows) -> None:
+    def test_windows_count_until_they_end(self, windows: Windows) -> None:
         began = time.time()
         assert [windows.incr("a", 0.3), windows.incr("b", 60, 5), windows.incr("a", 0.3)] == [1, 5, 2]
         assert (windows.get("a"), windows.get("b"), windows.get("c")) == (2, 5, 0)
@@ -802,7 +806,7 @@ class TestWindows:
         assert windows.incr("a", 0.3) == 1
 
     @pytest.mark.conformance("R1")
-    def test_serve_the_engine_of_flask_limiter(self, windows: Windows) -> None:
+    def test_windows_serve_the_engine_of_flask_limiter(self, windows: Windows) -> None:
         engine, item = FixedWindowRateLimiter(windows), parse("3 per hour")
         assert [engine.hit(item, "rule", "me") for _ in range(5)] == [True] * 3 + [False] * 2
         assert engine.hit(item, "rule", "you") and engine.hit(item, "other", "me")

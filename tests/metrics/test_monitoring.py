@@ -46,7 +46,7 @@ def labels_of(metric: str) -> set[str]:
 
 class TestQueries:
     @each_query
-    def test_name_metrics_and_labels_that_are_there(self, query: Query) -> None:
+    def test_queries_name_metrics_and_labels_that_are_there(self, query: Query) -> None:
         selectors = promql.selectors(query.expression)
         assert selectors
         for selector in selectors:
@@ -56,7 +56,7 @@ class TestQueries:
                 assert set(grouping.labels) <= labels_of(selector.metric), grouping
 
     @each_query
-    def test_ask_for_the_gateway_alone(self, query: Query) -> None:
+    def test_queries_ask_for_the_gateway_alone(self, query: Query) -> None:
         """Others have an http_requests_total too."""
         for selector in promql.selectors(query.expression):
             assert selector.matchers.get("job") == JOB or selector == promql.Selector("up", {})
@@ -76,14 +76,16 @@ class TestQueries:
              [("le",)]),
         ],
     )  # fmt: skip
-    def test_are_read_as_they_are(self, expression: str, found: dict[str, set[str]], grouped: list[Any]) -> None:
+    def test_queries_are_read_as_they_are(
+        self, expression: str, found: dict[str, set[str]], grouped: list[Any]
+    ) -> None:
         selectors = promql.selectors(expression)
         assert {selector.metric: set(selector.matchers) for selector in selectors} == found
         assert [grouping.labels for grouping in promql.groupings(expression)] == grouped
 
 
 class TestDashboard:
-    def test_is_what_grafana_takes(self) -> None:
+    def test_the_dashboard_is_what_grafana_takes(self) -> None:
         """And of no installation: it has no number there, and its data source is chosen."""
         board = dashboard()
         assert board["title"] and board["uid"] and board["id"] is None
@@ -101,7 +103,7 @@ class TestDashboard:
             (selector,) = promql.selectors(asked[1])
             assert {asked[2], *selector.matchers} <= labels_of(selector.metric)
 
-    def test_has_one_data_source(self) -> None:
+    def test_the_dashboard_has_one_data_source(self) -> None:
         found = list(sources(dashboard()))
         assert len(found) > len(panels())
         assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in found)
@@ -136,7 +138,7 @@ class TestDashboard:
 
 class TestAlerts:
     @each_alert
-    def test_has_a_severity_and_a_section(self, alert: dict[str, Any]) -> None:
+    def test_an_alert_has_a_severity_and_a_section(self, alert: dict[str, Any]) -> None:
         assert alert["labels"].keys() == {"severity"} and alert["labels"]["severity"] in ("critical", "warning")
         assert alert["annotations"].keys() == {"summary", "runbook", "dashboard", "logs"}
         assert alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
@@ -162,7 +164,7 @@ class TestAlerts:
             assert f"`{field}`" in OPERATING
 
     @each_alert
-    def test_has_tests_that_it_fires_and_does_not(self, alert: dict[str, Any]) -> None:
+    def test_an_alert_has_tests_that_it_fires_and_does_not(self, alert: dict[str, Any]) -> None:
         tests = yaml.safe_load((PROMETHEUS / "alerts.test.yml").read_text())["tests"]
         cases = [[c for c in test["alert_rule_test"] if c["alertname"] == alert["alert"]] for test in tests]
         assert any(case["exp_alerts"] for test in cases for case in test)
@@ -170,7 +172,7 @@ class TestAlerts:
 
 
 class TestRunbook:
-    def test_has_a_section_for_each_alert_and_no_other(self) -> None:
+    def test_the_runbook_has_a_section_for_each_alert_and_no_other(self) -> None:
         assert list(runbook()) == [alert["alert"] for alert in alerts()]
 
     @each_section

@@ -9,7 +9,7 @@ from requests_mock import Mocker
 
 from gateway import errors
 from gateway.oidc import Grants, SecretCredentials, SessionOver
-from gateway.oidc.keycloak import CALL, Endpoints
+from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS, Endpoints
 from gateway.transport import Adapter, ConnectError, NoResponse, ResponseTimeout, tls_context
 
 TOKEN = "https://keycloak.test/token"
@@ -30,7 +30,9 @@ def grants() -> Grants:
         end_session_internal=LOGOUT,
         iss_parameter_supported=True,
     )  # fmt: skip
-    return Grants(Realm(endpoints), Adapter(tls_context(None), CALL), SecretCredentials("client", "secret"), "openid")  # type: ignore[arg-type]
+    return Grants(
+        Realm(endpoints), Adapter(tls_context(None), KEYCLOAK_TIMEOUTS), SecretCredentials("client", "secret"), "openid"
+    )  # type: ignore[arg-type]
 
 
 def test_a_good_answer(grants: Grants, requests_mock: Mocker) -> None:

@@ -74,7 +74,7 @@ def check_attributes(cookies: list[Cookie], *, prefix: str, root: str = "") -> N
 
 class TestAttributes:
     @pytest.mark.conformance("C1")
-    def test_in_development(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_over_plain_http_in_development_cookies_have_no_prefix(self, gateway: Gateway, realm: Scripted) -> None:
         check_attributes(whole_visit(Visitor(gateway), realm), prefix="")
 
     @pytest.mark.conformance("C1")
@@ -88,7 +88,7 @@ class TestAttributes:
         ],
         ids=["production", "https in development", "below a path", "http below a path"],
     )
-    def test_elsewhere(
+    def test_the_public_url_decides_secure_and_prefix(
         self, start_gateway: StartGateway, realm: Scripted, env: dict[str, str], prefix: str, root: str
     ) -> None:
         gateway = start_gateway(env, issuer=realm)
@@ -105,7 +105,7 @@ class TestAttributes:
         assert bare.authenticated is (not prefix), "a cookie without its prefix may be of another origin"
 
     @pytest.mark.conformance("C1")
-    def test_live_as_long_as_the_refresh_token(self, visitor: Visitor) -> None:
+    def test_cookies_live_as_long_as_the_refresh_token(self, visitor: Visitor) -> None:
         assert {cookie.life for cookie in visitor.jar.values()} == {1800}
 
     @pytest.mark.conformance("C2")
@@ -115,7 +115,7 @@ class TestAttributes:
         assert visitor.authenticated
 
     @pytest.mark.conformance("C4")
-    def test_tell_nothing(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_cookies_tell_nothing(self, gateway: Gateway, realm: Scripted) -> None:
         visitor = Visitor(gateway)
         tokens = visitor.signed_in(realm.authorize)
         sent = visitor.cookie_header("/auth/session")
@@ -131,7 +131,7 @@ class TestAttributes:
 class TestSize:
     @pytest.mark.conformance("C2")
     @pytest.mark.parametrize("count", [1, 60, 100, 160])
-    def test_of_many_roles(self, gateway: Gateway, realm: Scripted, users: Service, count: int) -> None:
+    def test_cookies_of_many_roles_fit(self, gateway: Gateway, realm: Scripted, users: Service, count: int) -> None:
         """It signs in, is used, renewed and removed without a rest."""
         realm.access_token = {"claims": {"realm_access": {"roles": MANY[:count]}}}
         visitor = Visitor(gateway)
@@ -145,7 +145,7 @@ class TestSize:
         assert not visitor.jar
 
     @pytest.mark.conformance("C2")
-    def test_that_shrinks_leaves_nothing_behind(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_a_session_that_shrinks_leaves_no_piece_behind(self, gateway: Gateway, realm: Scripted) -> None:
         visitor = of_many_roles(gateway, realm)
         many = len(visitor.jar)
         realm.restore()
@@ -156,7 +156,7 @@ class TestSize:
 
     @pytest.mark.conformance("C2")
     @pytest.mark.parametrize("count", [400, 3000])
-    def test_that_is_too_large(self, gateway: Gateway, realm: Scripted, count: int) -> None:
+    def test_a_session_that_is_too_large_fails_clearly(self, gateway: Gateway, realm: Scripted, count: int) -> None:
         """Beyond what one request may carry: a clear error, no session by halves, and never a 500 of the worker's."""
         roles = [f"interview:role-of-some-length-{number:04}" for number in range(count)]
         realm.access_token = {"claims": {"realm_access": {"roles": roles}}}
@@ -227,14 +227,14 @@ class TestTampering:
             *("garbage", "padding", "quoted", "bad UTF-8", "not ASCII", "NUL"),
         ],
     )
-    def test_with_the_access_cookie(self, visitor: Visitor, bend: object) -> None:
+    def test_a_changed_access_cookie_opens_nothing(self, visitor: Visitor, bend: object) -> None:
         value = visitor.jar[visitor.own("gateway_access")].value
         check_absent(changed(visitor, gateway_access=bend(value).encode().decode("latin-1")))  # type: ignore[operator]
         assert visitor.authenticated
 
     @pytest.mark.conformance("C4")
     @pytest.mark.parametrize("at", [3, 12, 40, 200, -30, -3])
-    def test_with_the_session_cookie(self, visitor: Visitor, realm: Scripted, at: int) -> None:
+    def test_a_changed_session_cookie_opens_nothing(self, visitor: Visitor, realm: Scripted, at: int) -> None:
         value = visitor.jar[visitor.own("gateway_session")].value
         before = realm.calls["token"]
         for bent in (flip(value, at), value[:-1], None):
@@ -242,7 +242,7 @@ class TestTampering:
         assert realm.calls["token"] == before
 
     @pytest.mark.conformance("C4")
-    def test_one_cookie_in_the_place_of_another(self, visitor: Visitor) -> None:
+    def test_a_cookie_in_the_place_of_another_opens_nothing(self, visitor: Visitor) -> None:
         """Each purpose has its key."""
         login = visitor.copy()
         login.begin()
@@ -257,7 +257,7 @@ class TestTampering:
             assert login.get("/auth/callback?code=c&state=s").status == 400
 
     @pytest.mark.conformance("C4")
-    def test_cookies_of_two_sessions(self, gateway: Gateway, realm: Scripted, visitor: Visitor) -> None:
+    def test_cookies_of_two_sessions_do_not_mix(self, gateway: Gateway, realm: Scripted, visitor: Visitor) -> None:
         other = Visitor(gateway)
         other.signed_in(realm.authorize)
         mixed = changed(visitor, gateway_session=other.jar[other.own("gateway_session")].value)
@@ -266,7 +266,7 @@ class TestTampering:
         assert realm.calls["token"] == before
 
     @pytest.mark.conformance("C4")
-    def test_pieces_of_two_sessions(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_pieces_of_two_sessions_do_not_mix(self, gateway: Gateway, realm: Scripted) -> None:
         one, two = of_many_roles(gateway, realm), of_many_roles(gateway, realm)
         pieces = sorted(one.named("access"))
         assert len(pieces) > 1
@@ -279,7 +279,7 @@ class TestTampering:
         assert one.authenticated and two.authenticated
 
     @pytest.mark.conformance("C4")
-    def test_a_piece_left_over(self, gateway: Gateway, realm: Scripted, visitor: Visitor) -> None:
+    def test_a_piece_left_over_does_no_harm(self, gateway: Gateway, realm: Scripted, visitor: Visitor) -> None:
         """A piece of an earlier, longer value does no harm, and goes with the next write."""
         longer = of_many_roles(gateway, realm)
         realm.restore()
@@ -291,7 +291,9 @@ class TestTampering:
         assert not set(rest) & set(visitor.jar)
 
     @pytest.mark.conformance("C4")
-    def test_cookies_of_another_key(self, start_gateway: StartGateway, realm: Scripted, visitor: Visitor) -> None:
+    def test_cookies_of_another_key_open_nothing(
+        self, start_gateway: StartGateway, realm: Scripted, visitor: Visitor
+    ) -> None:
         stranger = start_gateway({"SESSION_SECRET": "another-secret-of-the-tests-0123456789"}, issuer=realm)
         elsewhere = visitor.copy()
         elsewhere.gateway = stranger
@@ -305,7 +307,7 @@ class TestTampering:
         assert not before & {cookie.value for cookie in visitor.jar.values()}
 
     @pytest.mark.conformance("C4")
-    def test_the_same_cookie_twice(self, visitor: Visitor) -> None:
+    def test_a_cookie_twice_is_the_good_one_or_none(self, visitor: Visitor) -> None:
         """The good one, wherever it stands."""
         good = visitor.jar[visitor.own("gateway_access")].value
         for pair in (["x", good], [good, "x"]):
@@ -362,7 +364,7 @@ def test_session_secrets_rotate(start_gateway: StartGateway, realm: Scripted) ->
 
 class TestServices:
     @pytest.mark.conformance("C5")
-    def test_get_no_cookie_of_the_gateways(self, visitor: Visitor, users: Service) -> None:
+    def test_a_service_gets_no_cookie_of_the_gateway(self, visitor: Visitor, users: Service) -> None:
         own = visitor.cookie_header("/auth/x")
         decoys = "__Host-gateway_access=a; __Secure-gateway_session=b; gateway_login_0=c; gateway_access-1=d"
         sent = f"theirs=1; {own}; {decoys}; mine=a=b; theme=dark"
@@ -372,7 +374,7 @@ class TestServices:
         assert (users.last.header("Authorization") or "").startswith("Bearer ")
 
     @pytest.mark.conformance("C5")
-    def test_get_no_cookie_field_where_all_were_the_gateways(self, visitor: Visitor, users: Service) -> None:
+    def test_a_service_gets_no_cookie_field_where_all_were_the_gateways(self, visitor: Visitor, users: Service) -> None:
         assert visitor.authenticated
         assert users.last.header("Cookie") is None
         visitor.gateway.get("/users/me", visitor_token(visitor, users), {"Cookie": "gateway_access=x"})
@@ -399,12 +401,12 @@ class TestServices:
         ],
         ids=repr,
     )
-    def test_can_not_set_one(self, visitor: Visitor, users: Service, line: str) -> None:
+    def test_a_service_can_not_set_a_cookie_of_the_gateway(self, visitor: Visitor, users: Service, line: str) -> None:
         users.answer = replies.sized(200, [("Set-Cookie", "a=1"), ("Set-Cookie", line), ("Set-Cookie", "b=2")], b"")
         answer = visitor.get("/users/me")
         assert answer.all("Set-Cookie") == ["a=1", "b=2"]
 
-    def test_can_set_their_own(self, visitor: Visitor, users: Service) -> None:
+    def test_a_service_can_set_its_own_cookies(self, visitor: Visitor, users: Service) -> None:
         lines = ["theirs=1; Path=/; HttpOnly", "not_gateway_access=1", "gateway=1"]
         users.answer = replies.sized(200, [("Set-Cookie", line) for line in lines], b"")
         assert visitor.get("/users/me").all("Set-Cookie") == lines
@@ -416,7 +418,7 @@ def visitor_token(visitor: Visitor, users: Service) -> str:
 
 class TestAnswers:
     @pytest.mark.conformance("C6")
-    def test_of_sign_in_are_never_stored(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_answers_of_sign_in_are_never_stored(self, gateway: Gateway, realm: Scripted) -> None:
         visitor = Visitor(gateway)
         answers: list[Answer] = [
             visitor.sign_in(realm.authorize),
@@ -436,13 +438,13 @@ class TestAnswers:
             assert "no-store" in (answer.header("Cache-Control") or "")
 
     @pytest.mark.conformance("C6")
-    def test_of_services_are_private(self, visitor: Visitor, users: Service) -> None:
+    def test_answers_of_services_are_private(self, visitor: Visitor, users: Service) -> None:
         assert visitor.get("/users/me").header("Cache-Control") == "private, no-cache"
         users.answer = replies.sized(200, [("Cache-Control", "public, max-age=60")], b"")
         assert visitor.get("/users/me").header("Cache-Control") == "public, max-age=60"
 
     @pytest.mark.conformance("C8")
-    def test_of_a_refresh_by_cookie_hold_no_token(self, visitor: Visitor) -> None:
+    def test_answers_of_a_refresh_by_cookie_hold_no_token(self, visitor: Visitor) -> None:
         answer = visitor.post("/auth/refresh")
         assert answer.status == 200
         assert set(answer.json()) == {"expiresIn"}

@@ -65,7 +65,7 @@ def check_over(visitor: Visitor, access_token: str, refresh_token: str) -> None:
 
 class TestByCookie:
     @pytest.mark.conformance("O8")
-    def test_ends_the_session_everywhere(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_logout_ends_the_session_everywhere(self, cluster: Gateway, provider: Provider) -> None:
         visitor = Visitor(cluster)
         tokens = visitor.signed_in(as_user())
         stolen = visitor.copy()
@@ -79,7 +79,7 @@ class TestByCookie:
         check_over(stolen, tokens["accessToken"], tokens["refreshToken"])
 
     @pytest.mark.conformance("O8")
-    def test_ends_no_other_session(self, cluster: Gateway) -> None:
+    def test_a_logout_ends_no_other_session(self, cluster: Gateway) -> None:
         visitors = [Visitor(cluster) for _ in range(3)]
         for visitor, name in zip(visitors, ("cora", "cora", "rick"), strict=True):
             visitor.signed_in(as_user(name))
@@ -88,7 +88,7 @@ class TestByCookie:
         assert visitors[1].post("/auth/refresh").status == 200
 
     @pytest.mark.conformance("O8")
-    def test_outlives_what_a_refresh_left_behind(self, cluster: Gateway) -> None:
+    def test_a_logout_ends_what_a_refresh_left_behind(self, cluster: Gateway) -> None:
         """A superseded refresh token is answered for 10 s, but not beyond the end of its session."""
         visitor = Visitor(cluster)
         tokens = visitor.signed_in(as_user())
@@ -99,7 +99,7 @@ class TestByCookie:
 
     @pytest.mark.conformance("O8")
     @pytest.mark.parametrize(("origin", "home"), [(FRONTEND, FRONTEND), (SECOND, SECOND)])
-    def test_tells_where_the_session_at_keycloak_ends(
+    def test_a_logout_tells_where_the_session_at_keycloak_ends(
         self, cluster: Gateway, provider: Provider, origin: str, home: str
     ) -> None:
         visitor = Visitor(cluster, origin=origin)
@@ -113,7 +113,7 @@ class TestByCookie:
         assert jose.decode(hint)[1]["typ"] == "ID"
         assert set(asked) == {"client_id", "post_logout_redirect_uri", "id_token_hint"}
 
-    def test_goes_on_at_keycloak_and_comes_back(self, cluster: Gateway) -> None:
+    def test_a_browsers_logout_goes_on_at_keycloak_and_comes_back(self, cluster: Gateway) -> None:
         """The single sign-on session of the browser ends too: the next login sees the form."""
         visitor = Visitor(cluster)
         with Browser() as browser:
@@ -123,7 +123,7 @@ class TestByCookie:
             assert browser.open(visitor.begin().auth_url).status_code == 200
 
     @pytest.mark.conformance("O8")
-    def test_of_a_lapsed_access_token(self, single: Gateway, realm: Scripted) -> None:
+    def test_an_expired_access_token_can_be_logged_out(self, single: Gateway, realm: Scripted) -> None:
         realm.access_token = lapsed()
         visitor = Visitor(single)
         tokens = visitor.signed_in(realm.authorize)
@@ -132,7 +132,7 @@ class TestByCookie:
         assert realm.asked("revoke")[-1]["token"] == tokens["refreshToken"]
 
     @pytest.mark.conformance("O8", "O9")
-    def test_revokes_as_the_client(self, single: Gateway, realm: Scripted) -> None:
+    def test_a_logout_revokes_as_the_client(self, single: Gateway, realm: Scripted) -> None:
         visitor = Visitor(single)
         tokens = visitor.signed_in(realm.authorize)
         visitor.post("/auth/logout")
@@ -144,7 +144,7 @@ class TestByCookie:
         assert "client_secret" not in form
 
     @pytest.mark.conformance("O8")
-    def test_twice(self, cluster: Gateway) -> None:
+    def test_a_second_logout_is_no_error(self, cluster: Gateway) -> None:
         visitor = Visitor(cluster)
         visitor.signed_in(as_user())
         twin = visitor.copy()
@@ -152,7 +152,7 @@ class TestByCookie:
         assert not twin.jar
 
     @pytest.mark.conformance("O8")
-    def test_removes_cookies_that_are_no_good(self, cluster: Gateway) -> None:
+    def test_a_logout_removes_invalid_cookies(self, cluster: Gateway) -> None:
         access, session = (Visitor(cluster).own(name) for name in ("gateway_access", "gateway_session"))
         bad = f"{access}=3.x; {access}-1=x; {access}-2=x; {session}=x; {session}-1=y"
         headers = {"Cookie": bad, "Origin": FRONTEND}
@@ -163,7 +163,7 @@ class TestByCookie:
 
 class TestByToken:
     @pytest.mark.conformance("O8")
-    def test_in_the_header(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_logout_by_bearer_ends_its_session(self, cluster: Gateway, provider: Provider) -> None:
         """The session ends here; without its refresh token it goes on at Keycloak."""
         visitor = Visitor(cluster)
         tokens = visitor.signed_in(as_user())
@@ -178,7 +178,7 @@ class TestByToken:
                 check_refused(visitor.get("/users/me", over=line))
 
     @pytest.mark.conformance("O8")
-    def test_in_header_and_body(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_logout_by_bearer_and_body_revokes_the_refresh_token(self, cluster: Gateway, provider: Provider) -> None:
         visitor = Visitor(cluster)
         tokens = visitor.signed_in(as_user())
         before = provider.calls["revoke"]
@@ -188,14 +188,14 @@ class TestByToken:
         check_over(visitor, tokens["accessToken"], tokens["refreshToken"])
 
     @pytest.mark.conformance("O8")
-    def test_in_the_body_alone(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_logout_by_body_alone_revokes_the_refresh_token(self, cluster: Gateway, provider: Provider) -> None:
         tokens = Visitor(cluster).signed_in(as_user())
         program, body = Visitor(cluster, origin=None), {"refreshToken": tokens["refreshToken"]}
         check_left(program.post("/auth/logout", body))
         check_error(program.post("/auth/refresh", body), 401)
 
     @pytest.mark.conformance("O8")
-    def test_in_the_body_of_a_superseded_one(self, cluster: Gateway) -> None:
+    def test_a_logout_by_body_ends_superseded_refresh_tokens_too(self, cluster: Gateway) -> None:
         """What a refresh left behind is gone with it."""
         body = {"refreshToken": Visitor(cluster).signed_in(as_user())["refreshToken"]}
         program = Visitor(cluster, origin=None)
@@ -210,14 +210,18 @@ class TestByToken:
         [{}, {"Origin": "https://evil.test"}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer x.y.z"}],
         ids=["nothing", "a foreign origin", "garbage", "three parts"],
     )
-    def test_of_nobody(self, cluster: Gateway, provider: Provider, headers: Mapping[str, str]) -> None:
+    def test_a_logout_of_nobody_is_no_error(
+        self, cluster: Gateway, provider: Provider, headers: Mapping[str, str]
+    ) -> None:
         before = provider.calls["revoke"]
         asked = check_left(cluster.get("/auth/logout", headers=headers, method="POST"))
         assert "id_token_hint" not in asked
         assert provider.calls["revoke"] == before
 
     @pytest.mark.conformance("O8")
-    def test_of_somebody_else_ends_nothing(self, cluster: Gateway, provider: Provider) -> None:
+    def test_a_logout_with_somebody_elses_refresh_token_ends_nothing(
+        self, cluster: Gateway, provider: Provider
+    ) -> None:
         """A token that does not verify ends no session, whatever it says."""
         visitor = Visitor(cluster)
         token = visitor.signed_in(as_user())["accessToken"]
@@ -227,7 +231,7 @@ class TestByToken:
         assert visitor.authenticated
 
     @pytest.mark.conformance("O8")
-    def test_of_a_refresh_token_that_is_none(self, cluster: Gateway) -> None:
+    def test_a_logout_with_an_invalid_refresh_token_is_no_error(self, cluster: Gateway) -> None:
         """Keycloak answers it with 200 and an error."""
         check_left(Visitor(cluster).post("/auth/logout", {"refreshToken": "marked"}))
 

@@ -138,20 +138,20 @@ def test_two_bearers(gateway: Gateway, realm: Scripted) -> None:
 
 
 class TestRefreshable:
-    def test_when_only_the_access_token_has_lapsed(self, late: Visitor) -> None:
+    def test_refreshable_when_only_the_access_token_has_expired(self, late: Visitor) -> None:
         assert told(late) == REFRESHABLE
         assert late.post("/auth/refresh").status == 200
         check_cora(told(late))
 
-    def test_not_without_the_session_cookie(self, late: Visitor) -> None:
+    def test_not_refreshable_without_the_session_cookie(self, late: Visitor) -> None:
         late.jar.pop(late.own("gateway_session"))
         assert told(late) == NOBODY
 
-    def test_not_with_a_session_cookie_of_another(self, late: Visitor, visitor: Visitor) -> None:
+    def test_not_refreshable_with_a_session_cookie_of_another(self, late: Visitor, visitor: Visitor) -> None:
         late.jar[late.own("gateway_session")] = visitor.jar[visitor.own("gateway_session")]
         assert told(late) == NOBODY
 
-    def test_not_without_a_refresh_token(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_not_refreshable_without_a_refresh_token(self, gateway: Gateway, realm: Scripted) -> None:
         realm.access_token, realm.answer = lapsed(), {"refresh_token": None}
         visitor = Visitor(gateway)
         visitor.sign_in(realm.authorize)
@@ -159,12 +159,12 @@ class TestRefreshable:
         check_error(visitor.post("/auth/refresh"), 401)
 
     @pytest.mark.conformance("O8")
-    def test_not_after_the_logout(self, late: Visitor) -> None:
+    def test_not_refreshable_after_the_logout(self, late: Visitor) -> None:
         twin = late.copy()
         assert late.post("/auth/logout").status == 200
         assert told(twin) == NOBODY
 
-    def test_not_when_the_access_token_is_bad_otherwise(self, gateway: Gateway, realm: Scripted) -> None:
+    def test_not_refreshable_when_the_access_token_is_bad_otherwise(self, gateway: Gateway, realm: Scripted) -> None:
         """The audience mapper was taken away since the sign-in: a refresh would bring the same."""
         visitor = Visitor(gateway)
         visitor.signed_in(realm.authorize)
@@ -172,7 +172,7 @@ class TestRefreshable:
         assert visitor.post("/auth/refresh").status == 200
         assert told(visitor) == NOBODY
 
-    def test_not_by_a_bearer_beside_the_cookies(self, late: Visitor, realm: Scripted) -> None:
+    def test_not_refreshable_by_a_bearer_beside_the_cookies(self, late: Visitor, realm: Scripted) -> None:
         assert told(late, headers=bearer(realm.mint(life=-600))) == NOBODY
 
 

@@ -39,16 +39,14 @@ def paths(max_body: int) -> Node:
     shared = parameters("Traceparent")
     new = passed_on(max_body, samples.NEW_INTERVIEW, "NewInterview")
     changes = passed_on(max_body, {"status": "completed"}, "InterviewChanges")
-    question = passed_on(max_body, samples.QUESTION, "NewQuestion")
     one, gone = answered("The interview.", samples.INTERVIEW, "Interview"), empty("It is no more.")
     created = answered("The new interview.", samples.INTERVIEW, "Interview", headers=("Location",))
-    asked_now = answered("The new question.", samples.ASKED, "Question")
     return {
         "/interviews": {
             "parameters": shared,
             "get": _reads(
                 "listInterviews", "List interviews",
-                answered("A page, newest first.", samples.INTERVIEWS, "Interviews"), parameters=_PAGE,
+                answered("A page, newest first.", samples.INTERVIEW_PAGE, "Interviews"), parameters=_PAGE,
             ),
             "post": _writes("createInterview", "Create an interview", "201", created, new),
         },
@@ -59,6 +57,22 @@ def paths(max_body: int) -> Node:
             "patch": _writes("changeInterview", "Change parts of an interview", "200", one, changes),
             "delete": _writes("deleteInterview", "Delete an interview", "204", gone),
         },
+        **_questions(max_body, shared, gone),
+        "/interviews/{id}/{part}": {
+            "parameters": [ID, PART, *shared],
+            **everything(TAG["name"], "UnderInterview", "what is under an interview", max_body),
+        },
+        "/interviews/{id}/{part}/{item}": {
+            "parameters": [ID, PART, ITEM, *shared],
+            **everything(TAG["name"], "ItemUnderInterview", "one of what is under an interview", max_body),
+        },
+    }  # fmt: skip
+
+
+def _questions(max_body: int, shared: list[Node], gone: Node) -> Node:
+    question = passed_on(max_body, samples.NEW_QUESTION, "NewQuestion")
+    asked_now = answered("The new question.", samples.ASKED, "Question")
+    return {
         "/interviews/{id}/questions": {
             "parameters": [ID, *shared],
             "get": _reads("listQuestions", "List the questions of an interview",
@@ -68,13 +82,5 @@ def paths(max_body: int) -> Node:
         "/interviews/{id}/questions/{question}": {
             "parameters": [ID, QUESTION, *shared],
             "delete": _writes("deleteQuestion", "Withdraw a question", "204", gone),
-        },
-        "/interviews/{id}/{part}": {
-            "parameters": [ID, PART, *shared],
-            **everything(TAG["name"], "UnderInterview", "what is under an interview", max_body),
-        },
-        "/interviews/{id}/{part}/{item}": {
-            "parameters": [ID, PART, ITEM, *shared],
-            **everything(TAG["name"], "ItemUnderInterview", "one of what is under an interview", max_body),
         },
     }  # fmt: skip

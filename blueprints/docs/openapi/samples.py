@@ -8,16 +8,16 @@ MOMENT = "2026-11-23T09:30:00.000Z"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 REQUEST_ID = "9c1f0b7e5d2a4c6f8e3b1a0d7c5e9f42"
 
-USER: Node = {
+SIGNED_IN_USER: Node = {
     "id": "7f3c2a10-5b8e-4d7a-9c41-2f6e8b0d1a35",
     "email": "cora@example.com",
     "firstName": "Cora",
     "lastName": "Nguyen",
     "roles": ["candidate"],
 }
-PROFILE: Node = {**USER, "profile": {"fullName": "Cora Nguyen"}, "stats": {"interviews": 3}}
+PROFILE: Node = {**SIGNED_IN_USER, "profile": {"fullName": "Cora Nguyen"}, "stats": {"interviews": 3}}
 CHANGES: Node = {"firstName": "Cora", "lastName": "Nguyen"}
-SESSION: Node = {"authenticated": True, "user": USER, "expiresIn": 287}
+SESSION: Node = {"authenticated": True, "user": SIGNED_IN_USER, "expiresIn": 287}
 
 # What a token or a cookie looks like, and none that anybody could use.
 ACCESS_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI3ZjNjIn0.c2ln"  # noqa: S105
@@ -39,11 +39,11 @@ LOGGED_OUT: Node = {
 INTERVIEW_ID = "0b6f5c1e-93d4-4a2f-8e57-c1d09a7b4e62"
 NEW_INTERVIEW: Node = {"title": "Backend engineer, first round", "status": "scheduled"}
 INTERVIEW: Node = {"id": INTERVIEW_ID, **NEW_INTERVIEW, "createdAt": MOMENT, "updatedAt": MOMENT}
-INTERVIEWS: Node = {"items": [INTERVIEW], "total": 1}
+INTERVIEW_PAGE: Node = {"items": [INTERVIEW], "total": 1}
 
-QUESTION: Node = {"text": "What happens when you type an address into a browser?"}
+NEW_QUESTION: Node = {"text": "What happens when you type an address into a browser?"}
 QUESTION_ID = "e2d1"
-ASKED: Node = {"id": QUESTION_ID, **QUESTION, "createdAt": MOMENT}
+ASKED: Node = {"id": QUESTION_ID, **NEW_QUESTION, "createdAt": MOMENT}
 QUESTIONS: Node = {"items": [ASKED]}
 
 FILE = "answer-1.vtt"
