@@ -65,8 +65,8 @@ class InFlightCall:
 
 
 class DisconnectMonitor:
-    """Looks every DISCONNECT_SWEEP_SECONDS which clients of the calls under way have left, or may have no more of a response that
-    streams because their session is over, and abandons those calls."""
+    """Looks every DISCONNECT_SWEEP_SECONDS which clients of the calls under way have left, or may have no more of a
+    response that streams because their session is over, and abandons those calls."""
 
     def __init__(self, is_over: Callable[[Principal], bool], leeway: float) -> None:
         """`is_over`: whether the session of this reader was ended; an event stream goes on for `leeway` seconds after

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
@@ -30,9 +31,8 @@ def grants() -> Grants:
         end_session_internal=LOGOUT,
         iss_parameter_supported=True,
     )  # fmt: skip
-    return Grants(
-        Realm(endpoints), Adapter(tls_context(None), KEYCLOAK_TIMEOUTS), SecretCredentials("client", "secret"), "openid"
-    )  # type: ignore[arg-type]
+    realm: Any = Realm(endpoints)
+    return Grants(realm, Adapter(tls_context(None), KEYCLOAK_TIMEOUTS), SecretCredentials("client", "secret"), "openid")
 
 
 def test_a_good_answer(grants: Grants, requests_mock: Mocker) -> None:
