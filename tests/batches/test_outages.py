@@ -17,7 +17,7 @@ from harness.metrics import Metrics, counted, scrape
 from harness.waiting import until
 from harness.watchers import Watchers
 
-pytestmark = pytest.mark.conformance("F4")
+pytestmark = [pytest.mark.conformance("F4"), pytest.mark.timed]
 
 STOP = 15
 OUT = 60

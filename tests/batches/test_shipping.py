@@ -16,7 +16,7 @@ from harness.service import Answerer, Received, Service
 from harness.shipping import Numbers, ShippingProcess, of_lines, of_otlp, of_thrift
 from harness.waiting import until
 
-pytestmark = pytest.mark.conformance("F4")
+pytestmark = [pytest.mark.conformance("F4"), pytest.mark.timed]
 
 TAKEN = replies.sized(200)
 

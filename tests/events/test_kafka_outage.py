@@ -18,6 +18,8 @@ from harness.relay import Relay, to
 from harness.repository import ROOT
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 STOP_SECONDS = 15
 NAME = "a-name-nobody-resolves.test"
 

@@ -6,7 +6,6 @@ from blueprints import BLUEPRINTS
 from gateway.app import create_app
 from gateway.config import load
 from gateway.hooks.identity import require
-from gateway.marks import public
 
 reports = Blueprint("reports", __name__)
 reports.before_request(require("recruiter"))
@@ -20,9 +19,7 @@ def listed() -> Response:
 
 
 @summary.get("/own/summary")
-@public
 def short() -> Response:
-    """Open to everybody as a route, and yet for one role."""
     require("recruiter")()
     return jsonify("for recruiters")
 

@@ -13,6 +13,8 @@ from harness.service import Service
 from harness.signin import Browser, Realm
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 HTML = (200, {"Content-Type": "text/html"}, b"<html><body>Under maintenance</body></html>")
 
 

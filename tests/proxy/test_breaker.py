@@ -13,6 +13,8 @@ from harness.ports import free_port
 from harness.service import Answerer, Received, Service
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 BREAKS_AFTER = 5
 TRIES_AGAIN = 5
 

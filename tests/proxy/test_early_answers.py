@@ -11,6 +11,8 @@ from harness.gateway import Gateway
 from harness.service import Received, Service
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 SIZE = 100_000_000
 REFUSAL = replies.head(413, [("Content-Length", "7")]) + b"too big"
 

@@ -8,6 +8,8 @@ import pytest
 from gateway import errors
 from gateway.proxy.slots import QUEUE_SECONDS, FixedLimit, Slots
 
+pytestmark = pytest.mark.timed
+
 
 class Bound(FixedLimit):
     def __init__(self, current: int, ceiling: int) -> None:

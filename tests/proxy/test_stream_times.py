@@ -10,6 +10,8 @@ from harness.gateways import GatewayFactory
 from harness.service import Service
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture(scope="module")
 def impatient(make_gateway: GatewayFactory) -> Iterator[Gateway]:

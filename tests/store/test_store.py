@@ -21,6 +21,8 @@ from gateway.sessions.revocations import SessionRevocations
 from gateway.store import Store, StoreFault
 from gateway.store.local import MAX_REVOCATIONS, LocalStore
 
+pytestmark = pytest.mark.timed
+
 Pair = tuple[StoreProcess, StoreProcess]
 
 

@@ -13,6 +13,8 @@ from harness.ports import free_port
 from harness.replies import head, raw
 from harness.service import Answerer, Received, Service
 
+pytestmark = pytest.mark.timed
+
 TOTAL = 2.0
 
 

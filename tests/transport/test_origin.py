@@ -18,6 +18,8 @@ from requests.structures import CaseInsensitiveDict
 from gateway.transport import Adapter, ConnectError, ConnectTimedOut, Resolver, Timeouts, tls_context
 from gateway.transport.origin import Origin
 
+pytestmark = pytest.mark.timed
+
 TIMES = Timeouts(2.0, 2.0, 4.0)
 
 

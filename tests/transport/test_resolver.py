@@ -12,6 +12,8 @@ import pytest
 from gateway.transport.faults import ConnectError, ConnectTimedOut
 from gateway.transport.resolver import FAILURE_SECONDS, FRESH_SECONDS, STALE_SECONDS, Resolver
 
+pytestmark = pytest.mark.timed
+
 GOOD = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
 
 

@@ -23,6 +23,8 @@ from harness.waiting import until
 
 from gateway.worker.turns import QUICK, SLICE_SECONDS, Turns
 
+pytestmark = pytest.mark.timed
+
 SECONDS = 1.5
 PATIENCE = 0.5
 """Five times what L6 of docs/conformance.md says, in seconds: the machine is not idle, the hog and the tests run on

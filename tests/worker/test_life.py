@@ -16,6 +16,8 @@ from harness.load import Load
 from harness.service import Received, Service
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 STOP = 15
 MIB = 1 << 20
 

@@ -11,6 +11,8 @@ from harness.gateways import GatewayFactory
 from harness.service import Service
 from harness.waiting import until
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture(scope="module")
 def tight(make_gateway: GatewayFactory) -> Iterator[Gateway]:
