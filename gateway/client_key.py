@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-from gateway.keys import MIN_RSA_BITS
+MIN_CLIENT_KEY_BITS = 2048
 
 _ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
 
@@ -13,7 +13,7 @@ def signing_key(pem: str) -> tuple[Key, str]:
     """The key of a PEM text, and the JWS algorithm it signs with. ValueError where it is none that Keycloak takes."""
     for kind in (RSAKey, ECKey, OKPKey):
         key = _imported(kind, pem)
-        if isinstance(key, RSAKey) and key.raw_value.key_size >= MIN_RSA_BITS:
+        if isinstance(key, RSAKey) and key.raw_value.key_size >= MIN_CLIENT_KEY_BITS:
             return key, "RS256"
         if isinstance(key, (ECKey, OKPKey)) and key.curve_name in _ALGORITHMS:
             return key, _ALGORITHMS[key.curve_name]
