@@ -11,7 +11,7 @@ from gateway.proxy.body import Body
 from gateway.scope import Scope
 from gateway.transport import UpstreamResponse
 
-NAME_CHARACTERS = 128
+FIELD_NAME_CHARACTERS = 128
 """Longer names are not remembered: a client makes them up."""
 
 
@@ -63,7 +63,7 @@ def _of_client(environ: Mapping[str, Any], *, trusted: bool) -> dict[str, str]:
     out = {}
     for key, value in environ.items():
         if key[:5] == "HTTP_":
-            name = known(key) if len(key) < NAME_CHARACTERS else any_name(key)
+            name = known(key) if len(key) < FIELD_NAME_CHARACTERS else any_name(key)
             if name is not None:
                 out[name] = value
     if "HTTP_CONNECTION" in environ:
@@ -113,7 +113,7 @@ def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tup
     said = set()
     for field in answer.headers:
         name = field[0]
-        lowered = _known_named(name) if len(name) < NAME_CHARACTERS else _named(name)
+        lowered = _known_named(name) if len(name) < FIELD_NAME_CHARACTERS else _named(name)
         if not lowered or (dropped and lowered in dropped):
             continue
         if lowered == "set-cookie" and headers.is_own_cookie(field[1]):

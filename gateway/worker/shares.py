@@ -12,7 +12,7 @@ from time import monotonic
 SLOTS = 64
 """Workers beyond share a slot with another one: their connections are spread a little less evenly."""
 
-STALE_SECONDS = 3.0
+STALE_SHARE_SECONDS = 3.0
 """A worker that has not published for so long is gone, or stuck: it tells three times as often."""
 
 # Made when the master imports this, before it forks: all its workers, later ones too, have the same memory.
@@ -37,5 +37,5 @@ class Shares:
 
     def others_have_fewer(self, count: int) -> bool:
         """Whether a worker that lives has fewer than `count` connections (4 us, for each new connection)."""
-        fresh = monotonic() - STALE_SECONDS
+        fresh = monotonic() - STALE_SHARE_SECONDS
         return any(told > fresh and other < count for told, other in zip(_told.tolist(), _counts.tolist(), strict=True))

@@ -26,7 +26,7 @@ from gateway.worker.serving import CachedConfig, Serving
 from gateway.worker.shares import Shares
 from gateway.worker.turns import Turns
 
-STOPPING_SECONDS = {Waiting.FIRST: 1.0, Waiting.NEXT: 1.0, Waiting.HEAD: 3.0, Waiting.END: 1.0}
+WAITING_AT_STOP_SECONDS = {Waiting.FIRST: 1.0, Waiting.NEXT: 1.0, Waiting.HEAD: 3.0, Waiting.END: 1.0}
 """For what a connection waits for while the worker stops. One that was answered a moment ago is in use: its client may
 have sent another request, which is answered, and told that it was the last."""
 
@@ -97,7 +97,7 @@ class GatewayWorker(GeventWorker):
         """Let what is under way finish; what is not over in time is cut."""
         due = monotonic() + self.cfg.graceful_timeout - CLOSE_SECONDS - MARGIN_SECONDS
         while len(places) and monotonic() < due:
-            places.close_late(STOPPING_SECONDS)
+            places.close_late(WAITING_AT_STOP_SECONDS)
             self.notify()
             gevent.sleep(0.05)
         places.end()

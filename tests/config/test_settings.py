@@ -73,17 +73,17 @@ def problems(tmp_path: Path, changes: Mapping[str, str | None]) -> dict[str, str
 
 
 class TestDocument:
-    def test_has_the_table_of_the_code(self) -> None:
+    def test_the_document_has_the_table_of_the_code(self) -> None:
         assert settings_table.DOCUMENT.read_text() == settings_table.written(), "python tests/settings_table.py"
         assert settings_table.table() in settings_table.DOCUMENT.read_text()
 
-    def test_names_what_the_code_reads_and_nothing_else(self) -> None:
+    def test_the_document_names_what_the_code_reads_and_nothing_else(self) -> None:
         """OTEL_* are the SDK's own."""
         text = settings_table.DOCUMENT.read_text()
         known = {*NAMES, *OLD_NAMES.values(), *(f"{name}_FILE" for name in SECRETS)} - {"PORT", "HOST"}
         assert {name for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text) if name[:5] != "OTEL_"} == known
 
-    def test_says_what_each_is_for(self) -> None:
+    def test_the_document_says_what_each_setting_is_for(self) -> None:
         for row in ROWS:
             assert row.description, row.name
 
@@ -98,7 +98,7 @@ class TestSources:
         settings, _ = loaded(tmp_path, {"PORT": "4002"})
         assert (settings.port, settings.log_level) == (4002, "debug")
 
-    def test_empty_is_unset(self, tmp_path: Path) -> None:
+    def test_an_empty_setting_is_unset(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("PORT=4001\nLOG_LEVEL=\n")
         settings, _ = loaded(tmp_path, {"PORT": "", "MEDIA_SERVICE_URL": ""})
         assert (settings.port, settings.log_level, set(settings.services)) == (
@@ -107,7 +107,7 @@ class TestSources:
             {USERS.name, INTERVIEWS.name},
         )
 
-    def test_of_the_working_directory_alone(self, tmp_path: Path) -> None:
+    def test_only_the_file_of_the_working_directory_is_read(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("PORT=4001\n")
         (tmp_path / "below").mkdir()
         assert loaded(tmp_path / "below")[0].port == 3001
@@ -126,7 +126,7 @@ class TestSources:
         assert loaded(tmp_path, {old: str(both[0])})[0].node_env == "test"
         assert loaded(tmp_path, {old: str(both[0]), name: str(both[1])})[0].node_env == "production"
 
-    def test_of_the_nestjs_gateway_start_unchanged(self, start_gateway: StartGateway, tmp_path: Path) -> None:
+    def test_the_nestjs_gateways_settings_start_unchanged(self, start_gateway: StartGateway, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text(OF_NESTJS)
         unset = dict.fromkeys(name for name in NAMES if name not in ("PORT", "HOST"))
         gateway = start_gateway(unset, cwd=tmp_path, ready=False)
@@ -139,7 +139,7 @@ class TestSources:
 
 class TestSecretFiles:
     @pytest.mark.parametrize("name", SECRETS)
-    def test_serve_for_every_secret(self, tmp_path: Path, name: str) -> None:
+    def test_every_secret_may_be_in_a_file(self, tmp_path: Path, name: str) -> None:
         odd = {"REDIS_URL": "redis://:word@cache:6379/0", "KEYCLOAK_CLIENT_KEY": CLIENT_KEY}
         value = odd.get(name, SECRET + "-of-a-file")
         sasl = SASL if name == "KAFKA_SASL_PASSWORD" else {}
@@ -148,24 +148,24 @@ class TestSecretFiles:
         (field,) = (key for key, info in Settings.model_fields.items() if info.alias == name)
         assert getattr(settings, field).get_secret_value() == value
 
-    def test_lie_below_the_working_directory_where_relative(self, tmp_path: Path) -> None:
+    def test_a_relative_secret_file_lies_below_the_working_directory(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text(SECRET)
         settings, _ = loaded(tmp_path, {"JWT_SECRET_FILE": "secret"})
         assert settings.jwt_secret is not None
 
-    def test_may_be_named_in_the_file(self, tmp_path: Path) -> None:
+    def test_a_secret_file_may_be_named_in_the_env_file(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text(SECRET)
         (tmp_path / ".env").write_text("JWT_SECRET_FILE=secret\n")
         assert loaded(tmp_path)[0].jwt_secret is not None
 
     @pytest.mark.parametrize("content", [None, b"\xff"], ids=["not there", "no text"])
-    def test_that_can_not_be_read_are_a_problem(self, tmp_path: Path, content: bytes | None) -> None:
+    def test_a_secret_file_that_can_not_be_read_is_a_problem(self, tmp_path: Path, content: bytes | None) -> None:
         if content is not None:
             (tmp_path / "secret").write_bytes(content)
         found = problems(tmp_path, {"KEYCLOAK_CLIENT_SECRET": None, "KEYCLOAK_CLIENT_SECRET_FILE": "secret"})
         assert found.keys() == {"KEYCLOAK_CLIENT_SECRET_FILE"}
 
-    def test_and_the_secret_itself_are_a_problem(self, tmp_path: Path) -> None:
+    def test_a_secret_and_its_file_together_are_a_problem(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text(SECRET)
         assert problems(tmp_path, {"SESSION_SECRET_FILE": "secret"}).keys() == {"SESSION_SECRET"}
 
@@ -223,11 +223,11 @@ TAKE_ANY_TEXT = {"NODE_ENV", "KEYCLOAK_CLIENT_ID", "JWT_AUDIENCE", "HOST", "JWT_
 
 
 class TestKinds:
-    def test_are_all_tried(self) -> None:
+    def test_every_kind_of_setting_is_tried(self) -> None:
         assert set(BAD) | TAKE_ANY_TEXT | set(SECRETS) == set(NAMES)
 
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
-    def test_refuse_what_they_are_not(self, tmp_path: Path, name: str, value: str) -> None:
+    def test_a_setting_refuses_a_value_of_another_kind(self, tmp_path: Path, name: str, value: str) -> None:
         found = problems(tmp_path, {name: value})
         assert found.keys() == {name}
         assert len(value) < 4 or value not in found[name] or value in settings_table.expected()[name]
@@ -250,10 +250,12 @@ class TestKinds:
             ("PUBLIC_URL", "https://app.example.com/api/", "public_url", "https://app.example.com/api"),
         ],
     )
-    def test_take_what_they_are(self, tmp_path: Path, name: str, value: str, field: str, expected: object) -> None:
+    def test_a_setting_takes_a_value_of_its_kind(
+        self, tmp_path: Path, name: str, value: str, field: str, expected: object
+    ) -> None:
         assert getattr(loaded(tmp_path, {name: value})[0], field) == expected
 
-    def test_base_urls_of_several_instances(self, tmp_path: Path) -> None:
+    def test_a_service_may_have_several_base_urls(self, tmp_path: Path) -> None:
         settings, _ = loaded(tmp_path, {"USER_SERVICE_URL": "http://a:1/ , https://b/base/"})
         assert settings.services[USERS.name] == ("http://a:1", "https://b/base")
 
@@ -273,7 +275,7 @@ class TestKinds:
 
 
 class TestProblems:
-    def test_are_all_told_at_once(self, tmp_path: Path) -> None:
+    def test_all_problems_are_told_at_once(self, tmp_path: Path) -> None:
         wrong = {name: values[0] for name, values in BAD.items() if name not in REQUIRED}
         found = problems(tmp_path, {**dict.fromkeys(REQUIRED), **wrong})
         assert found.keys() == {*REQUIRED, *wrong}
@@ -281,7 +283,7 @@ class TestProblems:
 
     @pytest.mark.parametrize("value", [None, ""], ids=["absent", "empty"])
     @pytest.mark.parametrize("name", REQUIRED)
-    def test_what_is_required_is_missed(self, tmp_path: Path, name: str, value: str | None) -> None:
+    def test_a_missing_required_setting_is_a_problem(self, tmp_path: Path, name: str, value: str | None) -> None:
         assert problems(tmp_path, {name: value}) == {name: "is required"}
 
     def test_a_frontend_of_any_origin_is_refused_everywhere(self, tmp_path: Path) -> None:
@@ -310,7 +312,7 @@ class TestProblems:
         ],
         ids=["pykafka", "nobody", "no mechanism", "not sasl", "not ssl", "a placeholder"],
     )
-    def test_of_kafka_that_contradict_each_other(
+    def test_settings_of_kafka_that_contradict_each_other_are_problems(
         self, tmp_path: Path, changes: dict[str, str | None], wrong: set[str]
     ) -> None:
         loaded(tmp_path, SASL)
@@ -321,7 +323,7 @@ class TestProblems:
         loaded(tmp_path, ipv6)
         assert problems(tmp_path, {**ipv6, "KAFKA_CLIENT": "pykafka"}).keys() == {"KAFKA_CLIENT"}
 
-    def test_end_the_start_before_a_port_is_bound(self, start_gateway: StartGateway) -> None:
+    def test_problems_end_the_start_before_a_port_is_bound(self, start_gateway: StartGateway) -> None:
         """gunicorn ends with 1, every problem on stderr, no value and no other line."""
         values = {"PROXY_READ_TIMEOUT": "marked-soon", "FRONTEND_URL": "marked", "KEYCLOAK_CLIENT_ID": ""}
         gateway = start_gateway()
@@ -340,31 +342,31 @@ PLACEHOLDERS = ["your-secret", "Your-Jwt-Secret-" + SECRET, f"changeme{SECRET}",
 class TestSecrets:
     @pytest.mark.parametrize("value", PLACEHOLDERS)
     @pytest.mark.parametrize("name", ["KEYCLOAK_CLIENT_SECRET", "JWT_SECRET", "SESSION_SECRET"])
-    def test_that_are_placeholders(self, tmp_path: Path, name: str, value: str) -> None:
+    def test_a_placeholder_is_no_secret(self, tmp_path: Path, name: str, value: str) -> None:
         assert name in problems(tmp_path, {name: value})
         _, warnings = loaded(tmp_path, {name: value, "NODE_ENV": "development"})
         assert {problem.name for problem in warnings if "placeholder" in problem.advice} == {name}
 
-    def test_among_several_one_placeholder_is_enough(self, tmp_path: Path) -> None:
+    def test_one_placeholder_among_several_secrets_is_a_problem(self, tmp_path: Path) -> None:
         assert problems(tmp_path, {"SESSION_SECRET": f"{SECRET},your-old-one-{SECRET}"}).keys() == {"SESSION_SECRET"}
 
     @pytest.mark.parametrize("sealing", ["SESSION_SECRET", "JWT_SECRET"])
-    def test_that_are_too_short_to_seal(self, tmp_path: Path, sealing: str) -> None:
+    def test_a_secret_too_short_to_seal_is_a_problem(self, tmp_path: Path, sealing: str) -> None:
         changes = {"SESSION_SECRET": None, sealing: SECRET[1:]}
         assert problems(tmp_path, changes).keys() == {sealing}
         _, warnings = loaded(tmp_path, {**changes, "NODE_ENV": "test"})
         assert [problem.name for problem in warnings] == [sealing]
 
-    def test_that_are_short_and_seal_nothing_pass(self, tmp_path: Path) -> None:
+    def test_a_short_secret_that_seals_nothing_passes(self, tmp_path: Path) -> None:
         assert loaded(tmp_path, {"JWT_SECRET": "short"})[1] == ()
 
-    def test_none_to_seal_with(self, tmp_path: Path) -> None:
+    def test_no_secret_to_seal_with_is_a_problem(self, tmp_path: Path) -> None:
         assert problems(tmp_path, {"SESSION_SECRET": None}).keys() == {"SESSION_SECRET"}
         settings, warnings = loaded(tmp_path, {"SESSION_SECRET": None, "NODE_ENV": "development"})
         assert [problem.name for problem in warnings] == ["SESSION_SECRET"]
         assert settings.sealing_secrets == (GOOD["KEYCLOAK_CLIENT_SECRET"],)
 
-    def test_the_first_seals_and_all_open(self, tmp_path: Path) -> None:
+    def test_the_first_secret_seals_and_all_open(self, tmp_path: Path) -> None:
         settings, _ = loaded(tmp_path, {"SESSION_SECRET": f" {SECRET}-1 , {SECRET}-2"})
         assert settings.sealing_secrets == (f"{SECRET}-1", f"{SECRET}-2")
 
@@ -372,10 +374,12 @@ class TestSecrets:
         ("node_env", "is_production"),
         [(None, True), ("production", True), ("staging", True), ("development", False), ("test", False)],
     )
-    def test_are_judged_by_the_environment(self, tmp_path: Path, node_env: str | None, is_production: bool) -> None:
+    def test_node_env_decides_what_is_production(
+        self, tmp_path: Path, node_env: str | None, is_production: bool
+    ) -> None:
         assert loaded(tmp_path, {"NODE_ENV": node_env})[0].production is is_production
 
-    def test_never_print(self, tmp_path: Path) -> None:
+    def test_secrets_never_print(self, tmp_path: Path) -> None:
         secrets = {name: f"marked-{name}-{SECRET}" for name in SECRETS} | {"REDIS_URL": "redis://:marked@a"}
         secrets["KEYCLOAK_CLIENT_KEY"] = CLIENT_KEY
         settings, _ = loaded(tmp_path, {**SASL, **secrets})
@@ -394,11 +398,11 @@ class TestDoubts:
             ("https://app.example.com,https://example.org", True),
         ],
     )
-    def test_a_frontend_of_another_site(self, tmp_path: Path, frontend: str, is_doubtful: bool) -> None:
+    def test_a_frontend_of_another_site_is_a_warning(self, tmp_path: Path, frontend: str, is_doubtful: bool) -> None:
         _, warnings = loaded(tmp_path, {"FRONTEND_URL": frontend})
         assert [problem.name for problem in warnings] == ["PUBLIC_URL"] * is_doubtful
 
-    def test_reach_the_log(self, start_gateway: StartGateway) -> None:
+    def test_warnings_reach_the_log(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"FRONTEND_URL": "https://example.org", "SESSION_SECRET": "your-marked-secret"})
         gateway.wait_line(lambda line: line["message"].startswith("Settings: PUBLIC_URL: "))
         gateway.wait_line(lambda line: line["message"].startswith("Settings: SESSION_SECRET: "))
@@ -411,20 +415,20 @@ class TestCheck:
         command = [sys.executable, "-m", "gateway.check"]
         return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30)
 
-    def test_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
+    def test_the_check_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
         assert (done.returncode, done.stderr) == (0, "")
         told = json.loads(done.stdout)
         assert told.pop("graceful_timeout") > 0
         assert told == {"bind": "[::]:4001", "workers": 3, "level": "info"}
 
-    def test_says_what_is_wrong(self, tmp_path: Path) -> None:
+    def test_the_check_says_what_is_wrong(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})
         assert (done.returncode, done.stdout) == (1, "")
         assert re.findall(r"^  (\w+): expected", done.stderr, re.MULTILINE) == ["PORT", "JWT_LEEWAY"]
         assert "marked" not in done.stderr
 
-    def test_says_what_is_doubtful(self, tmp_path: Path) -> None:
+    def test_the_check_says_what_is_doubtful(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"FRONTEND_URL": "https://example.org"})
         assert done.returncode == 0
         assert done.stderr.startswith("warning: PUBLIC_URL: ")
