@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Counts
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from gateway.version import COMMIT, VERSION
 # A gateway's own part is a millisecond; what is over a minute is a stream.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 TOKEN_BUCKETS = (0.00001, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 2.5)
+
+LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 WRITE_SECONDS = 1.0
 """What was counted is written this often, and before this worker tells its metrics."""
@@ -137,7 +140,17 @@ class Instruments:
         self._open = self._gauge("service_breaker_open", "Workers whose breaker is open.", ("service",))
         self._limited = self._counter("rate_limit_hits_total", "Requests over a rate limit.", ("rule",))
         self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
-        self._lines_dropped = self._counter("log_lines_dropped_total", "Log lines that did not reach Loki.")
+        lines_dropped = self._counter(
+            "log_lines_dropped_total", "Log lines that did not reach standard output or Loki.", ("where",)
+        )
+        self._lines_dropped = {where: lines_dropped.labels(where) for where in ("stdout", "loki")}
+        self.loop_lag = self._held_until_written(
+            Durations(
+                self._histogram(
+                    "event_loop_lag_seconds", "How late the loop of a worker is, seen four times a second.", (), LAGS
+                )
+            )
+        )
         self._spans_dropped = self._counter("spans_dropped_total", "Spans that did not reach their collector.")
         self.events = self._event_metrics()
         build = ("version", "commit")
@@ -201,9 +214,9 @@ class Instruments:
         """Whether this worker goes on without Redis."""
         self._redis_away.set(away)
 
-    def lines_dropped(self, count: int) -> None:
-        """Lines that Loki never gets."""
-        self._lines_dropped.inc(count)
+    def lines_dropped(self, where: str) -> Callable[[float], None]:
+        """What counts the lines that `where` (stdout, loki) never gets."""
+        return self._lines_dropped[where].inc
 
     def spans_dropped(self, count: int) -> None:
         """Spans that no collector gets."""

@@ -10,6 +10,7 @@ from gateway.exposition import Exposition
 from gateway.instruments import Instruments
 from gateway.logs import LogWriter
 from gateway.loki import LOGGER, Loki
+from gateway.loop_lag import LoopLag
 from gateway.traces import Tracing, span_pipeline, tracing_to
 from gateway.transport import Adapter, SealedSession
 from gateway.wiring.lifecycle import Part, Stage
@@ -31,13 +32,13 @@ def observability(settings: Settings) -> Observability:
     """By LOG_LEVEL, LOKI_HOST, JAEGER_ENDPOINT and OTEL_*. Nobody is called."""
     instruments = Instruments()
     exposition = Exposition(instruments.registry)
-    log_writer = logs.configure(settings.log_level)
+    log_writer = logs.configure(settings.log_level, instruments.lines_dropped("stdout"))
     delivery = Adapter(tls_of(settings), bounds_of(settings))  # its calls belong to no request: they have no spans
     session = SealedSession(delivery)
     spans = span_pipeline(settings.jaeger_endpoint, settings.otel, session, instruments.spans_dropped)
     loki = None
     if settings.loki_host is not None:
-        loki = Loki(settings.loki_host, settings.loki_tenant, session, instruments.lines_dropped)
+        loki = Loki(settings.loki_host, settings.loki_tenant, session, instruments.lines_dropped("loki"))
         log_writer.also(loki.put, but=LOGGER)
     exporters = tuple((Stage.EXPORTERS, exporter) for exporter in (loki, spans) if exporter is not None)
     return Observability(
@@ -49,6 +50,7 @@ def observability(settings: Settings) -> Observability:
             (Stage.RECORDS, log_writer),
             (Stage.RECORDS, exposition),
             (Stage.RECORDS, instruments),
+            (Stage.WATCHERS, LoopLag(instruments.loop_lag.observe)),
             (Stage.DELIVERY, delivery),
             *exporters,
         ),

@@ -23,7 +23,6 @@ STOP = 15
 OUT = 60
 """Seconds."""
 MIB = 1 << 20
-LOST = ("log_lines_dropped_total", "spans_dropped_total")
 NAMES = ("Loki (LOKI_HOST, ", "Jaeger (JAEGER_ENDPOINT, ", "OTLP (OTEL_EXPORTER_OTLP_ENDPOINT, ")
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "200"}
 LATE = {"OTEL_BSP_SCHEDULE_DELAY": "60000"}
@@ -58,8 +57,7 @@ def told(gateway: Gateway) -> list[str]:
 
 def lost(metrics: Metrics) -> tuple[float, float]:
     """Lines and spans."""
-    lines, spans = (metrics.value(name) for name in LOST)
-    return lines, spans
+    return metrics.value("log_lines_dropped_total", where="loki"), metrics.value("spans_dropped_total")
 
 
 def arrived(watchers: Watchers, paths: set[str]) -> bool:

@@ -71,7 +71,8 @@ class Gateway:
 
     `env` goes over DEFAULTS, a value of None takes a setting away. It runs in `cwd`, keeps its files below,
     and reads the `.env` the test put there, if any. `ready=False` does not wait for Keycloak's keys. `app` is what
-    gunicorn serves. It listens on `unix`, a Unix socket, too.
+    gunicorn serves. It listens on `unix`, a Unix socket, too. `stdout` is a descriptor for its lines, which are then in
+    no file.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Gateway:
         ready: bool | None = None,
         app: str = "wsgi:app",
         unix: Path | None = None,
+        stdout: int | None = None,
     ) -> None:
         self.port = free_port()
         self.app = app
@@ -96,6 +98,7 @@ class Gateway:
         if unix is not None:
             self.env["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{self.port} --bind unix:{unix}"
         self._stdout, self._stderr = self.own / "stdout", self.own / "stderr"
+        self._lines_to = stdout
         self.process = self._spawn()
         self.pid = self.process.pid
         try:
@@ -142,8 +145,8 @@ class Gateway:
         command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), self.app]
         with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
             return subprocess.Popen(
-                command, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                start_new_session=True,
+                command, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL,
+                stdout=out if self._lines_to is None else self._lines_to, stderr=err, start_new_session=True,
             )  # fmt: skip
 
     def _wait_up(self, ready: bool) -> None:

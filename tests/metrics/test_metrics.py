@@ -44,7 +44,8 @@ NAMES: dict[str, tuple[str, set[str]]] = {
     "service_breaker_open": ("gauge", {"service"}),
     "rate_limit_hits_total": ("counter", {"rule"}),
     "redis_fallback": ("gauge", set()),
-    "log_lines_dropped_total": ("counter", set()),
+    "event_loop_lag_seconds": ("histogram", set()),
+    "log_lines_dropped_total": ("counter", {"where"}),
     "spans_dropped_total": ("counter", set()),
     "events_sent_total": ("counter", set()),
     "events_failed_total": ("counter", set()),
@@ -133,8 +134,10 @@ class TestNames:
     def test_metrics_are_there_from_the_start(self, start_gateway: StartGateway) -> None:
         """So that an alert on a rate sees the first one."""
         metrics = scrape(start_gateway())
-        for name in ("active_connections", "redis_fallback", "log_lines_dropped_total", "spans_dropped_total"):
+        for name in ("active_connections", "redis_fallback", "spans_dropped_total"):
             assert (name, frozenset()) in metrics.samples
+        for where in ("stdout", "loki"):
+            assert ("log_lines_dropped_total", frozenset({("where", where)})) in metrics.samples
         for service in ("user-service", "interview-service", "media-service"):
             labels = frozenset({("service", service)})
             assert ("service_calls_in_flight", labels) in metrics.samples

@@ -27,7 +27,7 @@ STATEMENTS: dict[str, int | tuple[int, ...]] = {
     "C": 10,
     "P": 18,
     "R": 3,
-    "L": (*range(1, 8), 9, 10),
+    "L": 10,
     "F": 11,
     "G": 4,
     "S": 3,

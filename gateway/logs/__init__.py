@@ -1,0 +1,17 @@
+"""Log lines: one JSON object each, on standard output, one `write` of at most 4,096 bytes. Writing one never blocks."""
+
+from gateway.logs.lines import LOG_LINE_BYTES, SERVICE, encode_line
+from gateway.logs.records import GunicornLogger, JsonFormatter, StdoutHandler, configure, level_of
+from gateway.logs.writer import LogWriter
+
+__all__ = [
+    "LOG_LINE_BYTES",
+    "SERVICE",
+    "GunicornLogger",
+    "JsonFormatter",
+    "LogWriter",
+    "StdoutHandler",
+    "configure",
+    "encode_line",
+    "level_of",
+]

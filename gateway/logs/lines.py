@@ -1,0 +1,37 @@
+"""One log line as bytes: JSON, its newline, at most LOG_LINE_BYTES."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+LOG_LINE_BYTES = 4096
+"""The workers share one pipe, and a pipe keeps a write of so many bytes whole (Linux's PIPE_BUF)."""
+
+SERVICE = "api-gateway"
+
+_NEWLINE = orjson.OPT_APPEND_NEWLINE
+
+
+def encode_line(fields: dict[str, Any]) -> bytes:
+    """One line of JSON with its newline, at most LOG_LINE_BYTES long: longer strings are cut, the longest limit first."""
+    line = _dump(fields)
+    room = 1024
+    while len(line) > LOG_LINE_BYTES and room:
+        fields = {name: _cut(value, room) for name, value in fields.items()}
+        line = _dump(fields)
+        room //= 2
+    return line
+
+
+def _cut(value: Any, room: int) -> Any:
+    return value[:room] + "…" if isinstance(value, str) and len(value) > room else value
+
+
+def _dump(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields, str, _NEWLINE)
+    except TypeError:  # a lone surrogate, as the file system's names have them
+        plain = {name: str(value).encode("utf-8", "replace").decode() for name, value in fields.items()}
+        return orjson.dumps(plain, option=_NEWLINE)

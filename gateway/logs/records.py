@@ -1,0 +1,106 @@
+"""Records of `logging`, ours and those of libraries, as lines in our shape.
+
+What is logged is listed where it is logged; a record of another library keeps its message, and of an exception its type
+and place: an exception's own words may quote a header or a URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from gunicorn.glogging import Logger
+from pythonjsonlogger.core import BaseJsonFormatter, LogData
+
+from gateway.clock import timestamp
+from gateway.logs.lines import SERVICE, encode_line
+from gateway.logs.writer import LEVELS, LogWriter
+from gateway.scope import serving
+
+_NAMES = {"CRITICAL": "error", "WARNING": "warn"}
+# Libraries that log their own story at debug and info: headers, URLs, retries.
+_QUIET = ("urllib3", "requests", "authlib", "flask_cors", "werkzeug", "gevent", "asyncio", "joserfc")
+
+
+def level_of(record: logging.LogRecord) -> str:
+    """A record's level as our lines name it."""
+    return _NAMES.get(record.levelname) or record.levelname.lower()
+
+
+class JsonFormatter(BaseJsonFormatter):
+    """Any log record in the shape of our lines, with the trace id of the request it was written in."""
+
+    def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        log_data["timestamp"] = timestamp()
+        log_data["level"] = level_of(record)
+        log_data["service"] = SERVICE
+        log_data["message"] = record.getMessage()
+        log_data["logger"] = record.name
+        extra = {k: v for k, v in record.__dict__.items() if k not in self.reserved_attrs and not k.startswith("_")}
+        log_data.update(extra)
+        scope = serving()
+        if scope is not None:
+            log_data["traceId"] = scope.trace_id
+        if "exc_info" in message_dict:
+            log_data["error"] = message_dict["exc_info"]
+
+    def formatException(  # noqa: N802
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    ) -> str:
+        kind, _, trace = ei
+        places = [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace)]
+        return " < ".join([kind.__name__ if kind else "none", *reversed(places)])
+
+    def serialize_log_record(self, log_data: LogData) -> str:
+        return encode_line(log_data).decode()
+
+
+class StdoutHandler(logging.Handler):
+    """Writes each record as one line."""
+
+    def __init__(self, lines: LogWriter) -> None:
+        super().__init__()
+        self.lines = lines
+        self.setFormatter(JsonFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record).encode()
+        except Exception:
+            self.handleError(record)
+            return
+        self.lines.emit(line, level_of(record), record.name)
+
+
+def configure(level: str, dropped: Callable[[int], None] = lambda count: None) -> LogWriter:
+    """Send every record from `level` (debug, info, warn, error) on, of all loggers, to standard output. `dropped`: see
+    LogWriter."""
+    lines = LogWriter(level, dropped)
+    root = logging.getLogger()
+    root.handlers[:] = [StdoutHandler(lines)]
+    root.setLevel(LEVELS[level])
+    logging.captureWarnings(True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # gunicorn's handler came with the fork: from here on its lines go the way of ours, to Loki too. The master has no
+    # app and never comes here: what it says is on standard output alone.
+    for handler in logging.getLogger("gunicorn.error").handlers:
+        if isinstance(handler, StdoutHandler):
+            handler.lines = lines
+    return lines
+
+
+class GunicornLogger(Logger):
+    """gunicorn's own lines in the same shape; requests have the gateway's line, not gunicorn's."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers[:] = [StdoutHandler(LogWriter())]
+        self.error_log.propagate = False
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """The gateway writes one line per request itself."""

@@ -1,0 +1,93 @@
+"""The lag of the event loop: seen, and small while every peer hangs."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from harness.gateway import ROOMY, Gateway, StartGateway
+from harness.issuer import Issuer
+from harness.metrics import Metrics, counted, scrape
+from harness.redis_server import RedisServer
+from harness.service import Service
+from harness.stopped import StoppedPeer
+
+BLOCKED = "1.0"
+"""Seconds: no loaded machine is so late, and every call that would hang for its peer is later."""
+
+WATCHED_SECONDS = 6.0
+
+
+def late(metrics: Metrics) -> float:
+    """How often the loop was later than BLOCKED."""
+    return metrics.value("event_loop_lag_seconds_count") - metrics.value("event_loop_lag_seconds_bucket", le=BLOCKED)
+
+
+def test_is_seen_four_times_a_second(start_gateway: StartGateway) -> None:
+    gateway = start_gateway(ROOMY)
+    before = scrape(gateway)
+    counted(gateway, lambda now: now.value("event_loop_lag_seconds_count") >= 8)
+    assert late(scrape(gateway)) == late(before)
+
+
+@pytest.mark.conformance("L8")
+def test_is_small_while_every_peer_is_stopped(
+    start_gateway: StartGateway, issuer: Issuer, services: Mapping[str, Service], tmp_path: Path
+) -> None:
+    """A service, Redis, Loki, Jaeger, an OTLP collector and Kafka: each is there, and says nothing."""
+    with ExitStack() as running:
+        stopped = running.enter_context(StoppedPeer())
+        redis = running.enter_context(RedisServer(tmp_path))
+        gateway = start_gateway(
+            {
+                **ROOMY,
+                "REDIS_URL": redis.url,
+                "LOKI_HOST": stopped.url,
+                "JAEGER_ENDPOINT": f"{stopped.url}/api/traces",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": stopped.url,
+                "KAFKA_BROKERS": f"127.0.0.1:{stopped.port}",
+                "INTERVIEW_SERVICE_URL": stopped.url,
+                "PROXY_READ_TIMEOUT": "3",
+            }
+        )
+        token = issuer.mint()
+        assert gateway.get("/users/me", token).status == 200
+        redis.hang()
+        before = scrape(gateway)
+        hanging = [
+            threading.Thread(target=gateway.get, args=("/interviews/1", token), kwargs={"timeout": 60}, name="harness")
+            for _ in range(5)
+        ]
+        for thread in hanging:
+            thread.start()
+        serve_and_watch(gateway, token, before)
+        for thread in hanging:
+            thread.join(20)
+        redis.go_on()
+
+
+@pytest.mark.conformance("L8")
+def test_is_small_while_another_process_holds_the_store(start_gateway: StartGateway, issuer: Issuer) -> None:
+    """SQLite's lock: a sign-in that needs it goes on without, other requests do not notice."""
+    gateway = start_gateway(ROOMY)
+    token = issuer.mint()
+    before = scrape(gateway)
+    (store,) = gateway.own.rglob("store.db")
+    with closing(sqlite3.connect(store, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        assert gateway.get("/auth/login", headers={"Accept": "application/json"}, timeout=30).status < 500
+        serve_and_watch(gateway, token, before)
+
+
+def serve_and_watch(gateway: Gateway, token: str, before: Metrics) -> None:
+    """Requests are answered for a while, and the loop is never late."""
+    end = time.monotonic() + WATCHED_SECONDS
+    while time.monotonic() < end:
+        assert gateway.get("/users/me", token, timeout=5).status == 200
+        time.sleep(0.02)
+    seen = before.value("event_loop_lag_seconds_count") + 8
+    after = counted(gateway, lambda now: now.value("event_loop_lag_seconds_count") >= seen)
+    assert late(after) == late(before)
