@@ -13,6 +13,8 @@ from gateway.clock import timestamp
 from gateway.logs.lines import LOG_LINE_BYTES, SERVICE, encode_line
 from gateway.logs.stdout import Output, open_output
 
+log = logging.getLogger("gateway.logs")
+
 HELD_SECONDS = 0.05
 LAST_SECONDS = 1.0
 """For standard output to take what waits, at the end."""
@@ -117,7 +119,7 @@ class LogWriter:
 
     def _report_lost(self) -> None:
         count, self._lost = self._lost, 0
-        self.write("warn", f"Log: standard output takes lines again, {count} were dropped")
+        log.warning("Log: standard output takes lines again, %d were dropped", count)
 
     def _retry_later(self) -> None:
         if self._gathers and not self._retries:
