@@ -15,7 +15,7 @@ _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 
 def encode_line(fields: dict[str, Any]) -> bytes:
-    """One line of JSON with its newline, at most LOG_LINE_BYTES long: longer strings are cut, the longest limit first."""
+    """One line of JSON with its newline, of at most LOG_LINE_BYTES: longer strings are cut, the longest limit first."""
     line = _dump(fields)
     room = 1024
     while len(line) > LOG_LINE_BYTES and room:

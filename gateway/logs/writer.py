@@ -28,9 +28,9 @@ def _ignore(count: int) -> None:
 
 
 class LogWriter:
-    """Standard output. Once started it writes several lines at once, as many as fit LOG_LINE_BYTES, HELD_SECONDS after the
-    first at the latest: a write for each line wakes the reader each time (200 us a request under load). Warnings and
-    errors are written at once, with what came before them."""
+    """Standard output. Once started it writes several lines at once, as many as fit LOG_LINE_BYTES, HELD_SECONDS after
+    the first at the latest: a write for each line wakes the reader each time (200 us a request under load). Warnings
+    and errors are written at once, with what came before them."""
 
     def __init__(self, level: str = "debug", dropped: Callable[[int], None] = _ignore) -> None:
         """`level`: what is less is not written. `dropped` is given the number of lines that standard output did not

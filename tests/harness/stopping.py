@@ -9,4 +9,4 @@ from gateway.config.settings import Settings
 def graceful_timeout() -> int:
     """gunicorn's, in seconds."""
     (drain,) = [field.default for field in Settings.model_fields.values() if field.alias == "DRAIN_TIMEOUT"]
-    return math.ceil(drain) + STOPPING_SECONDS
+    return int(math.ceil(drain) + STOPPING_SECONDS)

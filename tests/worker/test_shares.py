@@ -9,7 +9,7 @@ from harness import http
 from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.waiting import until
 
-from gateway.worker.shares import STALE_SECONDS, Shares
+from gateway.worker.shares import STALE_SHARE_SECONDS, Shares
 
 ESTABLISHED = "01"
 
@@ -63,6 +63,6 @@ def test_who_is_not_heard_of_does_not_count() -> None:
     try:
         first.publish(0)
         assert second.others_have_fewer(1)
-        until(lambda: not second.others_have_fewer(1), STALE_SECONDS + 2, "its count to be stale")
+        until(lambda: not second.others_have_fewer(1), STALE_SHARE_SECONDS + 2, "its count to be stale")
     finally:
         first.leave()
