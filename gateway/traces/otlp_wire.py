@@ -1,5 +1,5 @@
-"""OTLP's protobuf (opentelemetry-proto v1 trace.proto) for what our spans hold: 4 us a span where the library takes
-28."""
+"""OTLP's protobuf (opentelemetry-proto v1 trace.proto) for what our spans hold: 4 us a span where the generated classes
+take 28. A test holds it against those for any span that we make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 from opentelemetry.sdk.trace import ReadableSpan
 
 _TIMES = Struct("<BQBQ")
+_DOUBLE = Struct("<Bd").pack
 _KINDS = {kind: bytes([0x30, kind + 1]) for kind in range(5)}
+# Whether the parent is another process's is known (bit 8), and it is (bit 9).
+_LOCAL, _REMOTE = (b"\x85\x01" + flags.to_bytes(4, "little") for flags in (0x100, 0x300))
 
 
 def _varint(number: int) -> bytes:
@@ -51,6 +54,8 @@ def _pair(name: str, value: Any) -> bytes:
         inner = b"\x10\x01" if value else b"\x10\x00"
     elif isinstance(value, int):
         inner = b"\x18" + _varint(value)
+    elif isinstance(value, float):
+        inner = _DOUBLE(0x21, value)
     else:
         inner = _field(0x0A, str(value).encode())
     return _field(0x4A, _key(name) + _field(0x12, inner))
@@ -66,12 +71,15 @@ def _span(span: ReadableSpan) -> bytes:
         _TIMES.pack(0x39, span.start_time, 0x41, span.end_time),
     ]  # fmt: skip
     parts += [_pair(name, value) for name, value in (span.attributes or {}).items()]
-    if span.status.status_code.value:
-        parts.append(_field(0x7A, bytes((0x18, span.status.status_code.value))))
+    code = span.status.status_code.value
+    parts.append(_field(0x7A, bytes((0x18, code)) if code else b""))
+    parts.append(_REMOTE if parent is not None and parent.is_remote else _LOCAL)
     return _field(0x12, b"".join(parts))
 
 
 def encode_spans(spans: Iterable[ReadableSpan]) -> bytes:
+    """The body of an ExportTraceServiceRequest. Of a span it tells what ours have: no events, no links, no trace state;
+    attributes are texts, numbers and booleans, anything else is its text."""
     out = []
     for resource, of_resource in groupby(spans, key=lambda span: span.resource):
         attributes = b"".join(

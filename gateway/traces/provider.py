@@ -55,7 +55,7 @@ def _ratio(*, production: bool) -> float | None:
     name = os.environ.get("OTEL_TRACES_SAMPLER")
     if not name:
         return PRODUCTION_RATIO if production else 1.0
-    name = name.removeprefix("parentbased_")
+    name = name.lower().removeprefix("parentbased_")
     if name not in _RATIOS:
         return None
     fixed = _RATIOS[name]
