@@ -7,7 +7,7 @@ not ours to set. What serves instead depends on what standard output is:
 - a socket (journald's) has the flag per call, MSG_DONTWAIT;
 - a file, or a pipe that may not be opened again, is written to by a thread.
 
-What can not be written at once waits, up to HELD_BYTES; what comes then is lost, and counted by who writes.
+What can not be written at once waits, up to STDOUT_QUEUE_BYTES; what comes then is lost, and counted by who writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from gevent import monkey
 
-HELD_BYTES = 1 << 20
+STDOUT_QUEUE_BYTES = 1 << 20
 """Of lines that wait for their reader, per worker: some thousands."""
 
 STDOUT = 1
@@ -66,7 +66,7 @@ class QueuedOutput:
             self._size, self._owner = 0, os.getpid()
         lost = 0
         if lines:
-            if self._size + len(lines) > HELD_BYTES:
+            if self._size + len(lines) > STDOUT_QUEUE_BYTES:
                 lost = lines.count(b"\n")
             else:
                 self._queue.append(lines)
@@ -112,7 +112,7 @@ class ThreadOutput:
         return self._taken != self._done
 
     def write(self, lines: bytes) -> int:
-        if self._taken - self._done + len(lines) > HELD_BYTES:
+        if self._taken - self._done + len(lines) > STDOUT_QUEUE_BYTES:
             self._lost.append(lines.count(b"\n"))
         elif lines:
             self._taken += len(lines)

@@ -15,7 +15,7 @@ from harness.issuer import Issuer
 from harness.metrics import counted, scrape
 from harness.waiting import until
 
-from gateway.logs.stdout import HELD_BYTES, Output, QueuedOutput, ThreadOutput, open_output
+from gateway.logs.stdout import STDOUT_QUEUE_BYTES, Output, QueuedOutput, ThreadOutput, open_output
 
 pytestmark = pytest.mark.conformance("L8")
 
@@ -74,7 +74,7 @@ class TestOutput:
         reader, writer = ends
         output = open_to(writer, threads=threads)
         taken = self.fill(output)
-        assert HELD_BYTES < taken * len(LINE) < HELD_BYTES + (1 << 20)
+        assert STDOUT_QUEUE_BYTES < taken * len(LINE) < STDOUT_QUEUE_BYTES + (1 << 20)
         assert output.waiting
         found, lost = b"", 0
         while len(found) < taken * len(LINE):
@@ -111,7 +111,7 @@ class TestOutput:
         reader, writer = os.pipe()
         output = ThreadOutput(writer)
         taken = self.fill(output)
-        assert taken == HELD_BYTES // len(LINE)
+        assert taken == STDOUT_QUEUE_BYTES // len(LINE)
         os.close(reader)  # the write that hangs ends by an error, as all after it
         until(lambda: not output.waiting, 5, "the thread")
         assert output.write(b"") >= taken - (1 << 16) // len(LINE) - 1
