@@ -140,17 +140,8 @@ class Instruments:
         self._open = self._gauge("service_breaker_open", "Workers whose breaker is open.", ("service",))
         self._limited = self._counter("rate_limit_hits_total", "Requests over a rate limit.", ("rule",))
         self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
-        lines_dropped = self._counter(
-            "log_lines_dropped_total", "Log lines that did not reach standard output or Loki.", ("where",)
-        )
-        self._lines_dropped = {where: lines_dropped.labels(where) for where in ("stdout", "loki")}
-        self.loop_lag = self._held_until_written(
-            Durations(
-                self._histogram(
-                    "event_loop_lag_seconds", "How late the loop of a worker is, seen four times a second.", (), LAGS
-                )
-            )
-        )
+        self._lines_dropped = self._dropped_lines()
+        self.loop_lag = self._loop_lag()
         self._spans_dropped = self._counter("spans_dropped_total", "Spans that did not reach their collector.")
         self.events = self._event_metrics()
         build = ("version", "commit")
@@ -158,6 +149,17 @@ class Instruments:
             1
         )
         self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
+
+    def _dropped_lines(self) -> dict[str, Counter]:
+        dropped = self._counter(
+            "log_lines_dropped_total", "Log lines that did not reach standard output or Loki.", ("where",)
+        )
+        return {where: dropped.labels(where) for where in ("stdout", "loki")}
+
+    def _loop_lag(self) -> Durations:
+        text = "How late the loop of a worker is, seen four times a second."
+        held: Durations = self._held_until_written(Durations(self._histogram("event_loop_lag_seconds", text, (), LAGS)))
+        return held
 
     def _token_metrics(self) -> TokenMetrics:
         took = self._histogram("jwt_validation_duration_seconds", "Checks of one access token.", (), TOKEN_BUCKETS)
