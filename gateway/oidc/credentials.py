@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from base64 import b64encode
 from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import Key
 
 from gateway.client_key import signing_key
@@ -67,4 +69,7 @@ class _Assertion(PrivateKeyJWT):  # type: ignore[misc]  # Authlib has no types
 
     def sign(self, auth: Any, token_endpoint: str) -> Any:
         auth.client_secret = self._key
-        return super().sign(auth, token_endpoint)
+        with warnings.catch_warnings():
+            # RFC 9864 names it Ed25519, by which Keycloak does not know it: EdDSA is what it verifies.
+            warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
+            return super().sign(auth, token_endpoint)
