@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from demo.identity import discovery
 from demo.identity.provider import Provider
-from demo.identity.server import Server
+from demo.identity.server import ClientLogout, Server
 from demo.identity.sessions import Session
 from demo.identity.tokens import profile_claims
 
@@ -111,7 +111,10 @@ def userinfo() -> BaseResponse:
 
 @realm.route(f"{PROTOCOL}/logout", methods=["GET", "POST"])
 def logout() -> BaseResponse:
-    """The end of a session (OIDC RP-Initiated Logout 1.0, 2); asked for without a hint, it is confirmed."""
+    """The end of a session (OIDC RP-Initiated Logout 1.0, 2); asked for without a hint, it is confirmed. A client ends
+    one by its refresh token, as at Keycloak."""
+    if "refresh_token" in request.form:
+        return cast(BaseResponse, server().create_endpoint_response(ClientLogout.ENDPOINT_NAME))
     try:
         asked = server().validate_endpoint_request("end_session")
     except OAuth2Error as error:

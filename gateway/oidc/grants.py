@@ -105,7 +105,7 @@ class Grants:
 
     def end_session(self, refresh_token: str) -> bool:
         """End the session of a refresh token at Keycloak, and what it is signed in through (Keycloak's end-session
-        endpoint takes `refresh_token` by POST). Whether it was ended; never raises."""
+        endpoint takes `refresh_token` by POST, and answers 204). Whether it was ended; never raises."""
         endpoint = self._keycloak.known_endpoints
         if endpoint is None or endpoint.end_session_internal is None:
             return False
@@ -119,7 +119,7 @@ class Grants:
             )
         except (errors.GatewayError, SessionOver):
             return False
-        return bool(200 <= response.status_code < 300)
+        return bool(response.status_code == 204)  # a page (200) is for a person: such a provider knows no such call
 
     def revoke(self, refresh_token: str) -> None:
         """Take a refresh token back (RFC 7009 section 2.1)."""

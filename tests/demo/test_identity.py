@@ -289,7 +289,7 @@ def test_a_refresh_token_is_its_clients(provider: Provider, browser: Browser) ->
         pytest.param(None, {"client_id": CLIENT[0], "client_secret": "wrong"}, "unauthorized_client", id="in the form"),
     ],
 )
-@pytest.mark.parametrize("endpoint", ["token", "revoke"])
+@pytest.mark.parametrize("endpoint", ["token", "revoke", "logout"])
 def test_a_client_that_cannot_prove_itself_is_401(
     provider: Provider, endpoint: str, auth: Any, fields: dict[str, str], error: str
 ) -> None:
@@ -375,6 +375,20 @@ def test_end_session_trusts_no_strangers_hint(provider: Provider, browser: Brows
     evil = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": "https://evil.example/"}
     assert refresh(provider, tokens["refresh_token"]).status_code == 200
     assert "Location" not in post(provider, "logout", auth=None, **evil).headers
+
+
+def test_a_client_ends_the_session_of_its_refresh_token(provider: Provider, browser: Browser, told: list[str]) -> None:
+    tokens, before = signed_in(provider, browser), len(told)
+    for auth, token in ((("other-app", "other"), tokens["refresh_token"]), (CLIENT, "garbage")):
+        refused = post(provider, "logout", auth=auth, refresh_token=token)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert len(told) == before
+    answer = post(provider, "logout", refresh_token=tokens["refresh_token"])
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert refresh(provider, tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert len(told) == before + 1
+    assert "<form" in browser.open(auth_url(provider)).text
+    assert post(provider, "logout", refresh_token=tokens["refresh_token"]).status_code == 204
 
 
 def test_end_session_without_a_hint_is_confirmed(provider: Provider, browser: Browser) -> None:

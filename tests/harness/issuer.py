@@ -24,6 +24,7 @@ PATHS = {
     f"{REALM}/protocol/openid-connect/certs": "jwks",
     f"{REALM}/protocol/openid-connect/token": "token",
     f"{REALM}/protocol/openid-connect/revoke": "revoke",
+    f"{REALM}/protocol/openid-connect/logout": "logout",
 }
 Reply = tuple[int, Mapping[str, str], bytes]
 ANY: Any = object()
@@ -43,7 +44,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that reached the issuer; `name` is discovery, jwks, token, revoke or the path."""
+    """A request that reached the issuer; `name` is discovery, jwks, token, revoke, logout or the path."""
 
     name: str
     method: str
@@ -134,9 +135,9 @@ for verb in ("GET", "HEAD", "POST", "PUT", "DELETE"):
 class Issuer(Lifetime):
     """`url` is where it listens, `issuer` the name it gives itself: the same, unless `advertised`.
 
-    Set `jwks_answer`, `discovery_answer`, `token_answer`, `revoke_answer` to a callable that takes the Call
-    and returns (status, headers, body); None is the good answer. `calls` counts requests by name, `seen`
-    keeps them.
+    Set `jwks_answer`, `discovery_answer`, `token_answer`, `revoke_answer`, `logout_answer` to a callable that takes
+    the Call and returns (status, headers, body); None is the good answer, 404 for the last three. `calls` counts
+    requests by name, `seen` keeps them.
     """
 
     advertised: str | None = None
@@ -144,6 +145,7 @@ class Issuer(Lifetime):
     discovery_answer: Callable[[Call], Reply] | None = None
     token_answer: Callable[[Call], Reply] | None = None
     revoke_answer: Callable[[Call], Reply] | None = None
+    logout_answer: Callable[[Call], Reply] | None = None
     port: int = field(default_factory=free_port)
     calls: Counter[str] = field(default_factory=Counter)
     seen: list[Call] = field(default_factory=list)

@@ -35,11 +35,12 @@ class Scripted(Issuer):
     """An issuer that gives tokens to every code it made and to every refresh token.
 
     What it gives can be bent: `id_token` and `access_token` are arguments of `mint`, `answer` is laid over the token
-    endpoint's answer (None takes a member away), `instead` answers for it where it returns something.
+    endpoint's answer (None takes a member away), `instead` answers for it where it returns something. Only with
+    `ends_sessions` its end-session call takes a refresh token, as Keycloak's.
     """
 
     def __init__(self) -> None:
-        super().__init__(token_answer=self._tokens, revoke_answer=self._revoke)
+        super().__init__(token_answer=self._tokens, revoke_answer=self._revoke, logout_answer=self._logout)
         self._codes: dict[str, dict[str, str]] = {}
         self._numbers = itertools.count(1)
         self.restore()
@@ -51,6 +52,7 @@ class Scripted(Issuer):
         self.answer: Mapping[str, Any] = {}
         self.instead: Callable[[Call], Reply | None] | None = None
         self.revoke_instead: Callable[[Call], Reply | None] | None = None
+        self.ends_sessions = False
 
     def authorize(self, auth_url: str, code: str | None = None) -> str:
         """The visit at the login form: the URL that it sends the browser to, with `code` or one of its own."""
@@ -66,6 +68,10 @@ class Scripted(Issuer):
 
     def _revoke(self, call: Call) -> Reply:
         return (self.revoke_instead and self.revoke_instead(call)) or (200, {}, b"")
+
+    def _logout(self, call: Call) -> Reply:
+        known = self.ends_sessions and call.method == "POST" and "refresh_token" in parse_qs(call.body.decode())
+        return (204, {}, b"") if known else as_json({"error": "not_found"}, 404)
 
     def _tokens(self, call: Call) -> Reply:
         instead = self.instead and self.instead(call)

@@ -86,3 +86,11 @@ def test_a_revocation_that_failed_is_said(grants: Grants, requests_mock: Mocker,
     with pytest.raises(errors.BadGateway):
         grants.revoke("token")
     assert len(requests_mock.request_history) == 1
+
+
+@pytest.mark.conformance("O8")
+@pytest.mark.parametrize(("status", "ended"), [(204, True), (200, False), (302, False), (400, False), (404, False)])
+def test_a_session_is_ended_by_a_204_alone(grants: Grants, requests_mock: Mocker, status: int, ended: bool) -> None:
+    """A provider that does not take refresh tokens there answers with a page for a person, or an error."""
+    requests_mock.post(LOGOUT, status_code=status, text="" if ended else "<p>Sign out?</p>")
+    assert grants.end_session("refresh") is ended

@@ -4,14 +4,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import parse_qs
 
 import pytest
 from harness.each_worker import each_worker
 from harness.errors import check_error, check_refused
 from harness.gateway import Gateway
 from harness.gateways import GatewayFactory
-from harness.issuer import CLIENT, Call, Reply, as_json
+from harness.issuer import CLIENT, as_json
 from harness.logout import end_by_keycloak
 from harness.provider import Scripted, credentials, refusal
 from harness.visitor import Visitor
@@ -113,24 +112,12 @@ def test_after_a_logout_by_bearer_a_refresh_token_is_revoked(pair: Gateway, real
     assert visitor.authenticated
 
 
-def logout_endpoint(realm: Scripted) -> list[dict[str, str]]:
-    """What reached Keycloak's end-session call."""
-    calls = [call for call in realm.seen if call.path.endswith("/logout") and call.method == "POST"]
-    return [{name: values[0] for name, values in parse_qs(call.body.decode()).items()} for call in calls]
-
-
 class TestAtKeycloak:
     @pytest.fixture
-    def ends(self, realm: Scripted) -> Iterator[Scripted]:
+    def ends(self, realm: Scripted) -> Scripted:
         """A realm whose end-session call takes refresh tokens, as Keycloak's."""
-        plain = realm.reply
-
-        def reply(call: Call) -> Reply:
-            return (204, {}, b"") if call.path.endswith("/logout") else plain(call)
-
-        realm.reply = reply  # type: ignore[method-assign]
-        yield realm
-        del realm.reply
+        realm.ends_sessions = True
+        return realm
 
     @pytest.mark.conformance("O8")
     def test_the_session_is_ended_by_its_refresh_token(self, pair: Gateway, ends: Scripted) -> None:
@@ -139,9 +126,9 @@ class TestAtKeycloak:
         before = ends.calls["revoke"]
         answer = visitor.post("/auth/logout")
         assert answer.status == 200 and "endSessionUrl" in answer.json()
-        form = logout_endpoint(ends)[-1]
+        form = ends.asked("logout")[-1]
         assert form == {"client_id": CLIENT, "refresh_token": tokens["refreshToken"]}
-        (call,) = [call for call in ends.seen if call.path.endswith("/logout")][-1:]
+        call = [call for call in ends.seen if call.name == "logout"][-1]
         assert credentials(call) == (CLIENT, pair.env["KEYCLOAK_CLIENT_SECRET"])
         assert ends.calls["revoke"] == before, "revoking as well would be one call too many"
 
@@ -152,7 +139,7 @@ class TestAtKeycloak:
         newer = program.post("/auth/refresh", {"refreshToken": tokens["refreshToken"]}).json()
         body = {"refreshToken": tokens["refreshToken"]}
         assert program.post("/auth/logout", body, headers=bearer(newer["accessToken"])).status == 200
-        assert logout_endpoint(ends)[-1]["refresh_token"] == newer["refreshToken"]
+        assert ends.asked("logout")[-1]["refresh_token"] == newer["refreshToken"]
 
     @pytest.mark.conformance("O8")
     def test_it_is_revoked_where_that_call_fails(self, pair: Gateway, realm: Scripted) -> None:

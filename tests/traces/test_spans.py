@@ -200,6 +200,7 @@ def traced_get(gateway: Gateway, path: str, token: str) -> Callable[[], int]:
 class TestSignIn:
     def test_sign_in_calls_to_keycloak_have_spans(self, traced: Gateway, collector: Collector, realm: Scripted) -> None:
         """Made by the instrumentation of Flask."""
+        realm.ends_sessions = True
         visitor = Visitor(traced)
         since = len(traced.lines())
         visitor.signed_in(realm.authorize)
@@ -211,7 +212,7 @@ class TestSignIn:
             "GET /auth/callback": ["token"],
             "POST /auth/refresh": ["token"],
             "GET /auth/session": [],
-            "POST /auth/logout": ["revoke"],
+            "POST /auth/logout": ["logout"],
         }
         for name, endpoints in calls.items():
             path = name.split()[1]
