@@ -354,10 +354,11 @@ class TestAnswers:
             answer = gateway.get(path.replace("{", "").replace("}", ""), method=method.upper())
             assert (answer.status != 401) == is_open, (path, method, answer.status)
 
-    def test_answers_of_a_whole_session_are_as_described(self, start_gateway: StartGateway, document: Node) -> None:
+    def test_answers_of_a_whole_session_are_as_described(self, start_gateway: StartGateway) -> None:
         """Signed in, used, refreshed both ways, refused to a foreign page, signed out; the cookie is the one named."""
         with Realm() as realm:
             browser = Browser(start_gateway(issuer=realm, services={}), realm)
+            document: Node = browser.gateway.get("/openapi.json").json()
 
             def check(path: str, status: int, method: str = "GET", body: Any = None, target: str = "") -> Answer:
                 answer = browser.call(target or path, method, body)

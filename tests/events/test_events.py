@@ -24,6 +24,7 @@ from harness.issuer import Issuer
 from harness.kafka import Message, MockKafka, Reader, schema
 from harness.losses import COUNT, FAULTS
 from harness.provider import Scripted, as_user, refusal
+from harness.refreshes import later
 from harness.repository import ROOT
 from harness.visitor import Visitor
 
@@ -333,6 +334,7 @@ class TestRefused:
         guest, program = Guest(single), Visitor(single)
         tokens = program.post("/auth/refresh", {"refreshToken": guest.tokens["refreshToken"]}).json()
         provider.sessions.end(guest.sid)
+        later()
         for _ in range(2):
             assert program.post("/auth/refresh", {"refreshToken": tokens["refreshToken"]}).status == 401
         Guest(single)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -132,6 +132,12 @@ class Visitor:
     def own(self, name: str) -> str:
         """A cookie's name as the gateway of a test has it: on localhost, without https, with the port."""
         return f"{name}_{urlsplit(self.gateway.url).port}"
+
+    def move_to(self, gateway: Gateway) -> None:
+        """Go on at another gateway, as if it stood where the one before did: its cookies have other names."""
+        before, after = (f"_{urlsplit(place.url).port}" for place in (self.gateway, gateway))
+        moved = [replace(cookie, name=cookie.name.replace(before, after, 1)) for cookie in self.jar.values()]
+        self.gateway, self.jar = gateway, {cookie.name: cookie for cookie in moved}
 
     def named(self, part: str) -> dict[str, Cookie]:
         """The cookies whose name holds `part`."""

@@ -512,8 +512,6 @@ FREE: dict[str, tuple[int, Call]] = {
     "preflight of a login": (
         204, lambda client, token: client.get("/auth/login", method="OPTIONS", headers=PREFLIGHT),
     ),
-    "logout": (200, lambda client, token: post(client, "/auth/logout")),
-    "logout, with a bad token": (200, lambda client, token: client.get("/auth/logout", "bad", method="POST")),
 }  # fmt: skip
 
 
@@ -534,6 +532,36 @@ class TestFree:
             pass
         answer = call(client, token)
         assert answer.status == status and untold(answer)
+
+    @pytest.mark.conformance("R3")
+    def test_a_logout_with_a_genuine_session_is_not_limited(self, client: Client, running_realm: Scripted) -> None:
+        """Also where its address has used up everything."""
+
+        def log_out() -> Answer:
+            return client.get("/auth/logout", running_realm.mint(sub=new_user()), method="POST")
+
+        for _ in range(8):
+            answer = log_out()
+            assert answer.status == 200 and untold(answer)
+        for bearer in (None, "bad"):
+            while client.get("/users/me", bearer).status != 429:
+                pass
+        answer = log_out()
+        assert answer.status == 200 and untold(answer)
+
+    @pytest.mark.conformance("R3")
+    @pytest.mark.parametrize("kind", ["nobody", "a bad token", "an ended session"])
+    def test_a_logout_without_one_counts_as_a_token_that_fails(self, client: Client, token: str, kind: str) -> None:
+        """Each could ask Keycloak something; nobody's other calls are kept from their turn by it."""
+        assert client.get("/auth/logout", token, method="POST").status == 200
+        bearer = {"nobody": None, "a bad token": "bad", "an ended session": token}[kind]
+        for left in (4, 3, 2, 1, 0):
+            answer = client.get("/auth/logout", bearer, method="POST")
+            assert answer.status == 200
+            assert (told(answer).rule, told(answer).left) == ("token", left)
+        check_limited(client.get("/auth/logout", bearer, method="POST"), "token")
+        check_limited(client.get("/users/me", "bad"), "token")
+        assert told(client.get("/nope")).left == 4
 
     @pytest.mark.conformance("R3")
     def test_metrics_are_not_limited_for_who_may_read_them(self, narrow: Gateway) -> None:

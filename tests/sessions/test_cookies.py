@@ -348,7 +348,7 @@ def test_session_secrets_rotate(start_gateway: StartGateway, realm: Scripted) ->
     visitor.signed_in(realm.authorize)
     begun = visitor.begin()
     both = start_gateway({"SESSION_SECRET": f"{new}, {old}"}, issuer=realm)
-    visitor.gateway = both
+    visitor.move_to(both)
     assert visitor.authenticated
     assert (
         visitor.get(f"/auth/callback?state={begun.state}&iss={realm.issuer}&error=x").json()["message"]
@@ -357,7 +357,8 @@ def test_session_secrets_rotate(start_gateway: StartGateway, realm: Scripted) ->
     untouched = visitor.copy()
     assert visitor.post("/auth/refresh").status == 200
     only_new = start_gateway({"SESSION_SECRET": new}, issuer=realm)
-    visitor.gateway = untouched.gateway = only_new
+    visitor.move_to(only_new)
+    untouched.move_to(only_new)
     assert visitor.authenticated, "the refresh sealed with the first"
     assert not untouched.authenticated
 

@@ -353,7 +353,7 @@ class TestFailures:
         env = {"KEYCLOAK_ISSUER_URL": provider.issuer, "KEYCLOAK_CLIENT_SECRET": "not-the-secret-0123456789"}
         wrong = start_gateway(env, issuer=None, ready=True)
         lost = visitor.copy()
-        lost.gateway = wrong
+        lost.move_to(wrong)
         answer = lost.post("/auth/refresh")
         check_error(answer, 502)
         assert not answer.all("Set-Cookie")
