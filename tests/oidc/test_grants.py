@@ -23,6 +23,10 @@ GOOD = {"access_token": "a", "refresh_token": "r", "token_type": "bearer", "expi
 class Realm:
     endpoints: Endpoints
 
+    @property
+    def known_endpoints(self) -> Endpoints:
+        return self.endpoints
+
 
 @pytest.fixture
 def grants() -> Grants:
