@@ -280,7 +280,7 @@ class TestServicesOwn:
         for answer in (mine, foreign):
             assert answer.status == status
             assert answer.header("X-Kept") == "yes"
-            assert words(answer, "Vary") == {"accept-encoding", "origin"}
+            assert words(answer, "Vary") == {"accept-encoding", "authorization", "cookie", "origin"}
 
 
 @pytest.mark.conformance("C7")

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Barrier
@@ -38,10 +39,18 @@ def at_once(gateway: Gateway, token: str, count: int) -> list[Answer]:
         return [asked.result() for asked in [pool.submit(ask) for _ in range(count)]]
 
 
+def opened_by(worker: int) -> set[Path]:
+    """The files of the counters that a worker has open."""
+    found = set()
+    for link in Path(f"/proc/{worker}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(Path(os.readlink(link)))
+    return {path for path in found if path.name.startswith("counters.")}
+
+
 def tables(gateway: Gateway) -> set[Path]:
     """The files of the counters that the workers have open."""
-    links = [link for pid in gateway.workers() for link in Path(f"/proc/{pid}/fd").iterdir()]
-    return {Path(os.readlink(link)) for link in links if "/counters." in os.readlink(link)}
+    return set().union(*map(opened_by, gateway.workers()))
 
 
 @pytest.mark.conformance("L10", "R1")
@@ -107,6 +116,7 @@ def test_files_that_are_removed_are_made_again(start_gateway: StartGateway, issu
     """Their memory stays until then: nothing that was counted is lost, no request fails."""
     gateway, token = start_gateway(SETTINGS, workers=2), issuer.mint(sub=new_user())
     assert gateway.get("/users/me", token).status == 200
+    until(lambda: all(map(opened_by, gateway.workers())), 15, "both to have them open")
     files = tables(gateway)
     assert files and all(str(file).startswith("/dev/shm/") for file in files)
     for file in [*files, next(iter(files)).with_name("master")]:

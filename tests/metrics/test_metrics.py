@@ -40,6 +40,7 @@ NAMES: dict[str, tuple[str, set[str]]] = {
     "service_proxy_duration_seconds": ("histogram", {"service"}),
     "service_proxy_errors_total": ("counter", {"service", "kind"}),
     "service_proxy_retries_total": ("counter", {"service"}),
+    "service_responses_total": ("counter", {"service", "instance", "status"}),
     "service_calls_in_flight": ("gauge", {"service"}),
     "service_breaker_open": ("gauge", {"service"}),
     "rate_limit_hits_total": ("counter", {"rule"}),
@@ -51,6 +52,7 @@ NAMES: dict[str, tuple[str, set[str]]] = {
     "events_failed_total": ("counter", set()),
     "events_dropped_total": ("counter", set()),
     "events_queue_length": ("gauge", set()),
+    "gateway_build_info": ("gauge", {"version", "commit"}),
 }
 SECRET = "a-shared-secret-of-the-tests-0123456789"
 HS256 = {"JWT_ALGORITHMS": "RS256,HS256", "JWT_SECRET": SECRET}
@@ -311,7 +313,7 @@ class TestServices:
     @classmethod
     def hasty(cls, make_gateway: GatewayFactory) -> Iterator[Gateway]:
         """It waits a second for a service, and makes two calls at once."""
-        env = {"PROXY_READ_TIMEOUT": "1", "PROXY_MAX_IN_FLIGHT": "2"}
+        env = {"PROXY_READ_TIMEOUT": "1", "PROXY_MAX_IN_FLIGHT": "2", "PROXY_USER_SHARE": "1"}
         with make_gateway(env, services=["users"]) as running:
             yield running
 

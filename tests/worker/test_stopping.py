@@ -18,6 +18,8 @@ from harness.waiting import until
 from gateway.check import STOPPING_SECONDS
 from gateway.worker.worker import CLOSE_SECONDS, MARGIN_SECONDS
 
+pytestmark = pytest.mark.timed
+
 CLIENTS = 8
 IN_USE = 0.5
 """Half of the time, in seconds, for which a connection that was answered is in use."""
