@@ -145,7 +145,7 @@ def test_a_peer_that_drips(kind: Kind, peer: Service, shipping: ShippingProcess)
     shipping.put(0, 10)
     until(shipping.told, 10)
     # Its end comes between two bytes, or as one is there.
-    assert any(words in shipping.told()[0][1] for words in ("(no byte in time)", "(the answer took too long)"))
+    assert any(words in shipping.told()[0][1] for words in ("(no byte in time)", "(the response took too long)"))
 
 
 @pytest.mark.parametrize(
