@@ -294,8 +294,8 @@ class TestSession:
         before = set(cluster.workers())
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        until(lambda: len(set(cluster.workers()) - before) == 4, 15, "new workers")
-        cluster._wait_for("/health/ready", 10)
+        until(lambda: len(set(cluster.workers()) - before) == 4, 60, "new workers")
+        cluster._wait_for("/health/ready", 60)
         check_over(guest)
 
 
