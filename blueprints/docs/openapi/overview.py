@@ -28,7 +28,7 @@ client sends in these are dropped.
 ## Rate limits
 
 Each user has a number of requests in a window that begins with the first one: one limit over all routes together, one
-for `/media`, one for each sign-in call. Requests are counted for the user of a valid token, else for the client's
+for files, one for each sign-in call. Requests are counted for the user of a valid token, else for the client's
 address; invalid tokens are counted against the address, separately. Response headers say how many requests are left;
 over the limit the answer is 429 with `Retry-After`.
 
