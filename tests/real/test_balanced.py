@@ -19,6 +19,7 @@ from harness.nginx import Nginx, Public
 from harness.ports import free_port
 from harness.provider import as_user
 from harness.redis_server import RedisServer
+from harness.refreshes import later
 from harness.service import Service
 from harness.together import at_once
 from harness.visitor import Authorize, Visitor, set_by, target
@@ -194,6 +195,7 @@ def test_parallel_refreshes_by_cookie_make_one_token_request_per_rotation(site: 
     visitor = site.signed_in()
     so_far = site.so_far("/auth/refresh")
     for turn in range(3):
+        later()
         asked = site.provider.calls["token"]
         late = visitor.copy()
         answers = at_once([lambda: visitor.copy().post("/auth/refresh")] * TABS)
@@ -219,6 +221,7 @@ def test_parallel_refreshes_by_body_get_the_same_tokens(site: Site) -> None:
     visitor = site.visitor()
     token = visitor.signed_in(site.as_user("rick"))["refreshToken"]
     for _ in range(3):
+        later()
         asked = site.provider.calls["token"]
         client = site.visitor()
         answers = at_once([lambda: client.post("/auth/refresh", {"refreshToken": token})] * TABS)
