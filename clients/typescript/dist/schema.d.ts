@@ -74,7 +74,7 @@ export interface paths {
         put?: never;
         /**
          * Sign out
-         * @description Ends the session here at once: its tokens are 401 from now on, whoever has them. Removes the cookies and revokes the refresh token at Keycloak, and succeeds where Keycloak can not be reached. The browser may then go to `endSessionUrl` to end its session at Keycloak too. By cookie only from a page of the frontend. A program sends its bearer token and the refresh token: the one ends its tokens, the other is revoked.
+         * @description Ends the session here at once: its tokens are 401 from now on, whoever has them. Removes the cookies and ends the session at Keycloak by its refresh token, if that can be reached. The browser may then go to `endSessionUrl` to end its session at Keycloak too. By cookie only from a page of the frontend. A program sends its bearer token and the refresh token: the one ends its tokens, the other is revoked.
          */
         post: operations["logout"];
         delete?: never;
@@ -1843,6 +1843,7 @@ export interface operations {
             414: components["responses"]["URITooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
             501: components["responses"]["NotImplemented"];
