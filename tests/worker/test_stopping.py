@@ -29,8 +29,8 @@ class Kept:
     """Clients that write over kept connections, and never ask twice: what is sent and has no answer is lost.
 
     They pause up to `pause` seconds between two requests, look whether the connection is still there, and open another
-    one where the last answer said `close`, it was closed, or they were kept from running so long that it is not in use
-    any more.
+    one where the last answer said `close`, it was closed, or they were kept from running so long, after an answer or
+    after connecting, that it is not in use any more.
     """
 
     def __init__(self, gateway: Gateway, headers: dict[str, str], pause: float) -> None:
@@ -58,27 +58,29 @@ class Kept:
     def _run(self, number: int) -> None:
         chance = random.Random(number)
         while not self._done.is_set():
+            since = time.monotonic()
             try:
                 connection = http.Connection(self._gateway.port, timeout=15)
             except ConnectionRefusedError:
                 return  # the port is closed: nothing was sent
             with connection:
                 try:
-                    self._talk(connection, chance)
+                    self._talk(connection, chance, since)
                 except Exception as error:
                     self.lost.append(repr(error))
 
-    def _talk(self, connection: http.Connection, chance: random.Random) -> None:
+    def _talk(self, connection: http.Connection, chance: random.Random, since: float) -> None:
+        """`since`: when the connection was begun."""
         while not self._done.is_set():
+            if time.monotonic() - since > IN_USE or connection.closed(0):
+                return
             connection.request("POST", "/interviews", self._headers, b"{}")
             answer = connection.receive()
             assert answer.status == 200, answer.body
             self.good += 1
-            answered = time.monotonic()
+            since = time.monotonic()
             time.sleep(chance.uniform(0, self._pause))
-            if (answer.header("Connection") or "").lower() == "close" or connection.closed(0):
-                return
-            if time.monotonic() - answered > IN_USE:
+            if (answer.header("Connection") or "").lower() == "close":
                 return
 
 
