@@ -112,13 +112,16 @@ def wait_well(gateway: Gateway) -> None:
 
 
 def check_recovered(gateway: Gateway, issuer: Issuer, peer: Peer) -> None:
-    """By itself; it counts there again."""
+    """By itself; it counts there again. On a busy machine the peer may be late once more, which is an outage, too."""
     peer.be_good()
-    wait_well(gateway)
-    before = peer.asked.count(b"EVALSHA")
-    assert gateway.get("/users/me", issuer.mint(sub=next(users))).status == 200
-    assert peer.asked.count(b"EVALSHA") > before
-    assert gateway.get("/health").json()["services"]["redis"] == "healthy"
+
+    def counts_there() -> bool:
+        before = peer.asked.count(b"EVALSHA")
+        assert gateway.get("/users/me", issuer.mint(sub=next(users))).status == 200
+        return peer.asked.count(b"EVALSHA") > before
+
+    until(counts_there, 15, "a count in Redis")
+    until(lambda: gateway.get("/health").json()["services"]["redis"] == "healthy", 15, "a healthy Redis")
 
 
 @pytest.mark.conformance("F3")
