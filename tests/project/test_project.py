@@ -84,7 +84,7 @@ def own_imports(file: Path) -> set[str]:
 
 def test_every_module_has_a_floor() -> None:
     homeless = {unit(name) for name in OURS} - {"gateway", *FLOOR}
-    assert not homeless, f"give it a floor in docs/architecture.md: {homeless}"
+    assert not homeless, f"give it a layer in docs/architecture.md: {homeless}"
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "gateway"])
