@@ -15,6 +15,7 @@ from harness.issuer import Issuer
 from harness.provider import Scripted
 from harness.service import Service
 from harness.waiting import until
+from hypothesis import HealthCheck, settings
 
 from demo.identity import Provider, running_provider
 
@@ -39,6 +40,11 @@ def refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(refuse_the_world)
+    # The same examples in every run, however slow the machine is.
+    settings.register_profile(
+        "gateway", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("gateway")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

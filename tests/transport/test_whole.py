@@ -54,7 +54,7 @@ def by_llhttp(data: bytes) -> tuple[ResponseParser, bytes]:
     return parser, b"".join(arrived)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(anything_like_a_response())
 @example(b"HTTP/1.1 200 OK\r\nProxy-Connection: close\r\nContent-Length: 2\r\n\r\nok")
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok")
@@ -87,7 +87,7 @@ def test_takes_the_usual(data: bytes) -> None:
     test_says_what_llhttp_says.hypothesis.inner_test(data)  # type: ignore[attr-defined]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(anything_like_a_response(), st.lists(st.integers(0, 120), max_size=4))
 def test_it_does_not_matter_where_the_bytes_are_parted(data: bytes, cuts: list[int]) -> None:
     def read(pieces: list[bytes]) -> object:

@@ -11,7 +11,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 from harness.repository import ROOT
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from gateway.worker.reader import Reader
@@ -169,7 +169,7 @@ def mutated(draw: some.DrawFn) -> bytes:
 
 
 @pytest.mark.conformance("P5")
-@settings(max_examples=1500, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(mutated())
 @example(b"GET / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
 @example(b"GET /a HTTP/1.1\r\nConnection: TE, Close\r\n\r\n")
