@@ -60,18 +60,25 @@ class CoalescedResponse:
         self._sent = 0
         self._held = b""
         self._date: str | None = None
+        self._said_close = False
 
     def should_close(self) -> bool:
-        """Also when the worker stops, and after a body that was not or could not be read: where the next request starts
-        is not known then."""
+        """Whether the connection ends after this response. Once its head was sent it ends where the head said so, and
+        after a body that could not be read: where the next request starts is not known then. A worker that is told to
+        stop meanwhile keeps its word: the client may have sent another request."""
+        if not self.headers_sent:
+            return not self._worker.alive or self._ends_connection()
+        return self._said_close or self._leaves_body()
+
+    def _ends_connection(self) -> bool:
+        """Whether request and response say so themselves."""
+        is_framed = self.response_length is not None or self.chunked or self._omits_body
+        return not is_framed or bool(self.req.should_close()) or self._leaves_body()
+
+    def _leaves_body(self) -> bool:
+        """Whether the request's body was not or could not be read."""
         body = self.req.body
-        return bool(
-            not self._worker.alive
-            or body.failed
-            or getattr(body.reader, "length", 0) > DRAIN_BYTES
-            or self.req.should_close()
-            or not (self.response_length is not None or self.chunked or self._omits_body)
-        )
+        return bool(body.failed or getattr(body.reader, "length", 0) > DRAIN_BYTES)
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """A service's Date is kept (RFC 9110 section 6.6.1). Fields are not looked at one by one (15 us): names are
@@ -100,9 +107,10 @@ class CoalescedResponse:
             return
         major, minor = self.req.version
         date = self._date or _http_date(int(time()))
+        self._said_close = self.should_close()
         lines = [
             f"HTTP/{major}.{minor} {self.status}\r\nServer: {wsgi.SERVER}\r\nDate: {date}\r\n"
-            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n"
+            f"Connection: {'close' if self._said_close else 'keep-alive'}\r\n"
         ]
         lines += [f"{name}: {value}\r\n" for name, value in self.headers]
         lines.append("Transfer-Encoding: chunked\r\n\r\n" if self.chunked else "\r\n")

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 
 import pytest
@@ -16,21 +16,22 @@ from harness.service import Received, Service
 from harness.waiting import until
 
 from gateway.check import STOPPING_SECONDS
-from gateway.worker.worker import CLOSE_SECONDS, MARGIN_SECONDS
+from gateway.worker.places import Waiting
+from gateway.worker.worker import CLOSE_SECONDS, MARGIN_SECONDS, WAITING_AT_STOP_SECONDS
 
 pytestmark = pytest.mark.timed
 
 CLIENTS = 8
-IN_USE = 0.5
-"""Half of the time, in seconds, for which a connection that was answered is in use."""
+IN_USE_SECONDS = WAITING_AT_STOP_SECONDS[Waiting.NEXT]
+"""For which a connection that was answered, or has just begun, is in use."""
 
 
 class Kept:
     """Clients that write over kept connections, and never ask twice: what is sent and has no answer is lost.
 
     They pause up to `pause` seconds between two requests, look whether the connection is still there, and open another
-    one where the last answer said `close`, it was closed, or they were kept from running so long, after an answer or
-    after connecting, that it is not in use any more.
+    one where the last answer said `close`, it was closed, or half of the time is over for which it is in use. A request
+    that a loaded machine lets out only when all of it is over may be lost.
     """
 
     def __init__(self, gateway: Gateway, headers: dict[str, str], pause: float) -> None:
@@ -70,15 +71,21 @@ class Kept:
                     self.lost.append(repr(error))
 
     def _talk(self, connection: http.Connection, chance: random.Random, since: float) -> None:
-        """`since`: when the connection was begun."""
-        while not self._done.is_set():
-            if time.monotonic() - since > IN_USE or connection.closed(0):
+        """`since`: when the connection was begun; then, when the last request went, since the gateway counts from its
+        answer on, which may have lain here for long."""
+        while time.monotonic() - since < IN_USE_SECONDS / 2 and not self._done.is_set() and not connection.closed(0):
+            begun, since = since, time.monotonic()
+            with suppress(ConnectionError):  # what `receive` tells of
+                connection.request("POST", "/interviews", self._headers, b"{}")
+            in_time = time.monotonic() - begun < IN_USE_SECONDS
+            try:
+                answer = connection.receive()
+            except ConnectionError:
+                if in_time:
+                    raise
                 return
-            connection.request("POST", "/interviews", self._headers, b"{}")
-            answer = connection.receive()
             assert answer.status == 200, answer.body
             self.good += 1
-            since = time.monotonic()
             time.sleep(chance.uniform(0, self._pause))
             if (answer.header("Connection") or "").lower() == "close":
                 return
@@ -126,6 +133,42 @@ def test_sigterm_loses_nothing_on_kept_connections(start_gateway: StartGateway, 
         assert gateway.wait(15) == 0
     # Who connects while the port is closed may be reset before anything was sent on.
     assert [loss for loss in kept.lost if "ConnectionResetError(104" not in loss] == []
+
+
+@pytest.mark.conformance("S1")
+def test_a_connection_that_was_told_to_be_kept_is_kept(
+    start_gateway: StartGateway, media: Service, bearer: dict[str, str]
+) -> None:
+    """The worker is told to stop between the head of an answer and its end: the client's next request is answered."""
+    gateway = start_gateway({**ROOMY, "LOG_LEVEL": "info"})
+    over = threading.Event()
+
+    def answer(received: Received, conn: socket.socket) -> None:
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        assert over.wait(20)
+        conn.sendall(b"b")
+
+    media.answer = answer
+    with http.Connection(gateway.port, timeout=15) as connection:
+        connection.request("GET", "/media/a", bearer)
+        first = connection.receive_head()
+        assert first.header("Connection") == "keep-alive"
+        gateway.signal(signal.SIGTERM)
+        until(lambda: refused(gateway), 10, "the closed port")
+        over.set()
+        assert b"".join(connection.pieces(first)) == b"ab"
+        connection.request("POST", "/interviews", bearer, b"{}")
+        second = connection.receive()
+        assert (second.status, second.header("Connection")) == (200, "close")
+    assert gateway.wait(15) == 0
+
+
+def refused(gateway: Gateway) -> bool:
+    try:
+        http.Connection(gateway.port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @contextmanager
