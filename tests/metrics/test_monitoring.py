@@ -40,7 +40,7 @@ each_section = pytest.mark.parametrize("title", runbook())
 
 def labels_of(metric: str) -> set[str]:
     known = METRICS | PROMETHEUS_OWN
-    assert metric in known, f"{metric} is no metric of gateway/instruments.py"
+    assert metric in known, f"{metric} is no metric of gateway/instruments/metrics.py"
     return known[metric] | TARGET
 
 

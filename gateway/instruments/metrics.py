@@ -6,8 +6,6 @@ of them read (prometheus_client's multi-process mode, chosen by `PROMETHEUS_MULT
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter as Counts
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
@@ -16,6 +14,8 @@ import gevent
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import http_methods
+from gateway.instruments.held import Durations, Level, RequestCounts, Responses
+from gateway.instruments.parts import EventMetrics, ServiceMetrics, TokenMetrics
 from gateway.version import COMMIT, VERSION
 
 # A gateway's own part is a millisecond; what is over a minute is a stream.
@@ -26,85 +26,6 @@ LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 
 WRITE_SECONDS = 1.0
 """What was counted is written this often, and before this worker tells its metrics."""
-
-
-class Level:
-    """A gauge that goes up and down with what is under way."""
-
-    __slots__ = ("_gauge", "value")
-
-    def __init__(self, gauge: Gauge) -> None:
-        self._gauge = gauge
-        self.value = 0
-
-    def write(self) -> None:
-        self._gauge.set(self.value)
-
-
-class Durations:
-    """A histogram whose observations are held until they are written together: each by itself takes four locks and
-    writes to two places in a file (7 us), and a number added to a list takes none."""
-
-    __slots__ = ("_held", "_histogram", "observe")
-
-    def __init__(self, histogram: Histogram) -> None:
-        self._histogram = histogram
-        self._held: list[float] = []
-        self.observe = self._held.append
-
-    def write(self) -> int:
-        """Write what is held; how many."""
-        held = self._held[:]
-        self._held.clear()
-        histogram = self._histogram
-        if held:
-            bounds, buckets = histogram._upper_bounds, histogram._buckets
-            for number, count in Counts(bisect_left(bounds, seconds) for seconds in held).items():
-                buckets[number].inc(count)
-            histogram._sum.inc(sum(held))
-        return len(held)
-
-
-class Responses:
-    """What the instances of one service responded, counted in plain numbers until it is written."""
-
-    __slots__ = ("_counter", "_held", "_service")
-
-    def __init__(self, service: str, counter: Counter) -> None:
-        self._service = service
-        self._counter = counter
-        self._held: dict[tuple[str, int], int] = {}
-
-    def count(self, instance: str, status: int) -> None:
-        """One more. A status beyond those of HTTP is counted as `other`: a service can make no label up."""
-        key = (instance, status if status < 600 else 0)
-        self._held[key] = self._held.get(key, 0) + 1
-
-    def write(self) -> None:
-        held, self._held = self._held, {}
-        for (instance, status), count in held.items():
-            self._counter.labels(self._service, instance, str(status) if status else http_methods.OTHER).inc(count)
-
-
-class _Request:
-    """What one kind of answer counts in: its durations, which are as many as the answers."""
-
-    __slots__ = ("_durations", "_failed", "_total", "began", "observe", "unbegun")
-
-    def __init__(self, duration: Histogram, total: Counter, failed: Counter | None) -> None:
-        self._durations = Durations(duration)
-        self.observe = self._durations.observe
-        self.unbegun = 0
-        self._total = total
-        self._failed = failed
-
-    def write(self) -> None:
-        count = self._durations.write() + self.unbegun
-        self.unbegun = 0
-        if count:
-            self._total.inc(count)
-            if self._failed is not None:
-                self._failed.inc(count)
 
 
 class Instruments:
@@ -236,10 +157,10 @@ class Instruments:
             self._held_until_written(Responses(name, self._responses)),
         )
 
-    def _children(self, method: str, route: str, status: int) -> _Request:
+    def _children(self, method: str, route: str, status: int) -> RequestCounts:
         labels = method, route, str(status)
         failed = self._failed.labels(*labels) if status >= 400 else None
-        request = _Request(self._duration.labels(*labels), self._total.labels(*labels), failed)
+        request = RequestCounts(self._duration.labels(*labels), self._total.labels(*labels), failed)
         self._held.append(request)
         return request
 
@@ -254,51 +175,3 @@ class Instruments:
     ) -> Gauge:
         """One whose value is the sum over the living workers, or what prometheus_client calls `over`."""
         return Gauge(name, text, labels, registry=self.registry, multiprocess_mode=over)
-
-
-class TokenMetrics:
-    """What is counted of access tokens."""
-
-    def __init__(self, duration: Durations, errors: Counter) -> None:
-        self.took = duration.observe
-        self._errors = errors
-
-    def failed(self, reason: str) -> None:
-        """A token was refused; `reason` is a word of the gateway's own."""
-        self._errors.labels(reason).inc()
-
-
-class EventMetrics:
-    """What is counted of the events for Kafka."""
-
-    def __init__(self, sent: Counter, failed: Counter, dropped: Counter, queued: Gauge) -> None:
-        self.sent = sent.inc
-        self.failed = failed.inc
-        self.dropped = dropped.inc
-        self.queued = queued.set
-
-
-class ServiceMetrics:
-    """What is counted of the calls to one service."""
-
-    def __init__(
-        self,
-        name: str,
-        duration: Durations,
-        errors: Counter,
-        retries: Counter,
-        calls: Level,
-        breaker: Gauge,
-        responses: Responses,
-    ) -> None:
-        self._name = name
-        self._errors = errors
-        self.answered = duration.observe
-        self.retried = retries.inc
-        self.calls = calls
-        self.breaker_open = breaker.set
-        self.responded = responses.count
-
-    def failed(self, kind: str) -> None:
-        """A call brought no whole answer; `kind` is a word of the gateway's own."""
-        self._errors.labels(self._name, kind).inc()
