@@ -7,7 +7,7 @@ from typing import Any
 from harness.repository import ROOT
 
 from gateway.config import ProblemsFound, load
-from gateway.config.settings import NAMES, ROWS, SECRETS, SettingRow
+from gateway.config.names import NAMES, ROWS, SECRETS, SettingRow
 
 DOCUMENT = ROOT / "docs" / "settings.md"
 HEAD = "| setting | default | expected | what for |\n|---|---|---|---|\n"

@@ -8,8 +8,9 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from gateway.config.names import NAMES, OLD_NAMES, SECRETS
 from gateway.config.problem import Problem
-from gateway.config.settings import NAMES, OLD_NAMES, SECRETS, Settings
+from gateway.config.settings import Settings
 
 LIKENESS = 0.86
 """From 0 to 1: how near an unknown name has to be to a known one (difflib)."""

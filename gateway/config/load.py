@@ -11,8 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.config import dotenv, doubts, parsers
+from gateway.config.address_parsers import read_base_urls
+from gateway.config.names import NAMES, OLD_NAMES, REQUIRED, REQUIRED_UNLESS, SECRETS
 from gateway.config.problem import Problem, ProblemsFound
-from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, REQUIRED_UNLESS, SECRETS, Settings, is_production
+from gateway.config.settings import Settings, is_production
 from gateway.services import SERVICES
 
 SEALING_CHARACTERS = 32
@@ -87,7 +89,7 @@ def _service_urls(values: Mapping[str, str], problems: list[Problem]) -> Mapping
         if spec.setting not in values:
             continue
         try:
-            urls[spec.name] = parsers.read_base_urls(values[spec.setting])
+            urls[spec.name] = read_base_urls(values[spec.setting])
         except ValueError as error:
             problems.append(Problem(spec.setting, str(error)))
     return MappingProxyType(urls)

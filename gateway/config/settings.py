@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gateway.config.parsers import (
+from gateway.config.field_types import (
     Algorithms,
     Brokers,
     Certificates,
@@ -32,9 +30,8 @@ from gateway.config.parsers import (
     Url,
     Urls,
     Words,
-    read_list,
 )
-from gateway.services import SERVICES
+from gateway.config.parsers import read_list
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -264,43 +261,3 @@ class Settings(BaseModel):
 def is_production(node_env: str | None) -> bool:
     """Whether NODE_ENV names a production deployment; unset, or a value nobody knows, counts as one."""
     return node_env not in ("development", "dev", "test", "local")
-
-
-# Aliases of a name, read where the name itself is unset.
-OLD_NAMES = {"NODE_ENV": "APP_ENV", "CA_BUNDLE": "NODE_EXTRA_CA_CERTS"}
-
-
-# Required where another name is not given.
-REQUIRED_UNLESS = {"KEYCLOAK_CLIENT_SECRET": "KEYCLOAK_CLIENT_KEY"}
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One row of the table of settings: its `name` in the environment, and what the documents say of it."""
-
-    name: str
-    required: bool
-    default: Any
-    description: str
-    secret: bool = False
-
-
-def _rows() -> Iterator[SettingRow]:
-    for name, field in Settings.model_fields.items():
-        if name == "services":
-            yield from (SettingRow(spec.setting, spec.required, None, spec.description) for spec in SERVICES)
-        elif field.alias:
-            description = " ".join((field.description or "").split())
-            secret = "SecretStr" in str(field.annotation)
-            required = field.is_required() or field.alias in REQUIRED_UNLESS
-            yield SettingRow(field.alias, required, field.default, description, secret)
-
-
-ROWS = tuple(_rows())
-"""Every setting, in the order in which the documents and the list of problems have them."""
-
-NAMES = tuple(row.name for row in ROWS)
-
-SECRETS = tuple(row.name for row in ROWS if row.secret)
-
-REQUIRED = tuple(row.name for row in ROWS if row.required)

@@ -18,7 +18,7 @@ from harness.ports import free_port
 from harness.repository import ROOT
 
 from gateway.config import Problem, ProblemsFound, Settings, load
-from gateway.config.settings import NAMES, OLD_NAMES, REQUIRED, ROWS, SECRETS
+from gateway.config.names import NAMES, OLD_NAMES, REQUIRED, ROWS, SECRETS
 from gateway.services import INTERVIEWS, SERVICES, USERS
 
 SASL = {

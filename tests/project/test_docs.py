@@ -11,7 +11,7 @@ from harness.issuer import Issuer
 from harness.monitoring import registered
 from harness.repository import ROOT
 
-from gateway.config.settings import NAMES, OLD_NAMES, SECRETS
+from gateway.config.names import NAMES, OLD_NAMES, SECRETS
 from gateway.traces.allowlist import ATTRIBUTES
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()

@@ -1,0 +1,48 @@
+"""The names of all settings, as the environment has them, and what the documents say of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.config.settings import Settings
+from gateway.services import SERVICES
+
+# Aliases of a name, read where the name itself is unset.
+OLD_NAMES = {"NODE_ENV": "APP_ENV", "CA_BUNDLE": "NODE_EXTRA_CA_CERTS"}
+
+# Required where another name is not given.
+REQUIRED_UNLESS = {"KEYCLOAK_CLIENT_SECRET": "KEYCLOAK_CLIENT_KEY"}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One row of the table of settings: its `name` in the environment, and what the documents say of it."""
+
+    name: str
+    required: bool
+    default: Any
+    description: str
+    secret: bool = False
+
+
+def _rows() -> Iterator[SettingRow]:
+    for name, field in Settings.model_fields.items():
+        if name == "services":
+            yield from (SettingRow(spec.setting, spec.required, None, spec.description) for spec in SERVICES)
+        elif field.alias:
+            description = " ".join((field.description or "").split())
+            secret = "SecretStr" in str(field.annotation)
+            required = field.is_required() or field.alias in REQUIRED_UNLESS
+            yield SettingRow(field.alias, required, field.default, description, secret)
+
+
+ROWS = tuple(_rows())
+"""Every setting, in the order in which the documents and the list of problems have them."""
+
+NAMES = tuple(row.name for row in ROWS)
+
+SECRETS = tuple(row.name for row in ROWS if row.secret)
+
+REQUIRED = tuple(row.name for row in ROWS if row.required)
