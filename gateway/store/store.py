@@ -13,17 +13,15 @@ from opentelemetry.trace import Tracer
 
 from gateway.spans import NO_TRACER
 from gateway.store.counters import SHARED_MEMORY, MachineCounters
-from gateway.store.database import log
-from gateway.store.folder import StoreFault, temporary_directory
+from gateway.store.folder import temporary_directory
 from gateway.store.local import MAX_REVOCATIONS, LocalStore
 from gateway.store.revocation_index import RevocationIndex, sealed_end
 from gateway.store.revocation_sync import RevocationSync
 from gateway.store.sealing import Sealer
+from gateway.store.upkeep import STORE_SWEEP_SECONDS, StoreUpkeep
 
 if TYPE_CHECKING:
     from gateway.store.redis_store import RedisStore
-
-STORE_SWEEP_SECONDS = 5.0
 
 _EARLY = 0.002
 """Seconds: a window of Redis's ends here a bit earlier than there, never later; Redis rounds to milliseconds."""
@@ -55,7 +53,6 @@ class Store:
         called with whether there is a Redis that can not be used; `sweep_seconds`: how often the files are looked
         after; `most_ends`: how many ended sessions are remembered. Touches nothing before `start`."""
         self._sealer = Sealer(secret, name)
-        self._sweep_seconds = sweep_seconds
         deployment = self._sealer.deployment
         temporary = directory or temporary_directory()
         # Two gateways with different temporary directories share no counters in shared memory either.
@@ -69,6 +66,7 @@ class Store:
             from gateway.store.redis_store import RedisStore  # redis-py is 9 MB of a worker: only for who uses it
 
             self._redis = RedisStore(redis_url, deployment, tracer, redis_away)
+        self._upkeep = StoreUpkeep(self._counters, self._local, self._revocations, sweep_seconds)
         self._sync = RevocationSync(self._redis, self._local, self._revocations, self._sealer) if self._redis else None
         self._greenlets: list[gevent.Greenlet[[], None]] = []
 
@@ -80,7 +78,7 @@ class Store:
         self._local.open()
         self._counters.open()
         self._revocations.catch_up()
-        self._greenlets.append(gevent.spawn(self._keep_sweeping))
+        self._greenlets.append(gevent.spawn(self._upkeep.run))
         if self._sync is not None:
             self._sync.begin()
             self._greenlets.append(gevent.spawn(self._sync.follow))
@@ -191,21 +189,3 @@ class Store:
         if not self._local.add(name, value, life):
             return False
         return self._redis is None or self._redis.add(name, value, life) is not False
-
-    def _keep_sweeping(self) -> None:
-        while True:
-            gevent.sleep(self._sweep_seconds)
-            try:
-                self._sweep()
-            except (StoreFault, OSError) as error:
-                log.error("the store's file is gone and can not be made again: %s", error)
-
-    def _sweep(self) -> None:
-        self._counters.look_after()
-        if self._local.look_after_files():
-            self._revocations.write_again()
-        self._revocations.write_late()
-        self._revocations.catch_up()  # of a process that died between its row and the number
-        self._revocations.forget_expired()
-        while self._local.sweep():
-            gevent.sleep(0.05)

@@ -14,7 +14,7 @@ from harness.store import StoreProcess
 from harness.waiting import until
 
 from gateway.store import Store
-from gateway.store.redis_store import IDLE_SECONDS
+from gateway.store.redis_connections import IDLE_SECONDS
 
 BOUND = 0.8  # seconds a call may take at worst: a connect and a read that hang, and a slow machine
 
