@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.gateway import processes
 from harness.kafka import Reader
-from harness.lifetime import Lifetime
+from harness.lifetime import Process
 from harness.ports import free_port
 from harness.repository import SCRIPTS
 from harness.waiting import until
@@ -17,7 +17,7 @@ SCRIPT = SCRIPTS / "kafka.sh"
 OLD, NEW = "3.9.2", "4.4.0"
 
 
-class KafkaServer(Lifetime):
+class KafkaServer(Process):
     """One broker on a port that stays its own; `extra` are lines of its server.properties. Its data live in `folder`,
     also while it is down; `start` may be another `version` with a folder of its own."""
 
@@ -41,36 +41,19 @@ class KafkaServer(Lifetime):
     def reader(self) -> Reader:
         return Reader(self.brokers)
 
-    def hang(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """At once, as a power cut would."""
-        self._end(signal.SIGKILL)
-
-    def shut_down(self) -> None:
-        """In order, as an operator would."""
-        self._end(signal.SIGTERM)
-
     def stop(self) -> None:
         """Nothing of it is needed any more."""
         self.kill()
-
-    def _end(self, number: signal.Signals) -> None:
-        if self._pid is None:
-            return
-        self._signal(number)
-        self._signal(signal.SIGCONT)
-        until(lambda: not alive(self._pid), 30, "Kafka to end")
-        self._pid = None
 
     def _signal(self, number: signal.Signals) -> None:
         if self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, number)
+
+    def _wait(self) -> None:
+        if self._pid is not None:
+            until(lambda: not alive(self._pid), 30, "Kafka to end")
+            self._pid = None
 
 
 def alive(pid: int | None) -> bool:

@@ -47,8 +47,43 @@ class Threads(Lifetime):
             thread.join(20)
 
 
-class Server(Lifetime):
+class Process(Lifetime):
+    """A process that can hang and go on, and ends at once or in order."""
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing where it has ended."""
+        raise NotImplementedError
+
+    def _wait(self) -> None:
+        """Until it has ended."""
+        raise NotImplementedError
+
+    def hang(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """At once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def shut_down(self) -> None:
+        """In order, as an operator would."""
+        self._end(signal.SIGTERM)
+
+    def stop(self) -> None:
+        self.shut_down()
+
+    def _end(self, number: signal.Signals) -> None:
+        self._signal(number)
+        self.go_on()
+        self._wait()
+
+
+class Server(Process):
     """A process that serves on ports which stay its own: started again it finds its files as they were left.
+    One that takes over 20 seconds to end is killed.
 
     `command` runs in `folder`, where its output is the file `log`. `start` waits until `is_ready`, at most `seconds`.
     """
@@ -89,29 +124,13 @@ class Server(Lifetime):
         """All it has written."""
         return (self.folder / "log").read_text()
 
-    def hang(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """At once, as a power cut would."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """In order, as an operator would; killed where that takes 20 seconds."""
-        self._end(signal.SIGTERM)
-
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
 
-    def _end(self, number: signal.Signals) -> None:
+    def _wait(self) -> None:
         if self._process is None:
             return
-        self._signal(number)
-        self._signal(signal.SIGCONT)
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
