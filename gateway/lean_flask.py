@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response, appcontext_popped, appcontext_pushed, request
@@ -63,6 +64,11 @@ class _Context(RequestContext):
             request.routing_exception = error
 
 
+def _decoded(path: str) -> str:
+    """A path as WSGI has it, in characters (PEP 3333)."""
+    return path.encode("latin-1").decode("utf-8", "replace")
+
+
 class _EndpointHooks(NamedTuple):
     """What is called for each request to one endpoint, in its order."""
 
@@ -99,9 +105,14 @@ class LeanFlask(Flask):
 
     def match(self, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
         """What fits a path as WSGI has it. Raises werkzeug's exceptions where nothing does."""
-        decoded = path.encode("latin-1").decode("utf-8", "replace")
-        rule, arguments = self._adapter.match(decoded, method, return_rule=True)
+        rule, arguments = self._adapter.match(_decoded(path), method, return_rule=True)
         return rule, arguments
+
+    def make_default_options_response(self) -> Response:
+        """As Flask's, of this request's path: the adapter of all requests has none."""
+        response = self.response_class()
+        response.allow.update(self._adapter.allowed_methods(_decoded(request.environ["PATH_INFO"])))
+        return response
 
     def request_context(self, environ: dict[str, Any]) -> RequestContext:
         return _Context(self, environ)
@@ -122,7 +133,10 @@ class LeanFlask(Flask):
             else:
                 if asked.routing_exception is not None:
                     self.raise_routing_exception(asked)
-                found = self.view_functions[rule.endpoint](**asked.view_args)
+                if asked.method == "OPTIONS" and rule.provide_automatic_options:
+                    found = self.make_default_options_response()
+                else:
+                    found = self.view_functions[rule.endpoint](**asked.view_args)
         except Exception as error:
             found = self.handle_user_exception(error)
         response: Any = found if isinstance(found, AnyResponse) else self.make_response(found)
@@ -136,13 +150,16 @@ class LeanFlask(Flask):
             hook(exc)
 
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        for hook in self.teardown_appcontext_funcs:
+        for hook in reversed(self.teardown_appcontext_funcs):
             hook(exc)
 
     def _hooks_of(self, endpoint: str | None) -> _EndpointHooks:
         found = self._hooks.get(endpoint)
         if found is None:
-            names = [None, *([endpoint.rpartition(".")[0]] if endpoint and "." in endpoint else [])]
+            if self.url_value_preprocessors:
+                raise NotImplementedError("LeanFlask calls no url_value_preprocessor")
+            # A nested blueprint's hooks are those of the outer ones too: "a.b.view" is of "a" and "a.b".
+            names = [None, *accumulate((endpoint or "").split(".")[:-1], "{}.{}".format)]
             inner = names[::-1]
             found = self._hooks[endpoint] = _EndpointHooks(
                 tuple(hook for name in names for hook in self.before_request_funcs.get(name, ())),
