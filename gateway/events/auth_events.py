@@ -1,17 +1,38 @@
-"""What happens to sessions, for other services: each sign-in, each refresh, each end of a session once."""
+"""What happens to sessions, for other services: the kinds of events, and when each is published: each sign-in, each
+refresh, each end of a session once."""
 
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import Literal, Protocol
 
-from gateway.events.event import LogoutReason, authenticated, logged_out
+from gateway.events.event import Event
 from gateway.events.publisher import Publisher
 from gateway.events.session_registry import SessionRegistry
 from gateway.events.subject import Subject
 from gateway.scope import current
 
 log = logging.getLogger("gateway.events")
+
+AuthMethod = Literal["oauth2", "jwt_refresh"]
+LogoutReason = Literal["user_action", "token_expired", "admin_action"]
+
+
+def authenticated(who: Subject, method: AuthMethod, traceparent: str) -> Event:
+    """`user.authenticated`: names are left out where they are not known, `email` is null then."""
+    names = {"firstName": who.first_name, "lastName": who.last_name}
+    data = {
+        "email": who.email,
+        "sessionId": who.session_id,
+        "authMethod": method,
+        **{name: value for name, value in names.items() if value is not None},
+    }
+    return Event("user.authenticated", who.user_id, data, traceparent)
+
+
+def logged_out(who: Subject, reason: LogoutReason, traceparent: str) -> Event:
+    """`user.logged_out`: `sessionId` is null where all sessions of the user ended."""
+    return Event("user.logged_out", who.user_id, {"sessionId": who.session_id, "logoutReason": reason}, traceparent)
 
 
 class AuthEvents(Protocol):

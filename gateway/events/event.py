@@ -1,19 +1,15 @@
-"""What is published: the envelope and the data of each kind of event (`deploy/events` has their JSON Schemas)."""
+"""What is published: the envelope of every event (`deploy/events` has the JSON Schema of each kind)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import orjson
 
 from gateway.clock import timestamp
-from gateway.events.subject import Subject
-
-AuthMethod = Literal["oauth2", "jwt_refresh"]
-LogoutReason = Literal["user_action", "token_expired", "admin_action"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +48,3 @@ class Event:
             ("event-type", self.type.encode()),
             ("traceparent", self.traceparent.encode()),
         ]
-
-
-def authenticated(who: Subject, method: AuthMethod, traceparent: str) -> Event:
-    """`user.authenticated`: names are left out where they are not known, `email` is null then."""
-    names = {"firstName": who.first_name, "lastName": who.last_name}
-    data = {
-        "email": who.email,
-        "sessionId": who.session_id,
-        "authMethod": method,
-        **{name: value for name, value in names.items() if value is not None},
-    }
-    return Event("user.authenticated", who.user_id, data, traceparent)
-
-
-def logged_out(who: Subject, reason: LogoutReason, traceparent: str) -> Event:
-    """`user.logged_out`: `sessionId` is null where all sessions of the user ended."""
-    return Event("user.logged_out", who.user_id, {"sessionId": who.session_id, "logoutReason": reason}, traceparent)

@@ -31,7 +31,7 @@ from harness.visitor import Visitor
 from demo.identity import Provider
 from gateway.config import load
 from gateway.events import NullAuthEvents, NullPublisher, Subject
-from gateway.events.event import authenticated, logged_out
+from gateway.events.auth_events import authenticated, logged_out
 from gateway.wiring import build_engines
 from gateway.wiring.events import auth_events
 
