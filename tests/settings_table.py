@@ -1,4 +1,4 @@
-"""Every setting as the code has it, as the table of docs/settings.md; run, it writes that table."""
+"""The table of docs/settings.md, made of the settings in the code; as a program, it writes that table."""
 
 import re
 from functools import cache
@@ -10,14 +10,14 @@ from gateway.config import ProblemsFound, load
 from gateway.config.names import NAMES, ROWS, SECRETS, SettingRow
 
 DOCUMENT = ROOT / "docs" / "settings.md"
-HEAD = "| setting | default | expected | what for |\n|---|---|---|---|\n"
+HEAD = "| setting | default | expected | meaning |\n|---|---|---|---|\n"
 _TABLE = re.compile(re.escape(HEAD) + r"(?:\|.*\|\n)*")
 _UNREADABLE = "?"
 
 
 @cache
 def expected() -> dict[str, str]:
-    """name → what the gateway says it expected, of all whose kind refuses a question mark."""
+    """Name → what the gateway expected, of all settings that refuse a question mark."""
     try:
         load(dict.fromkeys(NAMES, _UNREADABLE), ROOT / "tests")
     except ProblemsFound as found:
@@ -26,11 +26,11 @@ def expected() -> dict[str, str]:
             for problem in found.problems
             if problem.name not in SECRETS or problem.advice.startswith("expected ")
         }
-    raise AssertionError("a question mark is no good configuration")
+    raise AssertionError("a question mark must be refused")
 
 
 def shown(default: Any) -> str:
-    """A default as it would stand in the environment."""
+    """A default as it would be written in the environment."""
     if default is None or default == ():
         return "unset"
     if isinstance(default, bool):
@@ -43,7 +43,7 @@ def shown(default: Any) -> str:
 def written_row(row: SettingRow) -> str:
     setting = f"`{row.name}`" + (f" or `{row.name}_FILE`" if row.secret else "")
     default = "**required**" if row.required else shown(row.default)
-    kind = expected().get(row.name) or ("a secret" if row.secret else "a text")
+    kind = expected().get(row.name) or ("a secret" if row.secret else "a string")
     return f"| {setting} | {default} | {kind} | {row.description} |\n"
 
 
@@ -52,7 +52,7 @@ def table() -> str:
 
 
 def written() -> str:
-    """The document with its table as the code has it."""
+    """The document with the table of the code."""
     return _TABLE.sub(lambda _: table(), DOCUMENT.read_text())
 
 

@@ -1,4 +1,4 @@
-"""The names of all settings, as the environment has them, and what the documents say of each."""
+"""The names of all settings in the environment, and their documentation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from gateway.config.settings import Settings
 from gateway.services import SERVICES
 
-# Aliases of a name, read where the name itself is unset.
+# Aliases, read if the name itself is unset.
 OLD_NAMES = {"NODE_ENV": "APP_ENV", "CA_BUNDLE": "NODE_EXTRA_CA_CERTS"}
 
-# Required where another name is not given.
+# Required unless the other name is set.
 REQUIRED_UNLESS = {"KEYCLOAK_CLIENT_SECRET": "KEYCLOAK_CLIENT_KEY"}
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One row of the table of settings: its `name` in the environment, and what the documents say of it."""
+    """One row of the table of settings: its `name` in the environment, and its documentation."""
 
     name: str
     required: bool
@@ -39,7 +39,7 @@ def _rows() -> Iterator[SettingRow]:
 
 
 ROWS = tuple(_rows())
-"""Every setting, in the order in which the documents and the list of problems have them."""
+"""Every setting, in the order of the documents and of the list of problems."""
 
 NAMES = tuple(row.name for row in ROWS)
 
