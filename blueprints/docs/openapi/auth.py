@@ -15,13 +15,13 @@ TAG: Node = {
 }
 
 ANYONE: list[Node] = []
-"""Needs no credentials."""
+"""No credentials required."""
 
 SESSION_OR_BODY: list[Node] = [{"session": []}, {}]
-"""The session's cookie, or what the body holds."""
+"""The session cookie, or the body."""
 
 ANY_OR_NONE: list[Node] = [{"bearer": []}, {"session": []}, {}]
-"""Whatever credentials there are."""
+"""Any credentials, or none."""
 
 _ISSUER = "https://keycloak.example.com/realms/ai-video-interview"
 _OF_A_BODY = (413, 415)
@@ -57,7 +57,7 @@ def _call(
 
 def _sent(description: str, schema: str, example: Node) -> Node:
     return {
-        "description": description + " No body is as an empty object, `null` as absent.",
+        "description": description + " A missing body counts as an empty object, `null` as absent.",
         "required": False,
         "content": content(ref("schemas", schema), example),
     }
@@ -66,30 +66,30 @@ def _sent(description: str, schema: str, example: Node) -> Node:
 def _login() -> Node:
     return _call(
         "login",
-        "Begin a sign-in",
-        "The browser is to go to `authUrl`. The cookie that comes with the answer binds the sign-in to this browser;"
-        " it lives ten minutes, and a browser has at most five of them. Of several frontends the one whose `Origin`"
-        " sends this call is where the browser ends.",
+        "Start a sign-in",
+        "The browser then opens `authUrl`. The cookie of the response binds the sign-in to this browser. It is valid"
+        " for ten minutes, and a browser has at most five of them. With several frontends, the browser returns to the"
+        " one whose `Origin` sends this call.",
         ANYONE,
         {
-            "200": answered_here("The sign-in has begun.", "LoginBegun", samples.LOGIN_BEGUN, "Set-Cookie"),
+            "200": answered_here("The sign-in was started.", "LoginBegun", samples.LOGIN_BEGUN, "Set-Cookie"),
             **refused(*_OF_A_BODY, 502, 503),
         },
-        requestBody=_sent("Where to come back to.", "Login", samples.LOGIN),
+        requestBody=_sent("Where the browser returns to.", "Login", samples.LOGIN),
     )
 
 
 def _callback() -> Node:
     query = [
-        asked("state", "As `/auth/login` gave it.", samples.STATE, required=True),
+        asked("state", "The value from `/auth/login`.", samples.STATE, required=True),
         asked("code", "Keycloak's authorization code.", "0c5b1f1e.f0d7.2c9a"),
-        asked("iss", "The issuer (RFC 9207): has to be ours; required where Keycloak says that it sends it.", _ISSUER),
-        asked("error", "What Keycloak refuses with, in place of a code.", "access_denied"),
+        asked("iss", "The issuer (RFC 9207), which must be Keycloak's; required if Keycloak announces it.", _ISSUER),
+        asked("error", "Keycloak's error, instead of a code.", "access_denied"),
     ]
     to_frontend = {
-        "description": "To a browser that navigates here (`Sec-Fetch-Mode: navigate`, or `Accept` prefers"
-        " `text/html`): back to the frontend, signed in, or with `authError` in the query: `access_denied`, `expired`,"
-        " `failed`, `unavailable` or `misconfigured`.",
+        "description": "For a browser that navigates here (`Sec-Fetch-Mode: navigate`, or `Accept` prefers"
+        " `text/html`): a redirect to the frontend, signed in, or with `authError` in the query: `access_denied`,"
+        " `expired`, `failed`, `unavailable` or `misconfigured`.",
         "headers": {
             **fields("Cache-Control", "Set-Cookie"),
             "Location": text("The frontend, at `returnTo`.", "https://app.example.com/interviews?authError=expired"),
@@ -97,12 +97,14 @@ def _callback() -> Node:
     }
     return _call(
         "callback",
-        "End a sign-in",
-        "Where Keycloak sends the browser back to. Works once, in the browser that began it: any other is 400, and the"
-        " sign-in stays usable.",
+        "Complete a sign-in",
+        "Keycloak redirects the browser here. It works once, in the browser that started the sign-in. In any other"
+        " browser the answer is 400, and the sign-in can still be completed.",
         ANYONE,
         {
-            "200": answered_here("To a program: tokens, and cookies too.", "SignedIn", samples.SIGNED_IN, "Set-Cookie"),
+            "200": answered_here(
+                "For a program: tokens, and also cookies.", "SignedIn", samples.SIGNED_IN, "Set-Cookie"
+            ),
             "303": to_frontend,
             **refused(*_OF_KEYCLOAK),
         },
@@ -111,24 +113,26 @@ def _callback() -> Node:
 
 
 def _refresh() -> Node:
-    over = refused_here(401, "The session is over, or there is none. The cookies of one that is over go.", "Set-Cookie")
+    over = refused_here(
+        401, "The session is over, or there is none. The cookies of an ended session are removed.", "Set-Cookie"
+    )
     return _call(
         "refresh",
-        "New tokens",
-        "For the refresh token in the body: tokens in a body. For the session's cookie: new cookies, and no token in"
-        " the body; only from a page of the frontend. Calls at the same time with one refresh token get one answer, and"
-        " so does a call up to ten seconds later.",
+        "Refresh the tokens",
+        "With a refresh token in the body, the response contains the new tokens. With the session cookie, it sets new"
+        " cookies and contains no token; this works only from a page of the frontend. All calls with the same refresh"
+        " token within ten seconds get the same result.",
         SESSION_OR_BODY,
         {
             "200": {
-                "description": "They are renewed.",
+                "description": "The tokens were renewed.",
                 "headers": fields("Cache-Control", "Set-Cookie"),
                 "content": {
                     JSON: {
                         "schema": {"oneOf": [ref("schemas", "Refreshed"), ref("schemas", "SessionRefreshed")]},
                         "examples": {
-                            "Body": {"summary": "For a refresh token", "value": samples.REFRESHED},
-                            "Cookie": {"summary": "For the session's cookie", "value": {"expiresIn": 300}},
+                            "Body": {"summary": "With a refresh token", "value": samples.REFRESHED},
+                            "Cookie": {"summary": "With the session cookie", "value": {"expiresIn": 300}},
                         },
                     }
                 },
@@ -144,13 +148,15 @@ def _logout() -> Node:
     return _call(
         "logout",
         "Sign out",
-        "Ends the session here at once: its tokens are 401 from now on, whoever has them. Removes the cookies and"
-        " ends the session at Keycloak by its refresh token, if that can be reached. The browser may then"
-        " go to `endSessionUrl` to end its session at Keycloak too. By cookie only from a page of the frontend. A"
-        " program sends its bearer token and the refresh token: the one ends its tokens, the other is revoked.",
+        "Ends the session at once: from now on, all of its tokens are answered with 401. Removes the cookies and, if"
+        " Keycloak can be reached, ends the session there with its refresh token. To end the browser's own session at"
+        " Keycloak, the browser then opens `endSessionUrl`. With a cookie, this works only from a page of the frontend."
+        " A program sends its bearer token, which ends its tokens, and its refresh token, which is revoked.",
         ANY_OR_NONE,
         {
-            "200": answered_here("Signed out, whoever it was.", "LoggedOut", samples.LOGGED_OUT, "Set-Cookie"),
+            "200": answered_here(
+                "Signed out, also if nobody was signed in.", "LoggedOut", samples.LOGGED_OUT, "Set-Cookie"
+            ),
             **refused(401, 403, 429, *_OF_A_BODY),
         },
         free=True,
@@ -162,12 +168,12 @@ def _backchannel_logout() -> Node:
     form = "application/x-www-form-urlencoded"
     return _call(
         "backchannelLogout",
-        "Keycloak ends a session",
-        "OpenID Connect Back-Channel Logout 1.0: for Keycloak alone, which signs the token. With `sid` that session is"
-        " over, with `sub` alone all of the user's. The same token a second time does nothing.",
+        "Back-channel logout",
+        "OpenID Connect Back-Channel Logout 1.0: only for Keycloak, which signs the token. A token with `sid` ends that"
+        " session; a token with only `sub` ends all sessions of the user. A repeated token has no effect.",
         ANYONE,
         {
-            "200": answered_here("It is over.", "Done", {"message": "OK"}),
+            "200": answered_here("The session is over.", "Done", {"message": "OK"}),
             **refused(413, 503),
         },
         requestBody={
@@ -181,18 +187,18 @@ def _backchannel_logout() -> Node:
 def _session() -> Node:
     examples = {
         "SignedIn": {"summary": "Signed in", "value": samples.SESSION},
-        "Lapsed": {"summary": "The access token has lapsed", "value": {"authenticated": False, "refreshable": True}},
-        "Nobody": {"summary": "Nobody", "value": {"authenticated": False}},
+        "Expired": {"summary": "The access token has expired", "value": {"authenticated": False, "refreshable": True}},
+        "Nobody": {"summary": "Nobody is signed in", "value": {"authenticated": False}},
     }
     return _call(
         "session",
-        "Who is signed in",
-        "For a frontend that starts. Nobody is an answer and not an error; `refreshable` says that `/auth/refresh` may"
-        " bring the session back.",
+        "The signed-in user",
+        "For the start of a frontend. It is no error if nobody is signed in; `refreshable` then means that"
+        " `/auth/refresh` may restore the session.",
         ANY_OR_NONE,
         {
             "200": {
-                "description": "Who it is, if anybody.",
+                "description": "The signed-in user, if there is one.",
                 "headers": fields("Cache-Control"),
                 "content": {JSON: {"schema": ref("schemas", "Session"), "examples": examples}},
             },

@@ -1,4 +1,4 @@
-"""The whole document, put together."""
+"""Builds the complete document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEARER: Node = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "An access token that Keycloak issued for this platform. It wins over a cookie.",
+    "description": "An access token that Keycloak issued for this platform. It takes precedence over a cookie.",
 }
 
 PAGES = ((USERS, users), (INTERVIEWS, interviews), (MEDIA, media))
@@ -28,16 +28,16 @@ def _session_cookie(name: str) -> Node:
         "type": "apiKey",
         "in": "cookie",
         "name": name,
-        "description": "The cookie of a session, which `/auth/callback` sets. It serves a write only from a page of the"
-        " frontend. A long one is split: `-1`, `-2` follow the name.",
+        "description": "The session cookie, which `/auth/callback` sets. For a write it is only accepted from a page of"
+        " the frontend. A long cookie is split into several, with `-1`, `-2` after the name.",
     }
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What of a deployment's settings a client can notice: the names of the `services` that are configured, what
-    `/health` names (`peers`), the largest request body in bytes, `max_upload` where a service takes uploads and
-    `max_body` elsewhere, the `cookie` that carries the access token, and `url`, the gateway as the browser sees it."""
+    """The settings of a deployment that a client can notice: the names of the configured `services`, the names in
+    `/health` (`peers`), the largest request body in bytes (`max_upload` for a service with uploads, `max_body` for
+    others), the `cookie` that carries the access token, and `url`, the gateway's URL in the browser."""
 
     services: frozenset[str]
     peers: tuple[str, ...]
@@ -53,9 +53,9 @@ def document(facts: Facts) -> Node:
     tags = [auth.TAG, *(page.TAG for _, page in owners), health.TAG, metrics.TAG, itself.TAG]
     return {
         "openapi": "3.1.0",
-        # The API's version, not the program's: who runs which release is nobody's business.
+        # The version of the API: the release of the program is not public.
         "info": {"title": "AI video-interview platform: API gateway", "version": "1", "description": OVERVIEW},
-        # Absolute: generators, and what imports the document from a file, know no address that it came from.
+        # Absolute: generators and programs that import the document from a file do not know its origin.
         "servers": [{"url": facts.url, "description": "This gateway."}],
         "tags": tags,
         "security": [{"bearer": []}, {"session": []}],

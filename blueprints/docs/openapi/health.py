@@ -1,4 +1,4 @@
-"""`/health` and its two short sisters."""
+"""`/health`, `/health/live` and `/health/ready`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from blueprints.docs.openapi.operations import own
 
 TAG: Node = {
     "name": "Health",
-    "description": "For people, balancers and orchestrators; open to everybody. Their 503 is a report, not an error,"
-    " and keeps its shape.",
+    "description": "For people, load balancers and orchestrators; public. A 503 here is a report with its own body, not"
+    " an error.",
 }
 
 
 def paths(peers: tuple[str, ...]) -> Node:
-    """The health paths; `peers` are what `/health` names."""
+    """The health paths; `peers` are the names in `/health`."""
     well: Node = {
         "status": "ok",
         "timestamp": samples.MOMENT,
@@ -30,15 +30,15 @@ def _health(well: Node, ill: Node) -> Node:
     return own(
         TAG["name"],
         "health",
-        "The gateway and what it depends on",
+        "The gateway and its dependencies",
         {
             "200": _report("Keycloak and every service are healthy.", "Health", well),
-            "503": _report("One of them is not.", "Health", ill),
+            "503": _report("At least one of them is unhealthy.", "Health", ill),
         },
         free=True,
-        description="Each service is asked at once, with a time limit, and the answer is kept for a few"
-        " seconds. A service is healthy while its own `/health` answers below 500. Redis and Kafka, where there"
-        " are any, are reported and make no 503: the gateway goes on without them.",
+        description="All services are probed concurrently, with a time limit, and the result is cached for a few"
+        " seconds. A service is healthy if its own `/health` answers with a status below 500. Redis and Kafka, if"
+        " configured, are reported but never cause a 503, because the gateway works without them.",
     )
 
 
@@ -56,7 +56,7 @@ _PROBES: Node = {
             TAG["name"],
             "live",
             "Whether the process answers",
-            {"200": _report("It does.", "Live", {"status": "ok"})},
+            {"200": _report("The process answers.", "Live", {"status": "ok"})},
             free=True,
         )
     },
@@ -66,9 +66,9 @@ _PROBES: Node = {
             "ready",
             "Whether requests should be sent here",
             {
-                "200": _report("They should.", "Ready", {"status": "ok"}),
+                "200": _report("Requests should be sent here.", "Ready", {"status": "ok"}),
                 "503": _report(
-                    "Keycloak's keys were never read, or this gateway is about to stop.",
+                    "Keycloak's keys have not been read yet, or this gateway is stopping.",
                     "Ready",
                     {"status": "unavailable"},
                 ),

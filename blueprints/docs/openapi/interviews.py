@@ -1,4 +1,4 @@
-"""`/interviews` and everything under one of them."""
+"""`/interviews` and everything below an interview."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from blueprints.docs.openapi.service_bodies import INTERVIEW_STATUSES
 
 TAG: Node = {
     "name": "Interviews",
-    "description": "Interviews and what belongs to them, kept by the interview service. Whatever that has under an"
-    " interview is forwarded, of any depth: two levels are described.",
+    "description": "Interviews and their parts, stored by the interview service. Every path below an interview is"
+    " forwarded, at any depth; two levels are described here.",
 }
 
 ID = segment("id", "The interview.", samples.INTERVIEW_ID)
 QUESTION = segment("question", "The question.", samples.QUESTION_ID)
-PART = segment("part", "Something the service has under an interview.", "answers")
-ITEM = segment("item", "One of them.", "1")
+PART = segment("part", "A collection of the interview.", "answers")
+ITEM = segment("item", "An item of the collection.", "1")
 _PAGE = [
-    asked("status", "Only those in this state.", "scheduled", enum=list(INTERVIEW_STATUSES)),
-    asked("limit", "How many at most.", 10, type="integer", minimum=1, maximum=100),
-    asked("offset", "How many to leave out.", 0, type="integer", minimum=0, maximum=2**31 - 1),
+    asked("status", "Only interviews with this status.", "scheduled", enum=list(INTERVIEW_STATUSES)),
+    asked("limit", "Maximum number of interviews.", 10, type="integer", minimum=1, maximum=100),
+    asked("offset", "Number of interviews to skip.", 0, type="integer", minimum=0, maximum=2**31 - 1),
 ]
 
 
@@ -39,7 +39,7 @@ def paths(max_body: int) -> Node:
     shared = parameters("Traceparent")
     new = passed_on(max_body, samples.NEW_INTERVIEW, "NewInterview")
     changes = passed_on(max_body, {"status": "completed"}, "InterviewChanges")
-    one, gone = answered("The interview.", samples.INTERVIEW, "Interview"), empty("It is no more.")
+    one, gone = answered("The interview.", samples.INTERVIEW, "Interview"), empty("The interview was deleted.")
     created = answered("The new interview.", samples.INTERVIEW, "Interview", headers=("Location",))
     return {
         "/interviews": {
@@ -54,17 +54,17 @@ def paths(max_body: int) -> Node:
             "parameters": [ID, *shared],
             "get": _reads("readInterview", "Read an interview", one),
             "put": _writes("replaceInterview", "Replace an interview", "200", one, new),
-            "patch": _writes("changeInterview", "Change parts of an interview", "200", one, changes),
+            "patch": _writes("changeInterview", "Change fields of an interview", "200", one, changes),
             "delete": _writes("deleteInterview", "Delete an interview", "204", gone),
         },
         **_questions(max_body, shared, gone),
         "/interviews/{id}/{part}": {
             "parameters": [ID, PART, *shared],
-            **everything(TAG["name"], "UnderInterview", "what is under an interview", max_body),
+            **everything(TAG["name"], "UnderInterview", "a collection of an interview", max_body),
         },
         "/interviews/{id}/{part}/{item}": {
             "parameters": [ID, PART, ITEM, *shared],
-            **everything(TAG["name"], "ItemUnderInterview", "one of what is under an interview", max_body),
+            **everything(TAG["name"], "ItemUnderInterview", "an item of a collection", max_body),
         },
     }  # fmt: skip
 
@@ -76,7 +76,7 @@ def _questions(max_body: int, shared: list[Node], gone: Node) -> Node:
         "/interviews/{id}/questions": {
             "parameters": [ID, *shared],
             "get": _reads("listQuestions", "List the questions of an interview",
-                          answered("All of them.", samples.QUESTIONS, "Questions")),
+                          answered("All questions.", samples.QUESTIONS, "Questions")),
             "post": _writes("createQuestion", "Ask a question", "201", asked_now, question),
         },
         "/interviews/{id}/questions/{question}": {

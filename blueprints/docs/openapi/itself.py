@@ -7,7 +7,7 @@ from blueprints.docs.openapi.nodes import JSON, Node, content
 from blueprints.docs.openapi.operations import own
 from blueprints.docs.openapi.responses import empty
 
-TAG: Node = {"name": "Description", "description": "This API, for programs and for people; open to everybody."}
+TAG: Node = {"name": "Description", "description": "This API, for programs and for people; public."}
 
 _DOCUMENT: Node = {
     "type": "object",
@@ -31,7 +31,7 @@ def paths() -> Node:
 def _form(operation_id: str, summary: str, body: Node, *headers: str) -> Node:
     answers = {
         "200": {
-            "description": "As this deployment is configured.",
+            "description": "The description for the configuration of this deployment.",
             "headers": fields("Cache-Control", "ETag", *headers),
             "content": body,
         },

@@ -1,4 +1,4 @@
-"""`/media`: there where a media service is configured."""
+"""`/media`, if a media service is configured."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from blueprints.docs.openapi.responses import answered, empty
 
 TAG: Node = {
     "name": "Media",
-    "description": "Uploads and downloads, kept by the media service. Bodies stream both ways, of any size up to the"
-    " limit, and resumable uploads (tus) pass. What was uploaded runs no script in the gateway's origin:"
-    " `Content-Security-Policy` and `nosniff` are added where the service says nothing of them. Paths of any depth are"
-    " forwarded: two levels are described.",
+    "description": "Uploads and downloads, stored by the media service. Bodies of any size up to the limit are streamed"
+    " in both directions, and resumable uploads (tus) are supported. An uploaded page cannot run scripts in the"
+    " gateway's origin: `Content-Security-Policy` and `nosniff` are added unless the service sets them. Paths of any"
+    " depth are forwarded; two levels are described here.",
 }
 
 NAME = segment("name", "The file.", samples.FILE)
-FOLDER = segment("folder", "Where the file is.", "answers")
+FOLDER = segment("folder", "The folder of the file.", "answers")
 _HARMLESS = ("X-Content-Type-Options", "Content-Security-Policy")
 _OF_A_FILE = ("ETag", "Accept-Ranges", *_HARMLESS)
 _RANGE = parameters("Range", "IfRange", "IfNoneMatch")
@@ -26,7 +26,7 @@ _RANGE = parameters("Range", "IfRange", "IfNoneMatch")
 def paths(max_upload: int) -> Node:
     """The paths of the media service; `max_upload` in bytes."""
     shared = parameters("Traceparent")
-    files = {"200": answered("All of them.", samples.FILES, "StoredFiles", headers=_HARMLESS)}
+    files = {"200": answered("All files.", samples.FILES, "StoredFiles", headers=_HARMLESS)}
     return {
         "/media/mine": {
             "parameters": shared,
@@ -41,14 +41,14 @@ def paths(max_upload: int) -> Node:
 
 
 def _file(suffix: str, what: str, max_upload: int) -> Node:
-    """The methods of a file; `suffix` tells their ids apart."""
+    """The methods of a file; `suffix` makes their ids unique."""
     upload = passed_on(max_upload, samples.FILE_TEXT, media_type="*/*")
     new = {
         status: answered(said, samples.STORED, "StoredFile", headers=("Location", *_HARMLESS))
-        for status, said in (("200", "It is stored in place of another."), ("201", "It is stored."))
+        for status, said in (("200", "The file replaced another one."), ("201", "The file was stored."))
     }
-    changed = {"200": answered("It is changed.", samples.STORED, headers=_HARMLESS)}
-    gone = {"204": empty("It is no more.", *_HARMLESS)}
+    changed = {"200": answered("The file was changed.", samples.STORED, headers=_HARMLESS)}
+    gone = {"204": empty("The file was deleted.", *_HARMLESS)}
     tag = TAG["name"]
     return {
         "get": forwarded(
@@ -63,17 +63,17 @@ def _file(suffix: str, what: str, max_upload: int) -> Node:
 
 def _downloads() -> Node:
     part = answered(
-        "The bytes asked for.", samples.FILE_TEXT[:6], media_type="*/*", headers=("Content-Range", *_OF_A_FILE)
+        "The requested bytes.", samples.FILE_TEXT[:6], media_type="*/*", headers=("Content-Range", *_OF_A_FILE)
     )
     beyond = answered(
-        "There are no such bytes; said by the service, in its own shape.",
+        "The range is outside the file; an error of the service, in its own format.",
         {"statusCode": 416, "error": "Range Not Satisfiable", "message": "there are no such bytes"},
         "ServiceError",
         media_type="*/*",
         headers=("Content-Range", *_HARMLESS),
     )
     return {
-        "200": answered("The file, whole.", samples.FILE_TEXT, media_type="*/*", headers=_OF_A_FILE),
+        "200": answered("The complete file.", samples.FILE_TEXT, media_type="*/*", headers=_OF_A_FILE),
         "206": part,
         "304": empty("The client has the current version.", "ETag"),
         "416": beyond,

@@ -7,10 +7,10 @@ from blueprints.docs.openapi.nodes import Node, content
 from blueprints.docs.openapi.operations import own
 from blueprints.docs.openapi.responses import refused, refused_here
 
-TAG: Node = {"name": "Metrics", "description": "For Prometheus, in the operator's own networks."}
+TAG: Node = {"name": "Metrics", "description": "For Prometheus, only in the operator's networks."}
 
 _EXAMPLE = 'http_requests_total{method="GET",route="/users/me",status="200"} 1027.0\n'
-_OTHERS = "The caller is not in the networks that may read them, or came through a proxy that is not trusted."
+_OTHERS = "The client is not in a network that may read metrics, or came through a proxy that is not trusted."
 
 
 def paths() -> Node:

@@ -1,4 +1,4 @@
-"""Operations of the two kinds there are: forwarded to a service, and answered by the gateway itself."""
+"""Operations: those that are forwarded to a service, and those that the gateway answers itself."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def forwarded(
     writes: bool = False,
     parameters: list[Node] | None = None,
 ) -> Node:
-    """A call that a service answers: `answers` are what it is known to say, the gateway's errors come with it.
-    `writes`: it changes something, so that a foreign page's is refused."""
+    """A call that a service answers: `answers` are its known responses; the gateway's errors are added.
+    `writes`: it changes something, so it is refused from a page of another site."""
     operation: Node = {"operationId": operation_id, "summary": summary, "tags": [tag]}
     if parameters:
         operation["parameters"] = parameters
@@ -45,7 +45,7 @@ def forwarded(
 def own(
     tag: str, operation_id: str, summary: str, answers: Mapping[str, Node], *, free: bool = False, **more: object
 ) -> Node:
-    """A call that the gateway answers itself, for everybody where `more` says nothing else. `free`: no rate limit."""
+    """A call that the gateway answers itself, public unless `more` says otherwise. `free`: no rate limit."""
     return {
         "operationId": operation_id,
         "summary": summary,
@@ -57,11 +57,11 @@ def own(
 
 
 def everything(tag: str, suffix: str, what: str, limit: int) -> Node:
-    """All methods of a path whose bodies only the service knows; `limit` in bytes, `suffix` tells their ids apart."""
+    """All methods of a path whose bodies the service defines; `limit` in bytes, `suffix` makes the ids unique."""
     sample = {"text": "…"}
     body = passed_on(limit, sample)
-    read, done = answered("What the service says.", sample), answered("It is done.", sample)
-    created, gone = answered("It is created.", sample), empty("It is no more.")
+    read, done = answered("The service's response.", sample), answered("Success.", sample)
+    created, gone = answered("Created.", sample), empty("Deleted.")
 
     def writes(verb: str, answers: Node, body: Node | None = None) -> Node:
         return forwarded(tag, f"{verb}{suffix}", f"{verb.capitalize()} {what}", answers, body=body, writes=True)
@@ -76,9 +76,9 @@ def everything(tag: str, suffix: str, what: str, limit: int) -> Node:
 
 
 def passed_on(limit: int, example: object, schema: str = "Forwarded", media_type: str = JSON) -> Node:
-    """A request body of at most `limit` bytes that goes to the service as it is; `schema` is what it usually is."""
+    """A request body of at most `limit` bytes that reaches the service unchanged; `schema` is the usual one."""
     return {
-        "description": f"Any bytes of any type, up to {limit:,}: the service decides what it takes.",
+        "description": f"Any content type, up to {limit:,} bytes: the service decides what it accepts.",
         "required": False,
         "content": content(ref("schemas", schema), example, media_type),
     }

@@ -1,4 +1,4 @@
-"""What holds for every call, said once, in front: Markdown, as OpenAPI has it."""
+"""The introduction of the description, which applies to all calls: Markdown, as OpenAPI has it."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ service that owns the path, and returns its response.
 ## Authentication
 
 Every forwarded request needs `Authorization: Bearer <access token>`, with a token that Keycloak issued, or the session
-cookie that a sign-in sets; the header wins where both are sent. Sign-in, health and this description are public. A
-missing or invalid token is answered with 401 and nothing is forwarded. The message "Token expired" (`code`
-`token_expired`) tells a client to refresh (`POST /auth/refresh`) and to try again.
+cookie that a sign-in sets; if both are sent, the header is used. Sign-in, health and this description are public. A
+request with a missing or invalid token is answered with 401 and not forwarded. The message "Token expired" (`code`
+`token_expired`) tells a client to refresh (`POST /auth/refresh`) and to retry.
 
 ## Forwarding
 
-Path and query reach the service byte for byte, the body as it was sent, and the response is returned as it is: status,
-headers, body, several `Set-Cookie`, ranges, redirects, streams. The services decide what the bodies of forwarded
-requests and responses are; the examples here show typical ones. `Cache-Control: private, no-cache` is added where the
-service sets none. The service learns who the user is from `X-User-Id`, `X-User-Email` and `X-User-Roles`; values that a
-client sends in these are dropped.
+Path, query and body reach the service byte for byte, and its response is returned unchanged: status, headers, body,
+several `Set-Cookie`, ranges, redirects, streams. The services define the bodies of forwarded requests and responses;
+the examples here are typical ones. `Cache-Control: private, no-cache` is added if the service sets none. `X-User-Id`,
+`X-User-Email` and `X-User-Roles` tell the service who the user is; the gateway drops these headers from a client's
+request.
 
 `HEAD` is allowed wherever `GET` is.
 
 ## Rate limits
 
-Each user has a number of requests in a window that begins with the first one: one limit over all routes together, one
-for files, one for each sign-in call. Requests are counted for the user of a valid token, else for the client's
-address; invalid tokens are counted against the address, separately. Response headers say how many requests are left;
+Each user may send a number of requests in a window that begins with the first one. There is one limit for all routes
+together, one for files, and one for each sign-in call. Requests count for the user of a valid token, otherwise for the
+client's address; invalid tokens count for the address, separately. Response headers state how many requests remain;
 over the limit the answer is 429 with `Retry-After`.
 
 ## Errors
 
 Every error of the gateway has the same body, `Error`, with a stable `code`. An unknown path is 404, a method that a
-path does not support 405. A service's own errors pass through unchanged, in the service's format, also with a status
-that is described here as the gateway's. `Proxy-Status` marks what the gateway answered in a service's place.
+path does not support 405. A service's own errors are passed through unchanged, in the service's format, even with a
+status that is described here as the gateway's. `Proxy-Status` marks errors of the gateway in place of a service's
+response.
 
 ## Browsers
 
-Scripts can not read the session cookies; browsers send them with every request that is made with credentials
+Scripts cannot read the session cookies; browsers send them with every request with credentials
 (`fetch(…, {{credentials: "include"}})`). A `POST`, `PUT`, `PATCH` or `DELETE` with a cookie is 403 unless a page of the
-frontend sends it: `Origin` has to be the frontend's.
+frontend sends it: `Origin` must be the frontend's.
 
-CORS allows the frontend's origin, with credentials: methods {", ".join(http_methods.ROUTED)}, request headers
-{", ".join(cors.ALLOWED_HEADERS)} and those that the operator added. `OPTIONS` is answered as a preflight: 204 without
-a token, never forwarded, valid for {cors.MAX_AGE_SECONDS} seconds. Scripts may read
-{", ".join(f"`{name}`" for name in cors.EXPOSED_HEADERS)} where they are set.
+CORS allows the frontend's origin with credentials, the methods {", ".join(http_methods.ROUTED)}, the request headers
+{", ".join(cors.ALLOWED_HEADERS)}, and those that the operator adds. The gateway answers a preflight (`OPTIONS`) itself,
+with 204, without a token; it is valid for {cors.MAX_AGE_SECONDS} seconds. Scripts can read the response headers
+{", ".join(f"`{name}`" for name in cors.EXPOSED_HEADERS)}.
 """

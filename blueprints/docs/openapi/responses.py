@@ -1,4 +1,4 @@
-"""Answers: every error the gateway has, each once, and the frame of a service's answer."""
+"""Responses: every error of the gateway, and the frame of a service's response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway import errors
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error status: when it is answered, the sentences a client reads, the headers beside the usual ones."""
+    """An error status: when it is used, its messages, its additional headers."""
 
     status: int
     when: str
@@ -25,7 +25,7 @@ class Refusal:
         return errors.reason(self.status).replace(" ", "")
 
     def response(self, when: str = "", *headers: str, schema: str = "Error") -> Node:
-        """Its component; or the same for one call, which says when, and has more `headers`, or another `schema`."""
+        """Its component; or the same for one call, with another description, more `headers`, or another `schema`."""
         examples = {
             said.title().replace(" ", ""): {"summary": said, "value": self._body(said)} for said in self.messages
         }
@@ -36,7 +36,7 @@ class Refusal:
         }
 
     def or_the_services(self) -> Node:
-        """Its component where the call is forwarded: the service may answer with this status too, as it likes."""
+        """Its component for a forwarded call: the service may use this status too, with any body."""
         response = self.response(schema="ErrorOnTheWay")
         return {**response, "content": {**response["content"], **_AS_IT_LIKES}}
 
@@ -52,76 +52,76 @@ class Refusal:
 
 
 _AS_IT_LIKES = content({"type": "string"}, "<h1>Bad gateway</h1>", "*/*")
-"""A service's error that is no JSON."""
+"""A service's error that is not JSON."""
 
 REFUSALS = (
     Refusal(
         400,
-        "The request is malformed, or its target could be read in two ways: dot segments, encoded slashes,"
-        " bytes that are no UTF-8. On `/auth` also a body or parameter that can not be used, which `message` names.",
+        "The request is malformed, or its target is ambiguous: dot segments, encoded slashes, invalid UTF-8. On `/auth`"
+        " also an invalid body or parameter, which `message` names.",
         (errors.BadRequest.message,),
     ),
     Refusal(
         401,
-        "Neither a bearer token nor a session cookie came, or it is not valid here. A token that was valid once is told"
-        " apart, so that a client knows to refresh it.",
+        "The request has neither a bearer token nor a session cookie, or it is not valid here. An expired token has its"
+        " own message, so that a client knows to refresh it.",
         (errors.Unauthorized.message, "Token expired"),
         ("WWW-Authenticate",),
     ),
     Refusal(
         403,
-        "The user may not do this. Or the session cookie came with a write that no page of the frontend makes: `Origin`"
-        " is another's, or not there, and `Sec-Fetch-Site` is not `same-origin`; bearer tokens are not asked for it.",
+        "The user lacks the permission. Or a write with the session cookie did not come from a page of the frontend:"
+        " `Origin` is wrong, or missing while `Sec-Fetch-Site` is not `same-origin`. Bearer tokens need no `Origin`.",
         (errors.Forbidden.message,),
     ),
-    Refusal(404, "There is no such path.", (errors.NotFound.message,)),
-    Refusal(405, "The path does not have this method.", (errors.message_of(405),), ("Allow",)),
-    Refusal(408, "The head or the body of the request came too slowly.", (errors.RequestTimeout.message,)),
-    Refusal(413, "The body is larger than this route takes.", (errors.PayloadTooLarge.message,)),
+    Refusal(404, "Unknown path.", (errors.NotFound.message,)),
+    Refusal(405, "The path does not support this method.", (errors.message_of(405),), ("Allow",)),
+    Refusal(408, "The head or the body of the request arrived too slowly.", (errors.RequestTimeout.message,)),
+    Refusal(413, "The body is larger than this route accepts.", (errors.PayloadTooLarge.message,)),
     Refusal(414, "The request target is too long.", (errors.message_of(414),)),
-    Refusal(415, "The body is not said to be `application/json`.", (errors.UnsupportedMediaType.message,)),
-    Refusal(417, "`Expect` says something else than `100-continue`.", (errors.message_of(417),)),
-    Refusal(429, "A rate limit is used up.", (errors.TooManyRequests.message,), ("Retry-After",)),
+    Refusal(415, "The content type of the body is not `application/json`.", (errors.UnsupportedMediaType.message,)),
+    Refusal(417, "`Expect` is not `100-continue`.", (errors.message_of(417),)),
+    Refusal(429, "A rate limit is exceeded.", (errors.TooManyRequests.message,), ("Retry-After",)),
     Refusal(431, "The header fields are too large, or too many.", (errors.message_of(431),)),
-    Refusal(500, "A fault of the gateway's own; `traceId` finds it in the log.", (errors.message_of(500),)),
-    Refusal(501, "Nobody knows this method or transfer coding.", (errors.UnknownMethod.message,)),
+    Refusal(500, "A bug of the gateway; find it in the log by `traceId`.", (errors.message_of(500),)),
+    Refusal(501, "The method or transfer coding is unknown.", (errors.UnknownMethod.message,)),
     Refusal(
         502,
-        "The service could not be reached, broke off, or spoke no HTTP. On `/auth`: Keycloak failed, or refused the"
-        " gateway itself.",
+        "The service could not be reached, closed the connection, or sent invalid HTTP. On `/auth`: Keycloak failed, or"
+        " refused the gateway itself.",
         (errors.BadGateway.message,),
         ("Proxy-Status",),
     ),
     Refusal(
         503,
-        "The service is not to be called now: too many calls are under way, or it did not answer lately. Or Keycloak is"
-        " needed and can not be reached, or its keys were not read yet.",
+        "The service cannot be called now: too many calls are in flight, or it failed repeatedly. Or Keycloak is needed"
+        " and cannot be reached, or its keys have not been read yet.",
         (errors.ServiceUnavailable.message,),
         ("Retry-After", "Proxy-Status"),
     ),
     Refusal(
         504, "The service, or on `/auth` Keycloak, was too slow.", (errors.GatewayTimeout.message,), ("Proxy-Status",)
     ),
-    Refusal(508, "The request came through this gateway before.", (errors.LoopDetected.message,), ("Proxy-Status",)),
+    Refusal(508, "The request already passed through this gateway.", (errors.LoopDetected.message,), ("Proxy-Status",)),
 )
 _NAMES = {refusal.status: refusal.name for refusal in REFUSALS}
 
 ANYWHERE = (400, 408, 414, 417, 431, 500, 501, 508)
-"""What any request may get, whatever its path and method; unknown ones get 404 and 405."""
+"""Errors of any request, regardless of path and method; unknown ones get 404 and 405."""
 
 OF_COUNTING = (429,)
-"""What a request may get that is counted by a rate limit."""
+"""Errors of requests that count for a rate limit."""
 
 OF_FORWARDING = (401, 413, 502, 503, 504)
-"""What a request that is forwarded may get besides."""
+"""Further errors of forwarded requests."""
 
 OF_WRITING = (403,)
-"""And what it may get where it changes something."""
+"""Further errors of forwarded writes."""
 
 OF_FORWARDED = frozenset((*ANYWHERE, *OF_COUNTING, *OF_FORWARDING, *OF_WRITING))
 
 OR_THE_SERVICES = "OrTheServices"
-"""Ends the names of errors that may be a service's as well as the gateway's."""
+"""Suffix of the names of errors that can be the service's or the gateway's."""
 
 
 def refused(*statuses: int) -> Node:
@@ -130,12 +130,12 @@ def refused(*statuses: int) -> Node:
 
 
 def refused_or_passed_on(*statuses: int) -> Node:
-    """The same where the call is forwarded: the service may answer with these statuses too, in its own shape."""
+    """The same for a forwarded call: the service may use these statuses too, in its own format."""
     return {str(status): ref("responses", _NAMES[status] + OR_THE_SERVICES) for status in sorted(statuses)}
 
 
 def refused_here(status: int, when: str, *headers: str) -> Node:
-    """An error of one call that is more than its status: when it comes, and the `headers` it may have besides."""
+    """An error with its own description for one call, and additional `headers`."""
     (refusal,) = (refusal for refusal in REFUSALS if refusal.status == status)
     return refusal.response(when, *headers)
 
@@ -148,7 +148,7 @@ def answered(
     media_type: str = JSON,
     headers: tuple[str, ...] = (),
 ) -> Node:
-    """An answer of a service, which the gateway passes on as it came; `schema` is what it usually is."""
+    """A response of a service, passed through unchanged; `schema` is the usual one."""
     return {
         "description": description,
         "headers": fields("Cache-Control", *headers),
@@ -157,7 +157,7 @@ def answered(
 
 
 def answered_here(description: str, schema: str, example: Node, *headers: str) -> Node:
-    """An answer of the gateway's own that nobody may keep, its body as the schema of this name says."""
+    """A response of the gateway itself, not cacheable, with a body of the named schema."""
     return {
         "description": description,
         "headers": fields("Cache-Control", *headers),
@@ -166,7 +166,7 @@ def answered_here(description: str, schema: str, example: Node, *headers: str) -
 
 
 def empty(description: str, *headers: str) -> Node:
-    """An answer without a body."""
+    """A response without a body."""
     return {"description": description, "headers": fields(*headers)}
 
 
@@ -180,7 +180,7 @@ def responses() -> Node:
             if refusal.status in OF_FORWARDED
         },
         "OfTheService": {
-            "description": "The service's own answer, as it was: status, headers, body.",
+            "description": "The service's own response, unchanged: status, headers, body.",
             "headers": fields("Cache-Control"),
             "content": {
                 **content(

@@ -1,4 +1,4 @@
-"""What the examples show: one user, one interview, one file, at one moment."""
+"""The values of all examples: one user, one interview, one file, one time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROFILE: Node = {**SIGNED_IN_USER, "profile": {"fullName": "Cora Nguyen"}, "stat
 CHANGES: Node = {"firstName": "Cora", "lastName": "Nguyen"}
 SESSION: Node = {"authenticated": True, "user": SIGNED_IN_USER, "expiresIn": 287}
 
-# What a token or a cookie looks like, and none that anybody could use.
+# They look like tokens, but are not usable.
 ACCESS_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI3ZjNjIn0.c2ln"  # noqa: S105
 REFRESH_TOKEN = "eyJhbGciOiJIUzUxMiJ9.eyJ0eXAiOiJSZWZyZXNoIn0.c2ln"  # noqa: S105
 LOGOUT_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzaWQiOiIyYzlhIn0.c2ln"  # noqa: S105

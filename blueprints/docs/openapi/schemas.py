@@ -1,4 +1,4 @@
-"""The bodies that are the gateway's own, and the one word for those that are not."""
+"""The schemas of the gateway's own bodies, and one for all others."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ TIMESTAMP: Node = {
 
 ERROR: Node = {
     "type": "object",
-    "description": "The one body of every error of the gateway's.",
+    "description": "The body of every error of the gateway.",
     "required": ["statusCode", "message", "error", "code", "timestamp", "path", "traceId"],
     "additionalProperties": False,
     "properties": {
-        "statusCode": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The status, once more."},
-        "message": {"type": "string", "minLength": 1, "description": "What is wrong, in a sentence."},
+        "statusCode": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The status code."},
+        "message": {"type": "string", "minLength": 1, "description": "What is wrong, for people."},
         "error": {"type": "string", "description": "The status's reason phrase (RFC 9110)."},
         "code": {
             "type": "string",
             "enum": [code.value for code in ErrorCode],
-            "description": "The stable word that a client decides by.",
+            "description": "The stable identifier of the error, for programs.",
         },
         "timestamp": TIMESTAMP,
         "path": {
             "type": "string",
-            "description": "The path as it came, without its query; empty where the request could not be read.",
+            "description": "The path of the request, without its query; empty if the request could not be parsed.",
         },
         "traceId": {
             "type": "string",
             "pattern": "^[0-9a-f]{32}$",
-            "description": "Finds this request in logs and traces: say it when you ask for help.",
+            "description": "Identifies this request in logs and traces: include it when you report a problem.",
         },
     },
 }
 
 SERVICE_ERROR: Node = {
     "type": "object",
-    "description": "An error of a service's own, passed on as it came: NestJS's shape, where the service is one of it.",
+    "description": "A service's own error, passed through unchanged: in NestJS's format if the service uses NestJS.",
     "properties": {
-        "statusCode": {"type": "integer", "description": "The status, once more."},
+        "statusCode": {"type": "integer", "description": "The status code."},
         "message": {
             "type": ["string", "array"],
             "items": {"type": "string"},
-            "description": "What is wrong; a list where several things are.",
+            "description": "What is wrong; a list if there are several errors.",
         },
         "error": {"type": "string", "description": "The status's reason phrase."},
     },
 }
 
 ERROR_ON_THE_WAY: Node = {
-    "description": "The gateway's error, which has a `code` and a `traceId`, or the service's own.",
+    "description": "The gateway's error, which has a `code` and a `traceId`, or the service's own error.",
     "anyOf": [ref("schemas", "Error"), ref("schemas", "ServiceError")],
 }
 
 FORWARDED: Node = {
-    "description": "Whatever the service and its client say to each other: the gateway neither reads nor changes it.",
+    "description": "Defined by the service: the gateway neither reads nor changes it.",
 }
 
 CONDITION: Node = {"type": "string", "enum": ["healthy", "unhealthy"]}
@@ -84,41 +84,41 @@ def _maybe(description: str) -> Node:
     return {"type": ["string", "null"], "minLength": 1, "description": description}
 
 
-_EXPIRES: Node = {"type": "integer", "minimum": 0, "description": "Seconds that the access token still lives."}
+_EXPIRES: Node = {"type": "integer", "minimum": 0, "description": "Seconds until the access token expires."}
 _ACCESS = _said("The access token, for `Authorization: Bearer`.")
-_REFRESH = _said("The refresh token: use it once, each answer brings the next.")
+_REFRESH = _said("The refresh token: use it once, each response contains the next one.")
 
 USER = _object(
-    "Who is signed in, by the access token.",
+    "The signed-in user, from the access token.",
     ("id", "email", "roles"),
     id=_said("The user's id: the token's `sub`."),
-    email=_maybe("The address, where it is known."),
-    firstName=_said("The given name, where it is known."),
-    lastName=_said("The family name, where it is known."),
+    email=_maybe("The email address, if it is known."),
+    firstName=_said("The given name, if it is known."),
+    lastName=_said("The family name, if it is known."),
     roles={
         "type": "array",
         "items": {"type": "string"},
-        "description": "Those of the realm and of the gateway's own client, sorted.",
+        "description": "The roles of the realm and of the gateway's own client, sorted.",
     },
 )
 
-# What a client sends may hold more: it is not looked at.
+# Unknown fields of a client's body are ignored.
 OF_SIGN_IN: Node = {
     "Login": _object(
-        "Where a sign-in is to come back to.",
+        "Where the browser returns to after a sign-in.",
         (),
         closed=False,
         redirectUri=_maybe(
-            "Where Keycloak sends the browser: KEYCLOAK_REDIRECT_URI, which is the default, one on a frontend's origin,"
+            "Where Keycloak redirects the browser: KEYCLOAK_REDIRECT_URI (the default), a URI on a frontend's origin,"
             " or one of ALLOWED_REDIRECT_URIS."
         ),
-        returnTo=_maybe("A path on the frontend, where the browser ends; `/` is the default."),
+        returnTo=_maybe("The path on the frontend to which the browser returns; the default is `/`."),
     ),
     "LoginBegun": _object(
-        "A sign-in that has begun.",
+        "A sign-in that was started.",
         ("authUrl", "state"),
-        authUrl=_said("Where the browser signs in, at Keycloak."),
-        state=_said("The sign-in's state: Keycloak gives it back to `/auth/callback`."),
+        authUrl=_said("The URL of the sign-in at Keycloak, for the browser."),
+        state=_said("The `state` of the sign-in, which Keycloak returns to `/auth/callback`."),
     ),
     "SignedIn": _object(
         "The tokens of a sign-in.",
@@ -129,7 +129,7 @@ OF_SIGN_IN: Node = {
         tokenType={"type": "string", "enum": ["Bearer"], "description": "How the access token is used."},
     ),
     "RefreshToken": _object(
-        "A program's refresh token.", (), closed=False, refreshToken=_maybe("The newest one that it was given.")
+        "A program's refresh token.", (), closed=False, refreshToken=_maybe("The newest refresh token.")
     ),
     "Refreshed": _object(
         "New tokens.",
@@ -138,37 +138,39 @@ OF_SIGN_IN: Node = {
         refreshToken=_REFRESH,
         expiresIn=_EXPIRES,
     ),
-    "SessionRefreshed": _object("New cookies came.", ("expiresIn",), expiresIn=_EXPIRES),
+    "SessionRefreshed": _object("New cookies were set.", ("expiresIn",), expiresIn=_EXPIRES),
     "LoggedOut": _object(
         "Signed out.",
         ("message",),
-        message=_said("A sentence."),
-        endSessionUrl=_said("Where the browser ends its session at Keycloak; there where Keycloak's address is known."),
+        message=_said("A message for people."),
+        endSessionUrl=_said(
+            "The URL that ends the browser's session at Keycloak; present if Keycloak's address is known."
+        ),
     ),
     "LogoutToken": _object(
         "The form of Back-Channel Logout.", ("logout_token",), closed=False, logout_token=_said("The signed token.")
     ),
-    "Done": _object("It is done.", ("message",), message=_said("A word.")),
+    "Done": _object("Success.", ("message",), message=_said("A message for people.")),
     "User": USER,
     "Session": {
-        "description": "Who is signed in, if anybody: `authenticated` tells.",
+        "description": "The signed-in user, if there is one; see `authenticated`.",
         "oneOf": [ref("schemas", "SignedInSession"), ref("schemas", "NoSession")],
     },
     "SignedInSession": _object(
-        "The credentials are good.",
+        "The credentials are valid.",
         ("authenticated", "user", "expiresIn"),
         authenticated={"type": "boolean", "const": True, "description": "Somebody is signed in."},
         user=ref("schemas", "User"),
         expiresIn=_EXPIRES,
     ),
     "NoSession": _object(
-        "Nobody is signed in, or no more.",
+        "Nobody is signed in, or the session has ended.",
         ("authenticated",),
         authenticated={"type": "boolean", "const": False, "description": "Nobody is signed in."},
         refreshable={
             "type": "boolean",
             "const": True,
-            "description": "There when only the access token of a session has lapsed: refresh it.",
+            "description": "Present if only the access token of a session has expired: refresh it.",
         },
     ),
 }
@@ -187,20 +189,20 @@ def _status(description: str, *values: str) -> Node:
 def _health(names: tuple[str, ...]) -> Node:
     return {
         "type": "object",
-        "description": "The gateway and what it depends on.",
+        "description": "The gateway and its dependencies.",
         "required": ["status", "timestamp", "uptime", "services"],
         "additionalProperties": False,
         "properties": {
             "status": {
                 "type": "string",
                 "enum": ["ok", "degraded"],
-                "description": "`ok`: Keycloak and all services are.",
+                "description": "`ok`: Keycloak and all services are healthy.",
             },
             "timestamp": TIMESTAMP,
-            "uptime": {"type": "number", "minimum": 0, "description": "Seconds since this worker began."},
+            "uptime": {"type": "number", "minimum": 0, "description": "Seconds since this worker started."},
             "services": {
                 "type": "object",
-                "description": "Each as it was found at most a few seconds ago.",
+                "description": "The result of each probe, at most a few seconds old.",
                 "required": list(names),
                 "additionalProperties": False,
                 "properties": {name: ref("schemas", "Condition") for name in names},
@@ -210,7 +212,7 @@ def _health(names: tuple[str, ...]) -> Node:
 
 
 def schemas(peers: tuple[str, ...]) -> Node:
-    """`components.schemas`; `peers` are what `/health` names."""
+    """`components.schemas`; `peers` are the names in `/health`."""
     return {
         "Error": ERROR,
         "ServiceError": SERVICE_ERROR,

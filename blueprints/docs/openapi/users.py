@@ -8,7 +8,7 @@ from blueprints.docs.openapi.nodes import Node
 from blueprints.docs.openapi.operations import forwarded, passed_on
 from blueprints.docs.openapi.responses import answered
 
-TAG: Node = {"name": "Users", "description": "The caller's own profile, kept by the user service."}
+TAG: Node = {"name": "Users", "description": "The caller's own profile, stored by the user service."}
 
 
 def paths(max_body: int) -> Node:
