@@ -1,1 +1,1 @@
-"""The API gateway: settings, engines and hooks. `gateway.app.create_app` puts them together."""
+"""The API gateway: settings, engines and hooks, which `gateway.app.create_app` combines."""

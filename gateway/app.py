@@ -1,4 +1,4 @@
-"""`create_app`: the engines, the hooks in the order of a request's way, the blueprints."""
+"""`create_app`: the engines, the hooks in the order in which a request passes them, the blueprints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.wiring import build_engines
 def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tuple[Problem, ...] = ()) -> Flask:
     """The WSGI app. Building it starts nothing; `app.extensions["gateway"].start()` does.
 
-    The list of hooks is the request's way: what stands first sees it first, and its response last.
+    The list of hooks is the path of a request: the first hook sees the request first and its response last.
     """
     engines = build_engines(settings, warnings)
     seen = engines.observability

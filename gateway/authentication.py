@@ -1,4 +1,4 @@
-"""Authentication: the Principal of a request, by its bearer token or its session cookie, and whose page sent it."""
+"""Authentication: the Principal of a request, by its bearer token or session cookie, and the origin of its page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.tokens import EndedSession, InvalidToken, Verifier
 log = logging.getLogger("gateway.authentication")
 
 SHOWN_CHARACTERS = 200
-"""Of an Origin, which is whatever a client sends."""
+"""The maximum of an Origin in a log line, since a client can send any text."""
 
 
 def bearer(environ: Mapping[str, Any]) -> str | None:
@@ -57,7 +57,7 @@ class Authenticator:
     def authenticate(self, environ: Mapping[str, Any]) -> Principal:
         """The Principal of the request's credentials.
 
-        Raises Unauthorized, ExpiredToken, BadRequest, ServiceUnavailable; Forbidden for a write of a foreign page.
+        Raises Unauthorized, ExpiredToken, BadRequest, ServiceUnavailable; Forbidden for a write from another origin.
         """
         token = bearer(environ)
         began = perf_counter()
@@ -81,10 +81,10 @@ class Authenticator:
         return principal
 
     def require_own_page(self, environ: Mapping[str, Any]) -> None:
-        """Forbidden for a write (RFC 9110 section 9.2.1) that no page of the frontend makes.
+        """Raises Forbidden for a write (RFC 9110 section 9.2.1) that does not come from a page of the frontend.
 
-        Uploads live in the gateway's own origin, so that one does not count; without an Origin only the browser's word
-        that page and gateway are of one origin does.
+        The gateway's own origin is not accepted, because it serves uploads. Without an Origin, only
+        `Sec-Fetch-Site: same-origin` is accepted.
         """
         if environ["REQUEST_METHOD"] in http_methods.SAFE:
             return

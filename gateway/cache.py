@@ -1,4 +1,4 @@
-"""A small cache bounded by what it holds, not by how many."""
+"""A small cache bounded by the size of its values, not by their number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Cache(Generic[Value]):
-    """Values by digest; the oldest go first once their sizes together exceed `limit` bytes."""
+    """Values by digest; the oldest are dropped when the sum of all sizes exceeds `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -16,12 +16,12 @@ class Cache(Generic[Value]):
         self._values: dict[bytes, tuple[Value, int]] = {}
 
     def get(self, key: bytes) -> Value | None:
-        """The value, None where it is not here, or no more."""
+        """The value, or None if it is not cached."""
         found = self._values.get(key)
         return None if found is None else found[0]
 
     def put(self, key: bytes, value: Value, size: int) -> None:
-        """Keep `value`, which takes about `size` bytes."""
+        """Cache `value`, which takes about `size` bytes."""
         self.drop(key)
         self._values[key] = value, size
         self._size += size
@@ -29,5 +29,5 @@ class Cache(Generic[Value]):
             self.drop(next(iter(self._values)))
 
     def drop(self, key: bytes) -> None:
-        """Forget one."""
+        """Drop one value."""
         self._size -= self._values.pop(key, (None, 0))[1]

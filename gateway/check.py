@@ -1,4 +1,4 @@
-"""`python -m gateway.check`: is this configuration fit to start with? Says everything that is wrong with it."""
+"""`python -m gateway.check`: reports every problem of the configuration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from gateway.config import ProblemsFound, Settings, load
 
 STOPPING_SECONDS = 7
-"""What a worker needs to stop beside DRAIN_TIMEOUT: to cut what is left, and for the engines to flush and end."""
+"""The time that a stop takes in addition to DRAIN_TIMEOUT: to cut requests, and for the engines to flush and close."""
 
 
 def listening(settings: Settings) -> dict[str, object]:
-    """What gunicorn's own configuration needs of the settings."""
+    """The settings that gunicorn's configuration needs."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return {
         "bind": f"{host}:{settings.port}",
@@ -25,7 +25,7 @@ def listening(settings: Settings) -> dict[str, object]:
 
 
 def main() -> int:
-    """0 with one JSON object on stdout where the settings are good; 1 with a line for each problem on stderr."""
+    """0 with one JSON object on stdout if the settings are valid; 1 with a line for each problem on stderr."""
     try:
         settings, warnings = load()
     except ProblemsFound as found:

@@ -1,4 +1,4 @@
-"""The private key by which the gateway's client authenticates at Keycloak (`private_key_jwt`)."""
+"""The private key with which the gateway authenticates at Keycloak (`private_key_jwt`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": 
 
 
 def signing_key(pem: str) -> tuple[Key, str]:
-    """The key of a PEM text, and the JWS algorithm it signs with. ValueError where it is none that Keycloak takes."""
+    """The key of a PEM string, and its JWS algorithm. Raises ValueError for a key that Keycloak does not support."""
     for kind in (RSAKey, ECKey, OKPKey):
         key = _imported(kind, pem)
         if isinstance(key, RSAKey) and key.raw_value.key_size >= MIN_CLIENT_KEY_BITS:
@@ -21,7 +21,7 @@ def signing_key(pem: str) -> tuple[Key, str]:
 
 
 def _imported(kind: type[RSAKey] | type[ECKey] | type[OKPKey], pem: str) -> Key | None:
-    """The private key, None where it is none of this kind, whatever a library says of it."""
+    """The private key, or None if it is not of this type; any exception of the library means the latter."""
     try:
         key = kind.import_key(pem)
     except Exception:

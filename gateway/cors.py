@@ -1,4 +1,4 @@
-"""What CORS lets a frontend send and read, beside what the operator adds."""
+"""The headers that CORS allows by default."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ALLOWED_HEADERS = (
     "Idempotency-Key",
     *_TUS_REQUEST,
 )
-"""Request headers; CORS_ALLOW_HEADERS adds."""
+"""Request headers; CORS_ALLOW_HEADERS adds to them."""
 
 EXPOSED_HEADERS = (
     "Retry-After",
@@ -61,7 +61,7 @@ EXPOSED_HEADERS = (
     "Proxy-Status",
     *_TUS_RESPONSE,
 )
-"""Response headers; CORS_EXPOSE_HEADERS adds."""
+"""Response headers; CORS_EXPOSE_HEADERS adds to them."""
 
 MAX_AGE_SECONDS = 600
-"""How long a browser may keep the answer to a preflight."""
+"""How long a browser may cache the response to a preflight."""

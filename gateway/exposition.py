@@ -1,7 +1,7 @@
-"""The metrics of all workers as Prometheus reads them, those of workers that are gone included.
+"""The metrics of all workers in Prometheus's format, including those of workers that have exited.
 
-Each worker counts in files of its own. When one ends, gunicorn's master renames them (`gunicorn.conf.py`, child_exit):
-its gauges are gone with it, its counters are added to those of all that went before, so that the files stay few.
+Each worker counts in its own files. When it exits, gunicorn's master renames them (`gunicorn.conf.py`, child_exit): its
+gauges are removed, its counters are added to those of earlier workers, so that there are only a few files.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ log = logging.getLogger("gateway")
 
 ENDED = "ended-*"
 _TORN = (struct.error, RuntimeError, ValueError)
-"""What prometheus_client says of a file that is not whole."""
+"""The exceptions of prometheus_client for an incomplete file."""
 
 EXPOSITION_WAIT_SECONDS = 2.0
 _TRIES = 10
 
 
 class Exposition:
-    """Writes the metrics of `registry`, or in multi-process mode those in the files of all workers."""
+    """Renders the metrics of `registry`, or in multi-process mode those in the files of all workers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # Its own metrics and its endpoint are left out: it collects, and chooses the format.
+        # Its own metrics and endpoint are disabled: it only collects, and chooses the format.
         self._exporter = PrometheusMetrics(None, path=None, export_defaults=False, registry=registry)
         folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         self._folder = Path(folder) if folder else None
 
     def start(self) -> None:
-        """Add up what ended workers have left: somebody must, also where nobody ever asks for metrics."""
+        """Merge the files of exited workers, which must happen even if nobody scrapes."""
         if self._folder is not None:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             with suppress(errors.ServiceUnavailable), _alone(self._folder / "lock"):
                 _add_up(self._folder)
 
     def close(self, deadline: float) -> None:
-        """Nothing: what this worker has counted stays."""
+        """Nothing: the counts of this worker are kept."""
 
     def text(self, accept: str) -> tuple[str, str]:
-        """The metrics, and their media type by an Accept header."""
+        """The metrics, and their media type according to an Accept header."""
         if self._folder is None:
             return self._generate(accept)
-        self._folder.mkdir(mode=0o700, exist_ok=True)  # whoever tidies up there has no part in it
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # not to be read by cleaners of the folder
         with _alone(self._folder / "lock"):
             for turn in range(_TRIES):
                 gevent.sleep(0.01 * turn)
-                if turn == _TRIES - 1:  # no worker takes so long to begin its file
+                if turn == _TRIES - 1:  # longer than any worker takes to create its file
                     _throw_torn_away(self._folder.glob("*.db"))
                 _add_up(self._folder)
-                with suppress(FileNotFoundError, *_TORN):  # a worker ended, or began, while its files were read
+                with suppress(FileNotFoundError, *_TORN):  # a worker started or exited while its files were read
                     written = self._generate(accept)
                     if not any(self._folder.glob(ENDED)):
                         return written
@@ -76,8 +76,8 @@ class Exposition:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One worker at a time: who reads while another adds up would count twice. ServiceUnavailable where that takes it
-    longer than EXPOSITION_WAIT_SECONDS; nobody else waits meanwhile."""
+    """A lock for one worker at a time: reading while another one merges would count twice. Raises ServiceUnavailable
+    after EXPOSITION_WAIT_SECONDS; other greenlets are not blocked."""
     file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         due = monotonic() + EXPOSITION_WAIT_SECONDS
@@ -99,7 +99,7 @@ def _locked(file: int) -> bool:
 
 
 def _add_up(folder: Path) -> None:
-    """Add what ended workers have counted to one file for each kind, `counter_ended.db` and `histogram_ended.db`."""
+    """Merge the files of exited workers into one file for each kind, `counter_ended.db` and `histogram_ended.db`."""
     for file in folder.glob(ENDED):
         try:
             counted = _read(file)
@@ -116,7 +116,7 @@ def _add_up(folder: Path) -> None:
 
 
 def _read(file: Path) -> list[tuple[str, float]]:
-    """What a file counts; one of _TORN where it is not whole."""
+    """The counts of a file; raises one of _TORN if it is incomplete."""
     with file.open("rb") as begin:
         (used,) = struct.unpack("i", begin.read(4))
     if used < 0:
@@ -130,7 +130,7 @@ def _read(file: Path) -> list[tuple[str, float]]:
 
 
 def _throw_torn_away(files: Iterable[Path]) -> None:
-    """One file that can not be read would keep all others from being told, and a worker from beginning."""
+    """Without this, one unreadable file would prevent all others from being reported, and a worker from starting."""
     for file in files:
         try:
             _read(file)

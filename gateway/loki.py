@@ -1,4 +1,4 @@
-"""The log's lines, also to Loki, by its push API (`POST /loki/api/v1/push`)."""
+"""Sends log lines to Loki with its push API (`POST /loki/api/v1/push`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.logs import SERVICE
 from gateway.transport import SealedSession
 
 LOGGER = "gateway.loki"
-"""Who tells that Loki is away. These lines are not for Loki: each would make the queue longer that it complains of."""
+"""The logger of Loki's outages. Its lines are not sent to Loki: each would lengthen the queue that it reports."""
 
 HELD = Bounds(items=20_000, size=8 << 20)
 BATCH_BOUNDS = Bounds(items=1_000, size=256 << 10)  # packing it takes the worker 2 ms
@@ -23,12 +23,12 @@ log = logging.getLogger(LOGGER)
 
 
 class Loki:
-    """Lines on their way to Loki. Its labels are `service` and `level` alone: each set of labels is a stream of its own
-    there, and what differs from line to line is found in the line (`| json`)."""
+    """Lines to be sent to Loki. The only labels are `service` and `level`, because each set of labels is a separate
+    stream in Loki; other values are searched for in the line (`| json`)."""
 
     def __init__(self, url: str, tenant: str | None, session: SealedSession, dropped: Callable[[int], None]) -> None:
         """`url` is Loki's own (LOKI_HOST), with or without a path before its API; `tenant` is its `X-Scope-OrgID`.
-        `dropped` is told how many lines were lost. Connects to nothing."""
+        `dropped` is called with the number of lost lines. Connects to nothing."""
         self._url = url.rstrip("/") + "/loki/api/v1/push"
         self._session = session
         self._headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -39,15 +39,15 @@ class Loki:
         )
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._batches.start()
 
     def close(self, deadline: float) -> None:
-        """Send what is left, and end by `deadline`, a monotonic time."""
+        """Send what is left, and stop by `deadline`, a monotonic time."""
         self._batches.close(deadline)
 
     def put(self, at: int, level: str, line: bytes) -> None:
-        """Take one encoded line, written `at` so many nanoseconds since 1970. Never waits, never raises."""
+        """Queue one encoded line; `at` is its time in nanoseconds since 1970. Never waits, never raises."""
         self._batches.put((at, level, line), len(line))
 
     def _send(self, lines: list[tuple[int, str, bytes]]) -> None:

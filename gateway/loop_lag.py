@@ -1,4 +1,4 @@
-"""How late a worker's loop is: what a call that blocks, or a long computation, does to everybody else."""
+"""The lag of a worker's event loop, which blocking calls and long computations cause."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVERY_SECONDS = 0.25
 
 
 class LoopLag:
-    """Sleeps for a known time, and sees how much later it wakes."""
+    """Sleeps for a known time, and measures how much later it wakes."""
 
     def __init__(self, observe: Callable[[float], object]) -> None:
         """`observe` is given each lag in seconds."""
@@ -19,11 +19,11 @@ class LoopLag:
         self._watcher: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start measuring."""
         self._watcher = gevent.spawn(self._watch)
 
     def close(self, deadline: float) -> None:
-        """Look no more."""
+        """Stop measuring."""
         if self._watcher is not None:
             self._watcher.kill()
 

@@ -1,7 +1,7 @@
-"""What a view says of itself in one line over it: who may call it, how it is limited, logged and traced.
+"""Marks, which are decorators of views: access, rate limit, logging and tracing of a route.
 
-The hooks read the marks of the route that a request matched from its scope. A view without a mark is closed, counted
-by the default rate limit, logged and traced by hand.
+The hooks read the marks of the matched route from the request's scope. A view without marks requires a Principal, is
+counted by the default rate limit, logged at info, and traced by the gateway's own spans.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 View = TypeVar("View", bound=Callable[..., Any])
 
 LimitKey = Callable[[], str]
-"""Whose requests are counted together; never empty."""
+"""The key by which requests are counted; never empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitMark:
-    """A rate limit of a view's own: `rule` is a name of the settings or a limit as `limits` reads it; `key` None: the
-    view counts by itself."""
+    """The rate limit of a view: `rule` is the name of a setting or a limit in the format of `limits`; with `key` None
+    the view itself counts."""
 
     rule: str
     key: LimitKey | None
@@ -30,10 +30,10 @@ class RouteMarks:
     """The marks of one route."""
 
     public: bool = False
-    """Open to everybody: no Principal is required."""
+    """Public: no Principal is required."""
 
     identified: bool = False
-    """Public, and told who asks where that can be found out."""
+    """Public, but the Principal is determined if possible."""
 
     limited: bool = True
     """Counted by a rate limit: the default one, or `limit`."""
@@ -41,25 +41,25 @@ class RouteMarks:
     limit: LimitMark | None = None
 
     quiet: bool = False
-    """Asked for every few seconds by machines: its log lines are for debugging."""
+    """Called every few seconds by machines: logged at debug."""
 
     instrumented: bool = False
-    """Its spans are made by opentelemetry-instrumentation-flask."""
+    """opentelemetry-instrumentation-flask creates its spans."""
 
     any_origin: bool = False
     """Readable by pages of every origin, without credentials."""
 
     routed: bool = True
-    """There is such a route."""
+    """Whether the route exists."""
 
     @property
     def loads_identity(self) -> bool:
-        """Whether who asks is looked for."""
+        """Whether the Principal is determined."""
         return self.routed and (not self.public or self.identified)
 
 
 NO_ROUTE = RouteMarks(public=True, routed=False)
-"""No such route or method: that is the answer, for everybody."""
+"""The marks of an unknown route or method, which is answered for everybody."""
 
 _UNMARKED = RouteMarks()
 
@@ -76,12 +76,12 @@ def _marked(view: View, **changes: Any) -> View:
 
 
 def public(view: View) -> View:
-    """Mark a view as open to everybody."""
+    """Mark a view as public."""
     return _marked(view, public=True)
 
 
 def identified(view: View) -> View:
-    """Mark a public view as one that is told who asks, if that can be found out."""
+    """Mark a view as public, with the Principal determined if possible."""
     return _marked(view, public=True, identified=True)
 
 
@@ -91,11 +91,11 @@ def free(view: View) -> View:
 
 
 def limited(rule: str, key: LimitKey | None) -> Callable[[View], View]:
-    """Mark a view with a rate limit of its own, in the place of the default one.
+    """Mark a view with its own rate limit, instead of the default one.
 
-    `rule` is one of the settings' (`auth`, `media`) or a limit as `limits` reads it ("10 per minute", several separated
-    by semicolons). `key` says whose calls are counted together (`gateway.limits.by_caller`, `by_address`); with None
-    the view counts by itself, with `RateLimiter.count`.
+    `rule` is the name of a setting (`auth`, `media`) or a limit in the format of `limits` ("10 per minute", several
+    separated by semicolons). `key` determines which calls are counted together (`gateway.limits.by_caller`,
+    `by_address`); with None the view itself counts, with `RateLimiter.count`.
     """
     return lambda view: _marked(view, limit=LimitMark(rule, key))
 
@@ -106,7 +106,7 @@ def quiet(view: View) -> View:
 
 
 def instrumented(view: View) -> View:
-    """Mark a view of a fixed path as one whose spans opentelemetry-instrumentation-flask makes."""
+    """Mark a view with a fixed path: opentelemetry-instrumentation-flask creates its spans."""
     return _marked(view, instrumented=True)
 
 

@@ -1,4 +1,4 @@
-"""Health of what the gateway depends on: probed together, each within a time limit, remembered for a few seconds."""
+"""Health of the gateway's dependencies: probed concurrently, with a time limit, cached for a few seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Probe = Callable[[], bool]
 
 
 def service(session: SealedSession, base_urls: tuple[str, ...]) -> Probe:
-    """Healthy while an instance answers `GET <base>/health` with any status below 500."""
+    """Healthy if an instance answers `GET <base>/health` with any status below 500."""
 
     def probe() -> bool:
         asked = [gevent.spawn(_status, session, base_url + "/health") for base_url in base_urls]
@@ -32,7 +32,7 @@ def service(session: SealedSession, base_urls: tuple[str, ...]) -> Probe:
 
 
 def issuer(session: SealedSession, url: str, name: str) -> Probe:
-    """Healthy while the discovery document at `url` is there and of the issuer `name`: another's keys are not used."""
+    """Healthy if the discovery document at `url` can be read and names the issuer `name`."""
 
     def probe() -> bool:
         try:
@@ -54,7 +54,7 @@ def _status(session: SealedSession, url: str) -> int:
 
 
 class Probes:
-    """The probes by the name they have in `/health`."""
+    """The probes by their names in `/health`."""
 
     def __init__(self, probes: Mapping[str, Probe]) -> None:
         self._probes = dict(probes)
@@ -64,11 +64,11 @@ class Probes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is probed."""
+        """The names of the probes."""
         return tuple(self._probes)
 
     def look(self) -> dict[str, bool]:
-        """Which are healthy, at most CACHED_SECONDS old; concurrent askers share one look."""
+        """The result of each probe, at most CACHED_SECONDS old; concurrent callers share one run."""
         with self._probing:
             if monotonic() - self._found_at >= CACHED_SECONDS:
                 self._found = self._probe()

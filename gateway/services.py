@@ -1,4 +1,4 @@
-"""The one table of services: everything that is said of a service anywhere is read from its row.
+"""The table of services: all facts about a service are read from its row.
 
 A new service is a row here, its blueprint, and its page of the API description (see CONTRIBUTING.md).
 """
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 class ServiceSpec:
     """One service behind the gateway.
 
-    `name` stands in logs and metrics, `health_name` in `/health`, `setting` holds its base URLs. `path` is what it
-    owns. A service that is not `required` may be left unconfigured: its paths are 404 then. `uploads`: its bodies are
-    bounded by MAX_UPLOAD_BYTES and its answers may stream for as long as they flow. `response_defaults` (lower-case
-    names) are header fields of its answers where it sets none itself.
+    `name` is used in logs and metrics, `health_name` in `/health`, `setting` contains its base URLs. `path` is the
+    path that it owns. If a service is not `required` and not configured, its paths are 404. `uploads`: its bodies are
+    bounded by MAX_UPLOAD_BYTES, and its responses may be streamed for any length of time. `response_defaults`
+    (lower-case names) are header fields that are added unless the service sets them.
     """
 
     name: str
@@ -28,7 +28,7 @@ class ServiceSpec:
 
     @property
     def description(self) -> str:
-        """What the table of settings says."""
+        """The description of the setting."""
         text = f"Base URL of the service behind `{self.path}`"
         if self.required:
             return text + "; several instances separated by commas."
@@ -38,8 +38,9 @@ class ServiceSpec:
 UPLOADS_POLICY = (
     "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
 )
-"""Uploads are other people's files: a page or an SVG runs no script and loads, frames and posts nothing, while video,
-audio, images and PDF open. A sandbox without `allow-same-origin` would ask for a video without its cookie."""
+"""The policy of uploads, which are not trusted: a page or an SVG runs no script and loads, frames and posts nothing,
+while video, audio, images and PDF open. In a sandbox without `allow-same-origin`, a video would be requested without
+its cookie."""
 
 USERS = ServiceSpec("user-service", "userService", "USER_SERVICE_URL", "/users")
 INTERVIEWS = ServiceSpec("interview-service", "interviewService", "INTERVIEW_SERVICE_URL", "/interviews")

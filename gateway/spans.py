@@ -1,4 +1,4 @@
-"""Spans of the calls that the gateway makes, by OpenTelemetry's semantic conventions. A URL's query is in none."""
+"""Spans of the gateway's calls, by OpenTelemetry's semantic conventions. None contains a URL's query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_TRACER: Tracer = trace.NoOpTracer()
 
 @dataclass(slots=True)
 class HttpCall:
-    """One HTTP call under way: its span, and the status of its answer once that is there."""
+    """One HTTP call in flight: its span, and the status of its response once that is known."""
 
     span: Span
     status: int = 0
@@ -26,8 +26,8 @@ class HttpCall:
 def http_call(
     tracer: Tracer, method: str, url: str, parent: Context | None = None, *, resent: bool = False
 ) -> Iterator[HttpCall]:
-    """The client span of one HTTP call, a child of `parent` (default: of the current span). Of an error that ends it
-    the type alone is told."""
+    """The client span of one HTTP call, a child of `parent` (default: of the current span). Of an error, only the type
+    is recorded."""
     parts = urlsplit(url)
     attributes: dict[str, str | int] = {
         "http.request.method": method,
@@ -46,7 +46,7 @@ def http_call(
 
 
 def traced() -> bool:
-    """Whether what happens now belongs to a request that is traced."""
+    """Whether the current request is traced."""
     return trace.get_current_span().is_recording()
 
 

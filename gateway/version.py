@@ -1,4 +1,4 @@
-"""Which gateway this is; setup.py reads the version from here."""
+"""The version of the gateway; setup.py reads it from here."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ VERSION = "1.0.0"
 """Semantic: settings, paths, bodies, metrics and events of a major version keep working (docs/deployment.md)."""
 
 COMMIT = os.environ.get("GATEWAY_REVISION") or "unknown"
-"""What it was built from, where the image says so."""
+"""The commit that it was built from, if the image states it."""

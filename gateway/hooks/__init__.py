@@ -1,5 +1,5 @@
-"""The hooks of a request, one idiom: a class with what it does before and after the view. Each is thin and calls an
-engine; they are the only code under the views that knows Flask."""
+"""The hooks of a request: classes with a method before and a method after the view. Each is thin and calls an engine;
+below the views, only hooks use Flask."""
 
 from gateway.hooks.access import AccessHook
 from gateway.hooks.cors import CorsHook

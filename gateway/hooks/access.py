@@ -1,4 +1,4 @@
-"""The ends of a request: its scope is opened first, its log line is written when the response has been sent."""
+"""Begin and end of a request: its scope is opened first, its log line is written after the response was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CORS: the frontend's origins, and nobody else's, exactly as the Fetch standard reads it."""
+"""CORS for the frontend's origins only, as the Fetch standard defines it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ANY_ORIGIN = (("Access-Control-Allow-Origin", "*"),)
 
 
 class CorsHook(Hook):
-    """Answers preflight requests before anything else looks at them, and marks every response."""
+    """Answers preflight requests before all other hooks, and adds CORS headers to every response."""
 
     def __init__(self, origins: tuple[str, ...], allowed: tuple[str, ...], exposed: tuple[str, ...]) -> None:
-        """`origins` are exact; `allowed` are request headers beside ALLOWED_HEADERS, `exposed` are response headers
-        beside EXPOSED_HEADERS."""
+        """`origins` are compared exactly; `allowed` are request headers in addition to ALLOWED_HEADERS, `exposed` are
+        response headers in addition to EXPOSED_HEADERS."""
         self._origins = origins
         # Everything is spelled out: the defaults reflect any origin, `null` too, and echo what headers are asked for; a
         # plain string is compared without its case, and is a regex without an end where it holds a bracket.
@@ -48,7 +48,7 @@ class CorsHook(Hook):
         )
 
     def install(self, app: Flask) -> None:
-        # What it says to all but preflight depends on the origin alone: it is asked once for each (60 us a request).
+        # Except for preflight, the headers depend only on the origin: computed once for each (60 us a request).
         options = get_cors_options(app, self._options)
         self._fields = {
             origin: tuple(
@@ -59,8 +59,8 @@ class CorsHook(Hook):
         }
 
     def before_request(self) -> Response | None:
-        """OPTIONS asks what is allowed: it needs no token, is not limited and never forwarded. A preflight of a
-        frontend is answered on every path, so that its script can read the error that follows."""
+        """Answer OPTIONS, which needs no token, is not limited and never forwarded. A preflight of a frontend is
+        answered on every path, so that its script can read the error that follows."""
         environ = current().environ
         if environ["REQUEST_METHOD"] != "OPTIONS":
             return None

@@ -1,4 +1,4 @@
-"""Errors become responses here, whatever raised them: one JSON shape, nothing internal in it."""
+"""Turns every exception into a response: one JSON body without internal details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("gateway")
 
 
 class ErrorHook(Hook):
-    """Answers every error, and marks the gateway's own answers so that no browser guesses their kind."""
+    """Answers every error, and adds `X-Content-Type-Options` to the gateway's own responses."""
 
     def __init__(self) -> None:
         self.error_handlers = {
@@ -35,7 +35,7 @@ class ErrorHook(Hook):
 
 
 def error_response(error: errors.GatewayError) -> FlaskResponse:
-    """The response that `error` is, for a view that has to add to it."""
+    """The response for `error`, for a view that adds to it."""
     errors.drop_traceback(error)
     return _response(error.status, error.message, error.code, error.headers)
 
@@ -54,12 +54,12 @@ def _response(status: int, message: str, code: errors.ErrorCode, headers: Mappin
 
 
 def _http_exception(error: HTTPException) -> FlaskResponse:
-    """What Flask refuses itself: no such route, no such method."""
+    """Errors that Flask raises itself: unknown route, unsupported method."""
     errors.drop_traceback(error)
     status = error.code or 500
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if status == 405 and allowed else {}
-    if status < 400:  # a redirect of the router's: nothing is built from Host
+    if status < 400:  # a redirect of the router, which would be built from Host
         status = 404
     return _response(status, errors.message_of(status), errors.code_of(status), headers)
 

@@ -1,4 +1,4 @@
-"""What a hook is, and how it is registered."""
+"""The base class of hooks, and their registration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response
 
 
 class Hook:
-    """What happens to each request on its way to the view, and to each response on its way back."""
+    """Processes each request before the view, and each response after it."""
 
     error_handlers: Mapping[type[Exception], Callable[[Any], Any]] = {}
-    """Exceptions of the way, by class, and what answers them."""
+    """The handlers of exceptions, by class."""
 
     def install(self, app: Flask) -> None:
         """Prepare for `app`, before its first request."""
@@ -22,17 +22,17 @@ class Hook:
         """Let the request pass, answer it, or raise a GatewayError."""
 
     def after_request(self, response: Response) -> Response:
-        """The response, with what is to be added to it; also where a hook or the view raised."""
+        """The response with additions; also called if a hook or the view raised an exception."""
         return response
 
     def teardown_request(self, error: BaseException | None) -> None:
-        """The request's context ends."""
+        """Called when the request's context ends."""
 
 
 def register(app: Flask, hooks: Iterable[Hook]) -> None:
-    """Let the requests of `app` pass `hooks` in this order, and the responses in the reverse order.
+    """Register `hooks` at `app`: requests pass them in this order, responses in the reverse order.
 
-    What a hook does not define is not called: a call for nothing costs each request."""
+    Methods that a hook does not define are not called: each empty call would cost every request."""
     for hook in hooks:
         hook.install(app)
         defined = {name for kind in type(hook).__mro__ if kind not in (Hook, object) for name in vars(kind)}

@@ -1,4 +1,4 @@
-"""Who asks: found out before a request is counted, required after it was counted."""
+"""The user of a request: determined before the request is counted, required after it was counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.scope import current
 
 
 class LoadIdentityHook(Hook):
-    """Finds the Principal of a request, or why there is none. Refuses nobody."""
+    """Stores the Principal of a request in its scope, or the error why there is none. Refuses nobody."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
@@ -28,7 +28,7 @@ class LoadIdentityHook(Hook):
 
 
 class RequireIdentityHook(Hook):
-    """Refuses who is nobody, but on views that are public."""
+    """Answers 401 without a Principal, except on public views."""
 
     def before_request(self) -> None:
         scope = current()
@@ -37,7 +37,7 @@ class RequireIdentityHook(Hook):
 
 
 def require(role: str) -> Callable[[], None]:
-    """A before-request guard for a blueprint, or a call in a view: Forbidden without the role."""
+    """A before-request guard for a blueprint, or for a call in a view. It raises Forbidden without the role."""
 
     def guard() -> None:
         if role not in current().require_principal().roles:

@@ -1,4 +1,4 @@
-"""Rate limits: a request is counted, refused with 429 where its rule is used up, and told what is left."""
+"""Rate limits: each request is counted, answered with 429 over its limit, and gets headers with the allowance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.scope import current
 
 
 class RateLimitHook(Hook):
-    """After it was found out who asks, before anybody is refused for that."""
+    """Runs after the user was determined, and before unauthenticated requests are refused."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter

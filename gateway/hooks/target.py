@@ -1,4 +1,4 @@
-"""Requests that could be understood in two ways are refused before anything is looked up for them."""
+"""Refuses ambiguous requests before anything else is done for them."""
 
 from __future__ import annotations
 

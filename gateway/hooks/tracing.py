@@ -1,4 +1,4 @@
-"""opentelemetry-instrumentation-flask, where its price is paid knowingly: routes marked `@instrumented`."""
+"""opentelemetry-instrumentation-flask, only for the routes marked `@instrumented` because of its cost."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from gateway.traces.tracing import name_of, parent_of
 
 
 class _ScopePropagator(TraceContextTextMapPropagator):
-    """The parent as the scope has it: a client's own sampled flag is not obeyed."""
+    """The parent from the scope, which does not obey the sampled flag of an untrusted client."""
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
         return parent_of(current())
 
 
 def _add_scope_attributes(span: Span | None, status: str, response_headers: Any) -> None:
-    """Who asks, behind a trusted proxy too; and no name that a client makes up."""
+    """The client's address, also behind a trusted proxy, and no name that a client makes up."""
     if span is None or not span.is_recording():
         return
     scope = current()
@@ -66,7 +66,7 @@ class InstrumentationHook(Hook):
     def install(self, app: Flask) -> None:
         self._app = app
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
-        # It tells of each request whose span it did not begin.
+        # It warns for each request whose span it did not start.
         logging.getLogger(FlaskInstrumentor.__module__).setLevel(logging.ERROR)
         set_global_textmap(_ScopePropagator())
         self._recorder = _HookRecorder(app)
@@ -95,7 +95,7 @@ class InstrumentationHook(Hook):
 
     @cached_property
     def _paths(self) -> frozenset[str]:
-        """The paths of the instrumented routes; asked for once all routes are there."""
+        """The paths of the instrumented routes; called after all routes were registered."""
         views = self._app.view_functions
         return frozenset(
             rule.rule for rule in self._app.url_map.iter_rules() if marks_of(views[rule.endpoint]).instrumented

@@ -1,4 +1,4 @@
-"""How the engines are made: a module for each part, which returns a small frozen group and lists what of it lives."""
+"""Builds the engines: one module for each part, which returns a small frozen group and lists its parts with a life."""
 
 from gateway.wiring.engines import Engines, build_engines, engines
 

@@ -28,7 +28,7 @@ log = logging.getLogger("gateway")
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Everything a view or a hook uses, built once per worker. `began` is a monotonic time."""
+    """Everything that views and hooks use, built once per worker. `began` is a monotonic time."""
 
     settings: Settings
     warnings: tuple[Problem, ...]
@@ -45,28 +45,28 @@ class Engines:
     parts: tuple[Part, ...]
 
     def start(self) -> None:
-        """Start what lives; in a worker, after gevent's patch and the fork."""
+        """Start all parts; in a worker, after gevent's patch and the fork."""
         for problem in self.warnings:
             log.warning("Settings: %s", problem)
         lifecycle.start(self.parts)
 
     @property
     def ready(self) -> bool:
-        """Whether requests should be sent here: Keycloak's keys were read once, and this is not about to stop."""
+        """Whether requests should be sent here: Keycloak's keys have been read, and the worker is not stopping."""
         return self.sign_in.keycloak.ready and not self.draining.is_set()
 
     def drain(self) -> None:
-        """No new requests are wanted; those under way are served."""
+        """Accept no new requests; those in flight are finished."""
         self.draining.set()
 
     def close(self, deadline: float) -> None:
-        """End all of it by `deadline`, a monotonic time."""
+        """Close all parts by `deadline`, a monotonic time."""
         lifecycle.close(self.parts, deadline)
 
 
 def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Engines:
-    """All of them, each with its slice of the settings and what it uses of the others. Nothing is started, and nobody
-    is called."""
+    """All engines, each with its part of the settings and the engines that it uses. Starts nothing and calls
+    nobody."""
     seen = observability(settings)
     out = outbound(settings, seen.tracing.tracer)
     kept = store(settings, out, seen.instruments)

@@ -21,10 +21,10 @@ from gateway.transport import tls_context
 
 
 def publisher(settings: Settings, counts: Counts) -> Publisher:
-    """Publishes to KAFKA_BROKERS; without them events go nowhere. Connects to nothing."""
+    """Publishes to KAFKA_BROKERS; without them to nobody. Connects to nothing."""
     if not settings.kafka_brokers:
         return NullPublisher()
-    from gateway.events.clients import Clients  # librdkafka is 5 MB of a worker: only for who uses it
+    from gateway.events.clients import Clients  # librdkafka takes 5 MB per worker: loaded only if it is used
 
     kafka = Kafka(
         brokers=settings.kafka_brokers,
@@ -45,5 +45,5 @@ def publisher(settings: Settings, counts: Counts) -> Publisher:
 
 
 def auth_events(settings: Settings, publisher: Publisher, store: Store) -> AuthEvents:
-    """Who is told of sessions: without KAFKA_BROKERS nobody, and nothing is kept for it."""
+    """Publishes the events of sessions; without KAFKA_BROKERS it does nothing and stores nothing."""
     return KafkaAuthEvents(publisher, SessionRegistry(store)) if settings.kafka_brokers else NullAuthEvents()

@@ -1,5 +1,5 @@
-"""What lives: started stage by stage, closed in reverse; what stands on one stage is closed at once, so that no peer
-that hangs takes another's time."""
+"""Starts parts stage by stage and closes them in reverse. The parts of one stage are closed concurrently, so that a
+hanging peer does not take the time of the others."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ log = logging.getLogger("gateway")
 
 
 class Lifecycle(Protocol):
-    """What owns a greenlet, a pool or a client."""
+    """An object that owns a greenlet, a pool or a client."""
 
     def start(self) -> None: ...
 
     def close(self, deadline: float) -> None:
-        """End it by `deadline`, a monotonic time."""
+        """Stop by `deadline`, a monotonic time."""
 
 
 class Stage(IntEnum):
-    """When a part starts, and after which others it is closed."""
+    """The order in which parts are started; they are closed in reverse."""
 
-    RECORDS = auto()  # log lines and metrics: last to go
+    RECORDS = auto()  # log lines and metrics: closed last
     DELIVERY = auto()  # the connections of the exporters
-    EXPORTERS = auto()  # what is delivered in the background
+    EXPORTERS = auto()  # background delivery
     CONNECTIONS = auto()  # to services and Keycloak
     STORE = auto()
-    WATCHERS = auto()  # what looks at others now and then
+    WATCHERS = auto()  # periodic checks
 
 
 Part = tuple[Stage, Lifecycle]
-"""A part that lives, and when."""
+"""A part with its stage."""
 
 
 def start(parts: Iterable[Part]) -> None:
-    """Start them in the order of their stages."""
+    """Start the parts in the order of their stages."""
     for _, part in sorted(parts, key=lambda part: part[0]):
         part.start()
 
 
 def close(parts: Iterable[Part], deadline: float) -> None:
-    """Close them in reverse, each stage at once, all by `deadline`, a monotonic time."""
+    """Close the parts in reverse order, each stage concurrently, all by `deadline`, a monotonic time."""
     parts = tuple(parts)
     for stage in reversed(Stage):
         gevent.joinall([gevent.spawn(_close, part, deadline) for found, part in parts if found is stage])

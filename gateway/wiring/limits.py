@@ -9,7 +9,7 @@ from gateway.store import Store
 
 
 def rate_limiter(settings: Settings, store: Store, instruments: Instruments) -> RateLimiter:
-    """By RATE_LIMIT_*; counted in the store where that is shared."""
+    """Set by RATE_LIMIT_*; counted in the store, if that is shared."""
     book = RuleBook(
         {
             "default": settings.rate_limit_default,

@@ -19,7 +19,7 @@ from gateway.wiring.outbound import bounds_of, tls_of
 
 @dataclass(frozen=True, slots=True)
 class Observability:
-    """What an operator sees."""
+    """Logs, metrics and traces for the operator."""
 
     log_writer: LogWriter
     instruments: Instruments
@@ -29,11 +29,11 @@ class Observability:
 
 
 def observability(settings: Settings) -> Observability:
-    """By LOG_LEVEL, LOKI_HOST, JAEGER_ENDPOINT and OTEL_*. Nobody is called."""
+    """Set by LOG_LEVEL, LOKI_HOST, JAEGER_ENDPOINT and OTEL_*. Calls nobody."""
     instruments = Instruments()
     exposition = Exposition(instruments.registry)
     log_writer = logs.configure(settings.log_level, instruments.lines_dropped("stdout"))
-    delivery = Adapter(tls_of(settings), bounds_of(settings))  # its calls belong to no request: they have no spans
+    delivery = Adapter(tls_of(settings), bounds_of(settings))  # its calls belong to no request, so they have no spans
     session = SealedSession(delivery)
     spans = span_pipeline(settings.jaeger_endpoint, settings.otel, session, instruments.spans_dropped)
     loki = None

@@ -1,4 +1,4 @@
-"""Calls to services and to Keycloak: the connections, and their bounds by the settings."""
+"""Calls to services and to Keycloak: the connections, and their time-outs from the settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outbound(settings: Settings, tracer: Tracer) -> Outbound:
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext:
-    """Whom to believe on outgoing connections."""
+    """The trusted certificates of outgoing connections."""
     return tls_context(settings.ca_bundle)
 
 

@@ -25,7 +25,7 @@ class Services:
     parts: tuple[Part, ...]
 
     def of(self, spec: ServiceSpec) -> ServiceProxy:
-        """The proxy of a service. NotFound where it is not configured."""
+        """The proxy of a service. Raises NotFound if it is not configured."""
         found = self.proxies.get(spec.name)
         if found is None:
             raise errors.NotFound()
@@ -35,7 +35,7 @@ class Services:
 def services(
     settings: Settings, outbound: Outbound, instruments: Instruments, is_over: Callable[[Principal], bool]
 ) -> Services:
-    """A proxy for each service that has a base URL. `is_over`: whether the session of a request was ended since."""
+    """A proxy for each service that has a base URL. `is_over`: whether the session of a request has ended meanwhile."""
     disconnects = DisconnectMonitor(is_over, inf if settings.streams_outlive_token else settings.jwt_leeway)
 
     def proxy(spec: ServiceSpec) -> ServiceProxy:

@@ -28,7 +28,7 @@ from gateway.wiring.outbound import Outbound
 
 @dataclass(frozen=True, slots=True)
 class SignInParts:
-    """What signs users in and out, and tells who they are."""
+    """Signs users in and out, and authenticates requests."""
 
     keycloak: Keycloak
     redirects: Redirects
@@ -52,7 +52,7 @@ class _Tokens:
 
 
 def store(settings: Settings, outbound: Outbound, instruments: Instruments) -> Store:
-    """What the workers, and with REDIS_URL the machines, know together. Touches nothing."""
+    """The state that workers share, and with REDIS_URL all machines. Touches nothing."""
     return Store(
         derive(settings.sealing_secrets[0], "store"),
         f"{settings.issuer} {settings.client_id}",
@@ -91,7 +91,7 @@ def sign_in(
 
 
 def _credentials(settings: Settings) -> ClientCredentials:
-    """Who the gateway is at Keycloak: its key's word before its secret's."""
+    """The gateway's credentials at Keycloak: the private key, otherwise the secret."""
     if settings.client_key is not None:
         return KeyCredentials(settings.client_id, settings.client_key.get_secret_value(), settings.issuer)
     secret = settings.client_secret.get_secret_value() if settings.client_secret is not None else ""
@@ -101,7 +101,7 @@ def _credentials(settings: Settings) -> ClientCredentials:
 def _tokens(settings: Settings, keycloak: Keycloak) -> _Tokens:
     secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret is not None else None
     signatures = Signatures(settings.jwt_algorithms, keycloak, secret)
-    # Only the issuer says who signed in and out: a shared secret does not.
+    # ID and logout tokens come only from the issuer, so a shared secret does not verify them.
     public = Signatures(tuple(name for name in settings.jwt_algorithms if name != "HS256") or ("RS256",), keycloak)
     policy = AccessTokenPolicy(
         settings.issuer, settings.audience, settings.jwt_leeway, settings.jwt_allowed_clients, settings.client_id
