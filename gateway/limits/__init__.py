@@ -1,4 +1,4 @@
-"""Rate limits: rules as Flask-Limiter declares them, counted in a storage of its engine `limits`."""
+"""Rate limits: rules declared with Flask-Limiter, counted in a storage of its engine `limits`."""
 
 from gateway.limits.limiter import RateLimiter
 from gateway.limits.rules import RuleBook, by_address, by_caller

@@ -19,9 +19,9 @@ log = logging.getLogger("gateway.limits")
 class RateLimiter:
     """Counts requests by the rules of a RuleBook, in Windows.
 
-    Flask-Limiter's `Limit` declares a rule, and the counters are a storage of its engine `limits`. The engine's fixed
-    window is one look here and three there; Flask-Limiter's own hooks would count before a token is known to be good,
-    and cost 213 us a request with headers, against 9.
+    Flask-Limiter's `Limit` declares a rule, and the counters are a storage of its engine `limits`. A fixed window takes
+    one lookup here and three in the engine; Flask-Limiter's own hooks would count before a token is verified, and cost
+    213 us a request with headers, instead of 9.
     """
 
     def __init__(self, rules: RuleBook, windows: Windows, refused: Callable[[str], None]) -> None:
@@ -32,8 +32,8 @@ class RateLimiter:
         self._by_endpoint: dict[str, tuple[Rule | None, LimitKey | None]] = {}
 
     def count_request(self, scope: Scope) -> None:
-        """Count a request by the rule of its route, before anybody is refused for who asks. TooManyRequests."""
-        if scope.endpoint is None:  # no such route or method, for whoever asks
+        """Count a request by the rule of its route, before unauthenticated ones are refused. Raises TooManyRequests."""
+        if scope.endpoint is None:  # unknown route or method: by address, for every user
             self._spend(scope, self._rules.default, by_address())
             return
         rule, key = self._rule_of(scope)
@@ -43,19 +43,19 @@ class RateLimiter:
             self._spend(scope, rule, key())
 
     def count_failed_token(self) -> None:
-        """Count a token that failed its checks, or a call that needs a genuine session and has none, against its
-        address and apart from all other counting. TooManyRequests."""
+        """Count an invalid token, or a call that needs a genuine session and has none, against its address, separately
+        from all other counters. Raises TooManyRequests."""
         self._spend(current(), self._rules.token, by_address())
 
     def count(self, key: str) -> None:
-        """Count one call of `key` by the rule of the view that is being served. TooManyRequests where none is left."""
+        """Count one call of `key` by the rule of the current view. Raises TooManyRequests over the limit."""
         scope = current()
         rule, _ = self._rule_of(scope)
         if rule is not None:
             self._spend(scope, rule, key)
 
     def show(self, key: str) -> None:
-        """Set what `key` has left for the view that is being served as the request's allowance; nothing is counted."""
+        """Set the allowance of the request to the remainder of `key` for the current view, without counting."""
         scope = current()
         rule, _ = self._rule_of(scope)
         for policy, prefix, amount, _ in rule.bounds if rule is not None else ():
@@ -72,10 +72,10 @@ class RateLimiter:
         return found
 
     def _spend(self, scope: Scope, rule: Rule, key: str) -> None:
-        for policy, prefix, amount, seconds in rule.bounds:  # a fixed window, as the library's strategy has it
+        for policy, prefix, amount, seconds in rule.bounds:  # a fixed window, like the library's strategy
             count, seconds_left = self._windows.count(prefix + key, seconds)
             left = amount - count if count < amount else 0
-            if scope.allowance is None or left <= scope.allowance.left:  # of several the one with the least is shown
+            if scope.allowance is None or left <= scope.allowance.left:  # the smallest remainder is shown
                 scope.allowance = Allowance(policy, rule.policy, amount, left, max(1, ceil(seconds_left)))
             if count > amount:
                 self._refuse(scope, rule)

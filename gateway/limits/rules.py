@@ -1,4 +1,4 @@
-"""The rules: what is counted together, how much of it is let through."""
+"""The rules: which requests are counted together, and how many are allowed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gateway.marks import LimitKey, RouteMarks
 from gateway.scope import current
 
 PREFIX_BITS = 64
-"""Of an IPv6 address: a client has all of the rest."""
+"""The prefix of an IPv6 address by which it is counted: a client owns all addresses within."""
 
 
 def by_caller() -> str:
-    """The verified user, else the address. Never empty."""
+    """The verified user, otherwise the address. Never empty."""
     principal = current().principal
     return by_address() if principal is None else f"user {principal.user_id}"
 
 
 def by_address() -> str:
-    """The client's address as found through the trusted proxies; one key for all that have none. Never empty."""
+    """The client's address, found through the trusted proxies; one key for all clients without one. Never empty."""
     return _address_key(current().client)
 
 
@@ -54,17 +54,17 @@ class Rule:
 
 
 class RuleBook:
-    """The rule of each endpoint: as its view is marked, else the default one."""
+    """The rule of each endpoint: that of its mark, otherwise the default one."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        """`settings`: limits by the name that marks use; `default` among them. ValueError where one can not be read."""
+        """`settings`: limits by the name that marks use, including `default`. Raises ValueError for an invalid one."""
         self._settings = settings
         self.default = self._rule("default", "default")
         self.token = self._rule("token", "default")
-        """For tokens that fail their checks, expired ones too, by address and apart from all other counting."""
+        """The rule of invalid tokens, including expired ones: by address, separately from all other counters."""
 
     def of(self, endpoint: str, marks: RouteMarks) -> tuple[Rule | None, LimitKey | None]:
-        """The endpoint's rule and whose calls it counts together; no rule where its view is free."""
+        """The rule of an endpoint and its key function; None for a free view."""
         if not marks.limited:
             return None, None
         if marks.limit is None:

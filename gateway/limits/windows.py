@@ -9,23 +9,23 @@ from limits.storage import Storage
 
 
 class Counters(Protocol):
-    """Where the counters are."""
+    """Stores the counters."""
 
     def count(self, key: str, amount: int, window: float) -> tuple[int, float]:
-        """What `key` comes to with `amount` more, and the seconds until its window ends."""
+        """Add `amount` to `key`; the new count, and the seconds until its window ends."""
 
     def counted(self, key: str) -> tuple[int, float]:
         """What it came to, and the seconds until its window ends; zeros where there is none."""
 
     def forget_count(self, key: str) -> None:
-        """Let its next window begin with the next count."""
+        """Reset it: the next count starts a new window."""
 
 
 class Windows(Storage):
     """Fixed windows over counters that all workers share: in memory of the machine, or in Redis (see `Store.count`).
 
-    limits' own memory storage is of one process, not bounded, and starts a thread for what has expired; its others need
-    a server.
+    The memory storage of `limits` is per process, not bounded, and starts a thread for expiry; its others need a
+    server.
     """
 
     STORAGE_SCHEME = None
@@ -39,7 +39,7 @@ class Windows(Storage):
         return ValueError
 
     def count(self, key: str, window: float, amount: int = 1) -> tuple[int, float]:
-        """Count; what it comes to, and the seconds until the window of `window` seconds ends."""
+        """Count; the new count, and the seconds until the window of `window` seconds ends."""
         return self._counters.count(key, amount, window)
 
     def counted(self, key: str) -> tuple[int, float]:
@@ -47,21 +47,21 @@ class Windows(Storage):
         return self._counters.counted(key)
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count; what it comes to. `expiry`: the window's length in seconds."""
+        """Count; the new count. `expiry`: the window's length in seconds."""
         return self._counters.count(key, amount, expiry)[0]
 
     def get(self, key: str) -> int:
         return self._counters.counted(key)[0]
 
     def get_expiry(self, key: str) -> float:
-        """When the window ends, in seconds since the epoch; now, where there is none."""
+        """The end of the window in seconds since the epoch; the current time if there is none."""
         return time() + self._counters.counted(key)[1]
 
     def check(self) -> bool:
         return True
 
     def reset(self) -> int | None:
-        """Other processes count in the same place."""
+        """Other processes share the counters."""
         raise NotImplementedError
 
     def clear(self, key: str) -> None:

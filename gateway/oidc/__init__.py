@@ -1,4 +1,4 @@
-"""Keycloak as the gateway sees it: its documents and keys, and the grants it makes."""
+"""The OpenID Connect client of Keycloak: its discovery document, its keys, and its grants."""
 
 from gateway.oidc.advice import Advice
 from gateway.oidc.credentials import ClientCredentials, KeyCredentials, SecretCredentials

@@ -1,4 +1,4 @@
-"""What to mend at Keycloak or in the settings where Keycloak refuses: once for each cause and minute in the log."""
+"""Advice for the log on what to fix in Keycloak or in the settings: once per cause and minute."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 
 
 class Advice:
-    """Warns of a cause, and not again of the same one for QUIET_SECONDS."""
+    """Warns of a cause, at most once in QUIET_SECONDS for each."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now

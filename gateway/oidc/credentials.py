@@ -1,4 +1,4 @@
-"""How the gateway's client authenticates at Keycloak: by its secret, or by a key that never leaves the gateway."""
+"""Client authentication at Keycloak: by secret, or by a private key that never leaves the gateway."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from gateway.client_key import signing_key
 
 
 class ClientCredentials(Protocol):
-    """Who the gateway is at Keycloak."""
+    """The gateway's credentials at Keycloak."""
 
     client_id: str
     method: str
-    """Its name in Authlib, for every endpoint that asks who calls."""
+    """The method's name in Authlib, for every endpoint that authenticates the client."""
 
     def register(self, session: OAuth2Session) -> None:
-        """Teach a session of Authlib's the method."""
+        """Register the method at a session of Authlib."""
 
 
 class SecretCredentials:
-    """`client_secret_basic` as RFC 6749 section 2.3.1 has it: id and secret are form-urlencoded first, so that any
-    character works. (Authlib leaves that out.)"""
+    """`client_secret_basic` by RFC 6749 section 2.3.1: id and secret are form-urlencoded first, so that any character
+    works. (Authlib does not do that.)"""
 
     method = "client_secret_basic_encoded"
 
@@ -46,14 +46,14 @@ class SecretCredentials:
 
 
 class KeyCredentials:
-    """`private_key_jwt` (RFC 7523 section 2.2; RFC 9700 section 2.5): an assertion for each call, which lives for a
+    """`private_key_jwt` (RFC 7523 section 2.2; RFC 9700 section 2.5): an assertion for each call, valid for a
     minute."""
 
     method = PrivateKeyJWT.name
 
     def __init__(self, client_id: str, pem: str, issuer: str) -> None:
-        """`pem`: an RSA, EC or Ed25519 private key. The assertions are for the `issuer`, by whatever address Keycloak
-        is reached."""
+        """`pem`: an RSA, EC or Ed25519 private key. The audience of the assertions is the `issuer`, regardless of
+        Keycloak's internal address."""
         self.client_id = client_id
         key, algorithm = signing_key(pem)
         self._jwt = _Assertion(issuer, key, algorithm)
@@ -70,6 +70,6 @@ class _Assertion(PrivateKeyJWT):  # type: ignore[misc]  # Authlib has no types
     def sign(self, auth: Any, token_endpoint: str) -> Any:
         auth.client_secret = self._key
         with warnings.catch_warnings():
-            # RFC 9864 names it Ed25519, by which Keycloak does not know it: EdDSA is what it verifies.
+            # RFC 9864 calls it Ed25519, but Keycloak only knows the name EdDSA.
             warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
             return super().sign(auth, token_endpoint)

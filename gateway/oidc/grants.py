@@ -1,4 +1,4 @@
-"""The grants (RFC 6749) the gateway asks Keycloak for, and takes back (RFC 7009), spoken by Authlib."""
+"""Grants (RFC 6749) and revocations (RFC 7009) at Keycloak, by Authlib."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from gateway.transport import Adapter, ConnectError, ConnectTimedOut, ResponseTi
 log = logging.getLogger("gateway.oidc")
 
 UNKNOWN_LIFE = 1_209_600
-"""Seconds that a refresh token is taken to live where the answer does not say: two weeks."""
+"""The assumed lifetime of a refresh token in seconds if the response does not state it: two weeks."""
 
 
-# RFC 6749 section 5.2 and Keycloak's own; another word may be an echo of what was sent.
+# RFC 6749 section 5.2 and Keycloak's own; any other value may be an echo of the request.
 _ERRORS = frozenset(
     {"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
 )
 
 
-# What to look at, by the error.
+# The settings to check, by error.
 _MENDS = {
     "invalid_client": "compare KEYCLOAK_CLIENT_ID and KEYCLOAK_CLIENT_SECRET (or the key of KEYCLOAK_CLIENT_KEY_FILE)"
     " with Clients > the client > Credentials in Keycloak",
@@ -41,12 +41,12 @@ _MENDS = {
 
 
 class SessionOver(Exception):
-    """Keycloak says `invalid_grant`: expired, ended, disabled, used before. There is nothing to try again."""
+    """Keycloak answered `invalid_grant`: expired, ended, disabled, already used. A retry does not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """A token endpoint's good answer (RFC 6749 section 5.1); lives in seconds from when it came."""
+    """The successful response of a token endpoint (RFC 6749 section 5.1); lifetimes in seconds since it arrived."""
 
     access_token: str
     refresh_token: str | None
@@ -57,15 +57,15 @@ class TokenAnswer:
 
 class _Session(OAuth2Session):
     def get_redirect_target(self, resp: Response) -> str | None:
-        """Never one: Keycloak's back channel does not redirect, and the client's secret follows nobody."""
+        """Follow no redirect: Keycloak's endpoints do not redirect, and the client secret must not go elsewhere."""
         return None
 
 
 class Grants:
-    """Asks Keycloak's endpoints as one client.
+    """Calls Keycloak's endpoints as one client.
 
-    Every call raises ServiceUnavailable where Keycloak can not be reached, GatewayTimeout where it is too slow,
-    BadGateway where it speaks garbage, fails, or refuses the client itself, which one log line explains.
+    Every call raises ServiceUnavailable if Keycloak cannot be reached, GatewayTimeout if it is too slow, BadGateway if
+    its response is invalid or an error, or it refuses the client itself, which a log line explains.
     """
 
     def __init__(self, keycloak: Keycloak, adapter: Adapter, credentials: ClientCredentials, scopes: str) -> None:
@@ -77,11 +77,11 @@ class Grants:
 
     @property
     def iss_parameter_supported(self) -> bool:
-        """Whether every callback carries `iss` (RFC 9207). ServiceUnavailable where Keycloak was never read."""
+        """Whether each callback contains `iss` (RFC 9207). Raises ServiceUnavailable if Keycloak was never read."""
         return self._keycloak.endpoints.iss_parameter_supported
 
     def authorization_url(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-        """Where the browser signs in (RFC 6749 section 4.1.1, RFC 7636 with S256)."""
+        """The authorization URL for the browser (RFC 6749 section 4.1.1, RFC 7636 with S256)."""
         endpoint = _known(self._keycloak.endpoints.authorization, "authorization_endpoint")
         url, _ = self._session().create_authorization_url(
             endpoint, state=state, code_verifier=verifier, nonce=nonce, redirect_uri=redirect_uri, scope=self._scopes
@@ -89,7 +89,7 @@ class Grants:
         return str(url)
 
     def exchange(self, code: str, redirect_uri: str, verifier: str) -> TokenAnswer:
-        """The tokens for a code (RFC 6749 section 4.1.3). SessionOver where the code is no good any more."""
+        """The tokens for a code (RFC 6749 section 4.1.3). Raises SessionOver if the code is no longer valid."""
         endpoint = _known(self._keycloak.endpoints.token, "token_endpoint")
         return _answer(
             lambda: self._session().fetch_token(
@@ -98,14 +98,14 @@ class Grants:
         )
 
     def refresh(self, refresh_token: str) -> TokenAnswer:
-        """New tokens for a refresh token (RFC 6749 section 6), of the scope it has: what else is asked for lately could
-        not be had. SessionOver where the session is over."""
+        """New tokens for a refresh token (RFC 6749 section 6), with its original scope: scopes configured later
+        would be refused. Raises SessionOver if the session has ended."""
         endpoint = _known(self._keycloak.endpoints.token, "token_endpoint")
         return _answer(lambda: self._session().refresh_token(endpoint, refresh_token=refresh_token))
 
     def end_session(self, refresh_token: str) -> bool:
-        """End the session of a refresh token at Keycloak, and what it is signed in through (Keycloak's end-session
-        endpoint takes `refresh_token` by POST, and answers 204). Whether it was ended; never raises."""
+        """End the session of a refresh token at Keycloak, and that at a brokered identity provider (Keycloak's
+        end-session endpoint accepts `refresh_token` by POST, and answers 204). Whether it was ended; never raises."""
         endpoint = self._keycloak.known_endpoints
         if endpoint is None or endpoint.end_session_internal is None:
             return False
@@ -119,10 +119,10 @@ class Grants:
             )
         except (errors.GatewayError, SessionOver):
             return False
-        return bool(response.status_code == 204)  # a page (200) is for a person: such a provider knows no such call
+        return bool(response.status_code == 204)  # 200 is a page for a person: this provider does not support the call
 
     def revoke(self, refresh_token: str) -> None:
-        """Take a refresh token back (RFC 7009 section 2.1)."""
+        """Revoke a refresh token (RFC 7009 section 2.1)."""
         endpoint = self._keycloak.endpoints.revocation
         if endpoint is None:
             return
@@ -134,7 +134,7 @@ class Grants:
             raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
 
     def end_session_url(self, id_token: str | None, redirect_uri: str) -> str | None:
-        """Where the browser ends its session at Keycloak (OpenID Connect RP-Initiated Logout 1.0 section 2)."""
+        """The URL that ends the browser's session at Keycloak (OpenID Connect RP-Initiated Logout 1.0 section 2)."""
         endpoint = self._keycloak.endpoints.end_session
         if endpoint is None:
             return None
@@ -163,7 +163,7 @@ def _known(endpoint: str | None, name: str) -> str:
 
 
 def _asked(ask: Callable[[], Any]) -> Any:
-    """What `ask` gets of Keycloak, foreign exceptions translated."""
+    """The result of `ask`, with the exceptions of libraries translated."""
     try:
         return ask()
     except OAuthError as error:
@@ -218,5 +218,5 @@ def _seconds(value: Any, default: int) -> int:
 
 
 def digest_of(refresh_token: str) -> str:
-    """The name that a refresh token has in the store; the token can not be found by it."""
+    """The key of a refresh token in the store, from which the token cannot be derived."""
     return sha256(refresh_token.encode("utf-8", "replace")).hexdigest()

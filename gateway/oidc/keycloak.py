@@ -1,4 +1,4 @@
-"""Keycloak as the gateway sees it: its discovery document and its keys, read by itself and kept through outages."""
+"""Keycloak's discovery document and keys, read in the background and kept during outages."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ KEYCLOAK_TIMEOUTS = Timeouts(connect=2.0, read=5.0, total=5.0)
 
 
 class KeycloakFault(Exception):
-    """Keycloak did not say what was asked; the message is for the log."""
+    """Keycloak's response was not usable; the message is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What the gateway needs of the discovery document (OpenID Connect Discovery 1.0 section 3).
+    """The parts of the discovery document that the gateway needs (OpenID Connect Discovery 1.0 section 3).
 
-    `authorization` and `end_session` are for the browser, the others as the gateway reaches them, among them
-    `end_session_internal`; `iss_parameter_supported`: a callback carries `iss` (RFC 9207)."""
+    `authorization` and `end_session` are URLs for the browser, the others, including `end_session_internal`, are for
+    the gateway; `iss_parameter_supported`: a callback contains `iss` (RFC 9207)."""
 
     jwks: str
     authorization: str | None
@@ -50,10 +50,10 @@ class Endpoints:
 
 class Keycloak:
     """The issuer's keys: read at start, every REFRESH_SECONDS, and for an unknown key id at most once in
-    UNKNOWN_KID_SECONDS. An answer that holds no usable key changes nothing; a key gone from a good one is gone."""
+    UNKNOWN_KID_SECONDS. A response without a usable key changes nothing; a key missing from a valid one is dropped."""
 
     def __init__(self, issuer: str, internal_url: str | None, session: SealedSession) -> None:
-        """`issuer` is compared character for character, `internal_url` is where it is reached (default: itself)."""
+        """`issuer` is compared exactly; `internal_url` is the address for calls (default: the issuer)."""
         self._issuer = issuer
         self._internal = internal_url or issuer
         self._session = session
@@ -65,7 +65,7 @@ class Keycloak:
         self._reader: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
-        """Begin to read the keys, now and for ever after."""
+        """Start reading the keys, now and periodically."""
         self._reader = gevent.spawn(self._keep_reading)
 
     def close(self, deadline: float) -> None:
@@ -74,12 +74,12 @@ class Keycloak:
 
     @property
     def discovery_url(self) -> str:
-        """Where the discovery document is asked for."""
+        """The URL of the discovery document."""
         return self._internal.rstrip("/") + "/.well-known/openid-configuration"
 
     @property
     def endpoints(self) -> Endpoints:
-        """The endpoints as last read. ServiceUnavailable where they never were."""
+        """The endpoints as last read. Raises ServiceUnavailable if they were never read."""
         if self._endpoints is None:
             self._tried.wait(KEYCLOAK_TIMEOUTS.total)
         if self._endpoints is None:
@@ -88,7 +88,7 @@ class Keycloak:
 
     @property
     def known_endpoints(self) -> Endpoints | None:
-        """The endpoints as last read, None where they never were; waits for nothing."""
+        """The endpoints as last read, None if they were never read; does not wait."""
         return self._endpoints
 
     @property
@@ -98,23 +98,23 @@ class Keycloak:
 
     @property
     def keys(self) -> KeySet:
-        """The keys as last read; another object once they changed."""
+        """The keys as last read; a new object after a change."""
         return self._keys
 
     def keys_for(self, kid: str | None, *, at_once: bool = False) -> KeySet:
-        """The keys, read again first where none has this id and the last reading is old enough, or `at_once`: for a
-        token that Keycloak itself has just given us.
+        """The keys. They are read again first if none has this id and the last read is old enough, or with `at_once`,
+        for a token that Keycloak itself has just issued.
 
-        ServiceUnavailable where they can not be read `at_once`, or no keys were ever read.
+        Raises ServiceUnavailable if they cannot be read `at_once`, or were never read.
         """
         known = self._keys.knows(kid) if kid is not None else self.ready
         if not known and self.ready:
-            with self._reading:  # whoever waited here finds what the one before has read
+            with self._reading:  # a greenlet that waited here finds the result of the one before
                 due = at_once or monotonic() - self._last_read >= UNKNOWN_KID_SECONDS
                 if due and not self._try_reading() and at_once:
                     raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         if not self.ready:
-            self._tried.wait(KEYCLOAK_TIMEOUTS.total)  # a worker that has just started is about to know
+            self._tried.wait(KEYCLOAK_TIMEOUTS.total)  # a worker that has just started is about to read them
         if not self.ready:
             raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
         return self._keys
@@ -126,7 +126,7 @@ class Keycloak:
                 with self._reading:
                     good = self._try_reading()
             except Exception:
-                log.exception("Keycloak: keys not read")  # a bug; reading goes on all the same
+                log.exception("Keycloak: keys not read")  # a bug; continue to read
                 good = False
             self._tried.set()
             if good:
@@ -176,7 +176,7 @@ class Keycloak:
     @overload
     def _reached(self, url: None) -> None: ...
     def _reached(self, url: str | None) -> str | None:
-        """An endpoint of the issuer as the gateway reaches it."""
+        """An endpoint of the issuer at its internal address."""
         if url is None:
             return None
         issuer = self._issuer.rstrip("/") + "/"
@@ -189,7 +189,7 @@ class Keycloak:
         return keys
 
     def _document(self, url: str) -> Mapping[str, Any]:
-        """The JSON object at `url`. KeycloakFault where there is none, RequestException where nobody answers."""
+        """The JSON object at `url`. Raises KeycloakFault if there is none, RequestException without a response."""
         accept = {"Accept": "application/json"}
         with self._session.get(url, headers=accept, timeout=KEYCLOAK_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
             if response.status_code != 200:

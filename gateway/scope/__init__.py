@@ -1,4 +1,4 @@
-"""What is known of one request, made once when it comes in and read by every hook, view and log line after."""
+"""The scope of a request: created when it arrives, and read by every hook, view and log line after that."""
 
 from gateway.scope.allowance import Allowance
 from gateway.scope.peers import Networks, TrustedProxies

@@ -1,4 +1,4 @@
-"""What a client has left of a rate limit."""
+"""The allowance: the remainder of a rate limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Allowance(NamedTuple):
-    """Of the limit `name`, one of those that `policy` lists: `left` of `limit` requests, for `reset` more seconds."""
+    """Of the limit `name`, which is listed in `policy`: `left` of `limit` requests remain for `reset` seconds."""
 
     name: str
     policy: str

@@ -1,4 +1,4 @@
-"""Addresses: who may speak for a client, and whom they speak for."""
+"""Addresses: the trusted proxies, and the client behind them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Networks:
     """A set of addresses, networks and, as `unix`, of peers on a Unix socket."""
 
     def __init__(self, members: Iterable[str]) -> None:
-        """`members`: IPv4 or IPv6 addresses, CIDR networks, or `unix`. ValueError where one is none of these."""
+        """`members`: IPv4 or IPv6 addresses, CIDR networks, or `unix`. Raises ValueError for anything else."""
         members = tuple(members)
         self._unix = "unix" in members
         self._networks = tuple(ipaddress.ip_network(m, strict=False) for m in members if m != "unix")
@@ -31,13 +31,13 @@ class Networks:
 
 
 class TrustedProxies(Networks):
-    """The peers whose forwarding headers are believed; with none, nobody's are."""
+    """The peers whose forwarding headers are trusted; empty: none."""
 
     def chain(self, peer: str, forwarded_for: str) -> list[str]:
-        """The client's address as found, then the trusted proxies the request came through; `peer` is the last one.
+        """The client's address, then the trusted proxies that the request passed; `peer` is the last one.
 
         `forwarded_for` is the X-Forwarded-For that a trusted `peer` sent: read right to left, up to the first address
-        that is no trusted proxy. What stands left of that, or of a member that is no address, is the client's word.
+        that is not a trusted proxy. Members to the left of that, or of an invalid member, come from the client.
         """
         chain = [peer] if peer else []
         for member in reversed(forwarded_for.split(",")):
@@ -51,7 +51,7 @@ class TrustedProxies(Networks):
 
 
 def _bare(text: str) -> str | None:
-    """An address without the brackets or port that some proxies write, or None where it is none."""
+    """An address without the brackets or port that some proxies write, or None if it is invalid."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -63,8 +63,8 @@ def _bare(text: str) -> str | None:
 
 
 def plain_address(text: str) -> str:
-    """An address as it is written: IPv4 as such, also where a socket for both families says `::ffff:192.0.2.1`
-    (RFC 4291 section 2.5.5.2). ValueError where it is none."""
+    """The canonical form of an address: IPv4 also for `::ffff:192.0.2.1` of a dual-stack socket (RFC 4291 section
+    2.5.5.2). Raises ValueError if it is invalid."""
     address = ipaddress.ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)

@@ -1,4 +1,4 @@
-"""Who a request is made for."""
+"""The user of a request."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gateway import headers
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a verified access token speaks for.
+    """The user of a verified access token.
 
-    `token` is the access token as it came, `expires` and `issued` its `exp` and `iat` in seconds since the epoch,
-    `session_id` Keycloak's `sid` and `token_id` its `jti`, where the token carries them.
+    `token` is the access token as it was sent, `expires` and `issued` its `exp` and `iat` in seconds since the epoch,
+    `session_id` Keycloak's `sid` and `token_id` its `jti`, if the token has them.
     """
 
     user_id: str
@@ -25,10 +25,10 @@ class Principal:
     token_id: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    # What a service is told of it: made once a token and not once a request.
+    # The headers to a service: built once per token, not per request.
     forwarded: tuple[tuple[str, str], ...] = field(init=False, repr=False)
     session: str = field(init=False, repr=False)
-    """Keycloak's session; where the token names none the token alone, and without `jti` either all of the user's."""
+    """Keycloak's session; without `sid` the token itself, and without `jti` all sessions of the user."""
     subject: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class Principal:
 
 
 def identity_headers(principal: Principal) -> tuple[tuple[str, str], ...]:
-    """The headers by which a service learns who asks, beside Authorization: X-User-Id, X-User-Email (where known) and
+    """The identity headers to a service in addition to Authorization: X-User-Id, X-User-Email (if known) and
     X-User-Roles (sorted, comma-separated, no spaces)."""
     roles = ",".join(headers.identity_value(role) for role in sorted(principal.roles))
     email = (("X-User-Email", headers.identity_value(principal.email)),) if principal.email else ()

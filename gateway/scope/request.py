@@ -1,4 +1,4 @@
-"""The scope of one request: its ids, its addresses, its target as it came."""
+"""The scope of one request: its ids, its addresses, its unchanged target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gateway.scope.principal import Principal
 
 # Ids must be unique, not secret: bits of one well-seeded generator cost 1.2 us, a uuid4 5.5.
 _ids = Random()  # noqa: S311
-# gunicorn's master imports this too: each worker has to begin with a seed of its own.
+# gunicorn's master imports this too, so each worker must start with its own seed.
 os.register_at_fork(after_in_child=_ids.seed)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -32,13 +32,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 @dataclass(slots=True)
 class Scope:
-    """One request, `environ` as WSGI has it. `client` is the address found through the trusted proxies, `forwarded_for`
-    the chain to hand on; `path` and `query` (with its `?`) are the target byte for byte; `endpoint` and `route` are
-    Flask's and None where none fits, `marks` those of its view; `code` is that of the error it is answered with;
-    `started` is a `perf_counter` time in seconds. Of who asks there is a `principal` or a `refusal`, or neither for
-    views that are open to everybody. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its decision,
-    None where there is none; `span` is what a traced request's calls are children of. `upstream` names the service that
-    was asked, `instance` its host."""
+    """One request with its WSGI `environ`. `client` is the client's address, found through the trusted proxies, and
+    `forwarded_for` the chain that is sent on; `path` and `query` (with its `?`) are the target byte for byte;
+    `endpoint` and `route` are Flask's, None if no route matches, and `marks` those of its view; `code` is that of the
+    error in the response; `started` is a `perf_counter` time in seconds. Authentication results in a `principal` or a
+    `refusal`, or neither for public views. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its
+    sampling decision, if any; `span` is the parent of the spans of calls. `upstream` names the service that was called,
+    `instance` its host."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -71,31 +71,31 @@ class Scope:
 
     @property
     def target(self) -> str:
-        """Path and query as they came."""
+        """Path and query, unchanged."""
         return self.path + self.query
 
     def require_principal(self) -> Principal:
-        """Who asks. The refusal where that was not found out: a view that forwards can not be public."""
+        """The Principal. Raises the refusal if there is none: a view that forwards cannot be public."""
         if self.principal is None:
             raise self.refusal or errors.Unauthorized()
         return self.principal
 
     @property
     def traceparent(self) -> str:
-        """The trace context a service is given (W3C Trace Context section 3.2): the same trace, our span as parent."""
+        """The trace context for a service (W3C Trace Context section 3.2): the same trace, our span as parent."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
     def traceparent_of(self, span: Span) -> str:
-        """The trace context of what is a child of this span of ours."""
+        """The trace context of a child of this span."""
         return f"00-{self.trace_id}-{span.get_span_context().span_id:016x}-01"
 
 
 CUT = "gateway.cut"
-"""In the environ of a request whose answer did not reach the client as a whole; `gateway.worker` puts it there."""
+"""Set in the environ by `gateway.worker` if the response did not reach the client completely."""
 
 
 def new_trace_id() -> str:
-    """A trace id no one else has (W3C Trace Context section 3.2.2.3)."""
+    """A unique trace id (W3C Trace Context section 3.2.2.3)."""
     return f"{_ids.getrandbits(128) or 1:032x}"
 
 
@@ -108,15 +108,15 @@ current: Callable[[], Scope] = _current.get
 
 
 def serving() -> Scope | None:
-    """The scope of the request that this greenlet serves, or served last; None in one that serves none."""
+    """The scope of the request that this greenlet serves, or served last; None in other greenlets."""
     return _current.get(None)
 
 
 def open_scope(
     environ: Mapping[str, Any], trusted: TrustedProxies, rule: Rule | None = None, marks: RouteMarks = NO_ROUTE
 ) -> Scope:
-    """Load what a WSGI environ says of a request that fits `rule`; it is `current` from now on. Refuses nothing (see
-    `require_sound`), so that an error, too, has an id and a path."""
+    """Create the scope of a request that matches `rule` from its WSGI environ, and make it `current`. Refuses nothing
+    (see `require_sound`), so that errors have an id and a path too."""
     peer = environ.get("REMOTE_ADDR", "")
     if peer.startswith("::ffff:"):
         peer = plain_address(peer)
@@ -153,11 +153,11 @@ def open_scope(
 
 
 def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) -> None:
-    """Take what a trusted proxy says of the client: its address, scheme, host and request id."""
+    """Read the client's address, scheme, host and request id from the headers of a trusted proxy."""
     chain = trusted.chain(scope.client, environ.get("HTTP_X_FORWARDED_FOR", ""))
     scope.client = chain[0] if chain else ""
     scope.forwarded_for = ", ".join(chain)
-    # Each proxy adds the scheme that it was asked by: the first is the client's.
+    # Each proxy appends the scheme of its own client: the first one is that of the client.
     proto = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip(" \t").lower()
     if proto in ("http", "https"):
         scope.proto = proto
@@ -168,11 +168,11 @@ def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) 
 
 
 def require_sound(scope: Scope) -> None:
-    """Refuse what could be understood in two ways or would go round for ever.
+    """Refuse ambiguous and looping requests.
 
-    Raises UnknownMethod for a method nobody knows, BadRequest for an ambiguous target or an HTTP/1.1 request
-    without Host (RFC 9112 section 3.2), LoopDetected for one that came through this gateway before (RFC 9110
-    section 7.6.3).
+    Raises UnknownMethod for an unknown method, BadRequest for an ambiguous target or an HTTP/1.1 request without Host
+    (RFC 9112 section 3.2), LoopDetected for a request that already passed through this gateway (RFC 9110 section
+    7.6.3).
     """
     environ = scope.environ
     # Methods are case-sensitive (RFC 9110 section 9.1); werkzeug would make a GET of a get.

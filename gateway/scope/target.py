@@ -1,4 +1,4 @@
-"""The request target: taken apart without changing a byte, refused where it could be read in two ways."""
+"""The request target: split without changing a byte, refused if it is ambiguous."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AMBIGUOUS = re.compile(r"/(?:\.|%2e){1,2}(?:(?:;|%3b)[^/]*)?(?:/|$)|%2f|%5c|%[0
 def split(raw: str) -> tuple[str, str]:
     """Path and query (with its `?`, or empty) of a request target, byte for byte (RFC 9112 section 3.2).
 
-    An absolute form gives up its scheme and authority: the destination never comes from the request.
+    Scheme and authority of an absolute form are dropped: the destination never comes from the request.
     """
     if raw.startswith("/") and not raw.startswith("//") and "#" not in raw:
         path, mark, query = raw.partition("?")
@@ -27,13 +27,13 @@ def split(raw: str) -> tuple[str, str]:
             start = re.search(r"[/?]|$", rest).start()  # type: ignore[union-attr]  # `$` always matches
             raw = rest[start:] if rest[start : start + 1] == "/" else "/" + rest[start:]
     if not raw.startswith("/") or raw.startswith("//"):
-        return ("*", "") if raw == "*" else ("", raw)  # an authority may hold a password: it is no path that is shown
+        return ("*", "") if raw == "*" else ("", raw)  # an authority may contain a password: not shown
     end = re.search(r"[?#]|$", raw).start()  # type: ignore[union-attr]
     return raw[:end], raw[end:]
 
 
 def is_sound(path: str, query: str) -> bool:
-    """Whether gateway and service are sure to read this target alike."""
+    """Whether gateway and service certainly interpret this target in the same way."""
     if _PATH.fullmatch(path) is None or path.startswith("//") or "#" in query or _AMBIGUOUS.search(path):
         return False
     return "%" not in path or _is_utf8(path)

@@ -1,4 +1,4 @@
-"""Sessions: cookies that carry sealed tokens, refreshes made once, sessions that are over."""
+"""Sessions: cookies with sealed tokens, refreshes that happen once, revocations."""
 
 from gateway.sessions.browser_session import BrowserSession, SessionCookies
 from gateway.sessions.cookies import Cookies, SentCookies, sent_cookies

@@ -1,4 +1,4 @@
-"""A session in its two cookies: the access token in one, refresh and ID token in the other, bound by one id."""
+"""A session in two cookies with a common id: the access token in one, refresh and ID token in the other."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ log = logging.getLogger("gateway.sessions")
 OPENED_BYTES = 8 << 20
 
 BESIDE_BYTES = 500
-"""What an opened cookie takes beside its token's length."""
+"""The memory of an opened cookie in addition to the length of its token."""
 
 CHARACTERS = 28_000
-"""Of a session's cookies together: all cookies have to fit in one header field of 32 KiB."""
+"""The maximum of a session's cookies together: all cookies must fit in one header field of 32 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """What a browser's session holds. `id` is the gateway's own, of one sign-in; `user_id` is who signed in."""
+    """The session of a browser. `id` is the gateway's own, one per sign-in; `user_id` is the signed-in user."""
 
     id: str
     user_id: str
@@ -44,7 +44,7 @@ class BrowserSession:
         return cls(token_urlsafe(16), user_id, tokens.access_token, tokens.refresh_token, tokens.id_token)
 
     def renewed(self, tokens: TokenAnswer) -> BrowserSession:
-        """The same session with what a refresh brought; what it did not bring again stays."""
+        """The same session with the tokens of a refresh; tokens that are missing in it are kept."""
         return replace(
             self,
             access_token=tokens.access_token,
@@ -54,7 +54,7 @@ class BrowserSession:
 
 
 class SessionCookies:
-    """Reads sessions from the cookies that were sent, and writes them into answers."""
+    """Reads sessions from the cookies of a request, and writes them into responses."""
 
     def __init__(self, cookies: Cookies, secrets: tuple[str, ...]) -> None:
         self._cookies = cookies
@@ -64,11 +64,11 @@ class SessionCookies:
         self._opened: Cache[tuple[str, str]] = Cache(OPENED_BYTES)
 
     def access(self, sent: SentCookies) -> tuple[str, str] | None:
-        """Session id and access token of the cookie that goes with every request; None where it is no good."""
+        """Session id and access token of the cookie that is sent with every request; None if it is invalid."""
         return next(self._accesses(sent), None)
 
     def find(self, sent: SentCookies) -> BrowserSession | None:
-        """The whole session, as the cookies under `/auth` have it; None where a part is missing or of another."""
+        """The complete session from the cookies under `/auth`; None if a part is missing or of another session."""
         opened = (self._session_seal.open(value) for value in self._cookies.values(sent, SESSION_COOKIE))
         contents = {content["id"]: content for content in opened if content is not None}
         for session_id, access_token in self._accesses(sent):
@@ -80,7 +80,7 @@ class SessionCookies:
         return None
 
     def _accesses(self, sent: SentCookies) -> Iterator[tuple[str, str]]:
-        """Those that open of the values that the access token's cookie may have."""
+        """The possible values of the access token's cookie that can be opened."""
         for value in self._cookies.values(sent, ACCESS_COOKIE):
             digest = sha256(value.encode("utf-8", "replace")).digest()
             known = self._opened.get(digest)
@@ -93,8 +93,9 @@ class SessionCookies:
             yield known
 
     def save(self, response: Response, sent: SentCookies, session: BrowserSession, life: int) -> None:
-        """Set the session's cookies for `life` seconds: as long as its refresh token lives, so that a lapsed access
-        token arrives and is told so. BadGateway where the tokens are too long for cookies."""
+        """Set the session's cookies for `life` seconds, the lifetime of its refresh token, so that an expired access
+        token is still sent and answered with "Token expired". Raises BadGateway if the tokens are too long for
+        cookies."""
         access = {"id": session.id, "access": session.access_token}
         rest = {
             "id": session.id,

@@ -1,4 +1,4 @@
-"""The gateway's cookies: their names, attributes and pieces."""
+"""The gateway's cookies: names, attributes, and splitting into pieces."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PIECE_CHARACTERS = 3_900
 PIECES = 8
 
 NAMESAKES = 8
-"""Cookies of one name that are looked at: a sibling domain's, or one of an older path, may stand before ours."""
+"""The number of cookies of one name that are read: those of a sibling domain or an older path may come first."""
 
 CANDIDATES = 32
-"""Values that are put together of them, at most."""
+"""The maximum number of values that are joined from pieces."""
 
 _COUNTS = frozenset(str(number) for number in range(1, PIECES + 1))
 _LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -28,8 +28,8 @@ SentCookies = Mapping[str, list[str]]
 
 
 def sent_cookies(environ: Mapping[str, Any]) -> SentCookies:
-    """The cookies of a request. Split at semicolons and nowhere else (RFC 6265bis section 5.8.3): other people's quotes
-    or bytes can not hide ours."""
+    """The cookies of a request, split only at semicolons (RFC 6265bis section 5.8.3), so that quotes or bytes of other
+    cookies cannot hide the gateway's."""
     cookies: dict[str, list[str]] = {}
     for pair in environ.get("HTTP_COOKIE", "").split(";"):
         # Not Python's white space: a browser takes no-break space and `__Host-…` for a name without a prefix.
@@ -43,21 +43,21 @@ def sent_cookies(environ: Mapping[str, Any]) -> SentCookies:
 class Cookies:
     """Writes and reads values of any length up to PIECES cookies of 4,096 bytes (RFC 6265bis section 5.6).
 
-    HttpOnly and SameSite=Lax always, no Domain ever. `Secure` and the `__Host-` or (where the path is not `/`)
-    `__Secure-` prefix, but for plain http in development; there, on localhost, the name carries the port, which cookies
-    do not tell apart (RFC 6265bis section 8.5). The access token's cookie goes with every request, the session's with
-    `/auth`; a login's with every request where it can be `__Host-` by that.
+    Always HttpOnly and SameSite=Lax, never with Domain. `Secure` with the prefix `__Host-` or, if the path is not `/`,
+    `__Secure-`, except for plain http in development; there, on localhost, the name contains the port, because cookies
+    do not distinguish ports (RFC 6265bis section 8.5). The access token's cookie is sent with every request, the
+    session's with `/auth`; a login's with every request if it can have the prefix `__Host-` that way.
     """
 
     def __init__(self, public_url: str, *, secure: bool) -> None:
-        """`public_url` is the gateway as the browser sees it; its path goes before the cookies' paths."""
+        """`public_url` is the gateway's URL in the browser; its path is put before the cookies' paths."""
         parts = urlsplit(public_url)
         self._secure = secure
         self._root = parts.path.rstrip("/") or ""
         self._port = f"_{parts.port}" if not secure and parts.port and parts.hostname in _LOCALHOST else ""
 
     def name(self, cookie: str) -> str:
-        """The name on the wire of one of our cookies."""
+        """The name of one of the gateway's cookies in the header."""
         if self._secure:
             return ("__Host-" if self._path(cookie) == "/" else "__Secure-") + cookie
         if cookie.startswith(LOGIN_COOKIE):
@@ -65,8 +65,8 @@ class Cookies:
         return cookie + self._port
 
     def values(self, sent: SentCookies, cookie: str) -> Iterator[str]:
-        """The values that `cookie` may have: one, but where others of its name were sent. None where it, or a piece of
-        it, is not there."""
+        """The possible values of `cookie`: one, unless several cookies of its name were sent. None if it, or a piece of
+        it, is missing."""
         name = self.name(cookie)
         for value in sent.get(name, ()):
             count, dot, first = value.partition(".")
@@ -77,16 +77,16 @@ class Cookies:
                 yield first + "".join(pieces)
 
     def logins(self, sent: SentCookies) -> list[str]:
-        """The sign-in transaction cookies that were sent, by our name for them."""
+        """The sign-in transaction cookies of the request, by their internal name."""
         prefix = self.name(LOGIN_COOKIE)
         return [
             LOGIN_COOKIE + name[len(prefix) :] for name in sent if name.startswith(prefix) and "-" not in name[-16:]
         ]
 
     def write(self, response: Response, sent: SentCookies, cookie: str, value: str, life: int) -> None:
-        """Set `cookie` for `life` seconds, in as many pieces as it needs; older pieces beyond them are removed.
+        """Set `cookie` for `life` seconds, in as many pieces as needed; older pieces beyond them are removed.
 
-        ValueError where it does not fit in PIECES.
+        Raises ValueError if it does not fit in PIECES.
         """
         pieces = [value[at : at + PIECE_CHARACTERS] for at in range(0, len(value), PIECE_CHARACTERS)]
         if len(pieces) > PIECES:
@@ -119,5 +119,5 @@ class Cookies:
         if cookie == ACCESS_COOKIE:
             return self._root or "/"
         if cookie != SESSION_COOKIE and self._secure and not self._root:
-            return "/"  # `__Host-` asks for it
+            return "/"  # required by `__Host-`
         return f"{self._root}/auth"

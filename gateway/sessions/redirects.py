@@ -1,4 +1,4 @@
-"""Where a browser may be sent, judged as a browser reads it (the WHATWG URL standard, by Ada's parser)."""
+"""Allowed redirects, checked like a browser parses them (the WHATWG URL standard, with the parser Ada)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ada_url import URL
 from gateway import errors
 
 RETURN_TO_CHARACTERS = 1_024
-"""Of a redirect URI or return path: both travel in a cookie, of which a browser may have five."""
+"""The maximum of a redirect URI or return path: both are in a cookie, of which a browser may have five."""
 
 
 class Redirects:
-    """The redirect URIs and return paths that a login may name."""
+    """The redirect URIs and return paths that a login may use."""
 
     def __init__(self, redirect_uri: str, allowed: tuple[str, ...], frontends: tuple[str, ...]) -> None:
-        """`redirect_uri` is the default, `allowed` are further exact ones; `frontends` are origins, the first of them
-        the one that a login without a known Origin comes from."""
+        """`redirect_uri` is the default, `allowed` are further exact ones; `frontends` are origins, the first of which
+        is assumed for a login without a known Origin."""
         self._default = redirect_uri
         self._exact = frozenset({redirect_uri, *allowed})
         self._frontends = frontends
 
     def redirect_uri(self, asked: str | None) -> str:
-        """Where Keycloak sends the browser: the default, one of the allowed, or on a frontend's origin. BadRequest."""
+        """The redirect URI: the default, an allowed one, or one on a frontend's origin. Else BadRequest."""
         if asked is None or asked in self._exact:
             return asked or self._default
         url = _parsed(asked)
@@ -35,7 +35,7 @@ class Redirects:
         return _bounded(str(url.href))
 
     def return_to(self, asked: str | None, frontend: str) -> str:
-        """A path on the frontend, as a browser would resolve it there. BadRequest for what would leave its origin."""
+        """A path on the frontend, resolved like in a browser. Raises BadRequest if it would leave the origin."""
         if asked is None:
             return "/"
         url = _parsed(asked, frontend + "/")
@@ -45,7 +45,7 @@ class Redirects:
         return _bounded(f"{url.pathname}{url.search}{url.hash}")
 
     def frontend(self, environ: Mapping[str, Any]) -> str:
-        """The frontend that a request comes from, by its Origin; else the first."""
+        """The frontend of a request by its Origin, otherwise the first one."""
         origin = environ.get("HTTP_ORIGIN")
         return origin if origin in self._frontends else self._frontends[0]
 

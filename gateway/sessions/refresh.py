@@ -1,9 +1,9 @@
-"""Refreshing exactly once: whoever asks with one refresh token, on whatever worker, gets the newest answer.
+"""Refreshing exactly once: all requests with one refresh token, on any worker, get the newest result.
 
-Keycloak rotates refresh tokens, and one that is used twice kills the session: of parallel refreshes only one may reach
-it. The others wait for its outcome in the store, which the workers of a machine share, and with Redis the machines. An
-outcome is found by the token that it was asked for with, and holds the one that came of it: so the outcomes of a
-session are a chain, and whoever comes with an older token of it gets what stands at its end.
+Keycloak rotates refresh tokens and ends the session if one is used twice, so only one of several parallel refreshes may
+reach it. The others wait for its outcome in the store, which the workers of a machine share, and with Redis all
+machines. An outcome is stored under the old refresh token and contains the new one: the outcomes of a session form a
+chain, and a request with an older token of the chain gets the outcome at its end.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from gateway.tokens import EarlyToken, ExpiredToken, IdTokens, InvalidToken
 log = logging.getLogger("gateway.auth")
 
 SUPERSEDED_SECONDS = 10.0
-"""A superseded refresh token gets the newest answer for so long."""
+"""How long a superseded refresh token gets the newest result."""
 
 JUST_BROUGHT_SECONDS = 1.0
-"""A refresh token that a refresh has brought gets the answer it came in for so long, without Keycloak: whoever sends
-it has waited for that refresh without knowing (a page whose parallel calls were all refused)."""
+"""How long a new refresh token gets the result in which it was issued, without a call to Keycloak: its sender has
+waited for that refresh without knowing (a page whose parallel calls were all refused)."""
 
 FAILED_SECONDS = 1.0
-"""Those who waited for a refresh that failed share its failure; who comes later tries again."""
+"""How long a failure is shared by the requests that waited for it; later ones try again."""
 
 UNCHECKED_SECONDS = 86_400.0
-"""New tokens whose ID token could not be checked are kept for so long, or as long as they live."""
+"""How long new tokens are kept whose ID token could not be checked, at most for their lifetime."""
 
 LEASE_SECONDS = float(KEYCLOAK_TIMEOUTS.total or KEYCLOAK_TIMEOUTS.read) + KEYCLOAK_TIMEOUTS.connect + 1.0
 POLL_SECONDS = 0.05
@@ -49,12 +49,13 @@ _OUTCOMES: dict[int, Callable[[errors.ErrorCode], errors.GatewayError]] = {
 }
 
 Outcome = dict[str, Any]
-"""JSON: `status` 200 with `tokens` and `subject` (the ID token's); 401: the session is over; 429 with `retry`; else a
-failure with its `code`, with `tokens` where there are new ones that could not be checked `at` that time."""
+"""JSON: `status` 200 with `tokens` and `subject` (of the ID token); 401: the session has ended; 429 with `retry`;
+otherwise a failure with its `code`, and with `tokens` if there are new ones that could not be checked `at` that
+time."""
 
 
 class RefreshStore(Protocol):
-    """Where outcomes and leases are kept."""
+    """Stores outcomes and leases."""
 
     def get(self, key: str) -> bytes | None: ...
 
@@ -67,8 +68,8 @@ class RefreshStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RefreshedTokens:
-    """`subject`: whom the ID token names, where one came; `claims` are its claims for the one call that `asked` for
-    the tokens just now, and empty for all others."""
+    """`subject` is that of the ID token, if there is one; `claims` are its claims for the one call that `asked`
+    Keycloak for the tokens, and empty for all others."""
 
     tokens: TokenAnswer
     subject: str | None
@@ -78,8 +79,8 @@ class RefreshedTokens:
 
 @dataclass(frozen=True, slots=True)
 class _ChainEnd:
-    """`last` is the token that Keycloak would be asked with, `outcome` the one that brought it, None where Keycloak has
-    to be asked; `final`: nobody can be about to supersede it."""
+    """`last` is the token to send to Keycloak, `outcome` the one that contained it, None if Keycloak must be called;
+    `final`: no other refresh can be superseding it."""
 
     last: str
     outcome: Outcome | None
@@ -87,7 +88,7 @@ class _ChainEnd:
 
 
 class Refresher:
-    """Asks Keycloak for new tokens, once for each refresh token."""
+    """Requests new tokens from Keycloak, once for each refresh token."""
 
     def __init__(self, grants: Grants, id_tokens: IdTokens, store: RefreshStore, seal: Seal) -> None:
         self._grants = grants
@@ -97,17 +98,16 @@ class Refresher:
         self._under_way: dict[str, AsyncResult[Outcome]] = {}
 
     def refresh(self, refresh_token: str, admit: Callable[[], None]) -> RefreshedTokens:
-        """The newest answer to `refresh_token`. `admit` counts the call, or raises TooManyRequests; who joins a refresh
-        that succeeds is not counted.
+        """The newest result for `refresh_token`. `admit` counts the call, or raises TooManyRequests; a request that
+        joins a successful refresh is not counted.
 
-        1. Whoever in this worker asks for the same waits for it.
-        2. An outcome in the store is taken, the last of its chain; it is there for SUPERSEDED_SECONDS.
-        3. The holder of the lease asks Keycloak, and stores the outcome; the others wait for that, or for the lease of
-           a holder that died. Nobody waits longer than LEASE_SECONDS.
+        1. Other requests for the same token in this worker wait for this one.
+        2. An outcome in the store is used, the last one of its chain; it is kept for SUPERSEDED_SECONDS.
+        3. The holder of the lease calls Keycloak, and stores the outcome; the others wait for it, or for the lease of a
+           holder that died, at most LEASE_SECONDS.
 
-        Raises SessionOver, also where an ID token came that is of another session, or what the failure at Keycloak is
-        (see Grants). Where the ID token can not be checked now, that is a failure, and the next try goes on with the
-        new tokens.
+        Raises SessionOver, also for an ID token of another session, or the error of Keycloak (see Grants). If the ID
+        token cannot be checked now, that is a failure, and the next attempt uses the new tokens.
         """
         key = digest_of(refresh_token)
         waiting = self._under_way.get(key)
@@ -135,12 +135,11 @@ class Refresher:
         return _result(outcome, claims)
 
     def newest(self, refresh_token: str) -> str:
-        """The refresh token that this one was exchanged for lately, through whatever others; itself where it was
-        not."""
+        """The newest successor of this refresh token, through any number of rotations; itself if it has none."""
         return self._follow(refresh_token).last
 
     def _outcome(self, refresh_token: str, admit: Callable[[], None]) -> tuple[Outcome, Mapping[str, Any] | None]:
-        """The outcome, and the ID token's claims where this call asked for it."""
+        """The outcome, and the claims of the ID token if this call requested it."""
         due = monotonic() + LEASE_SECONDS
         while True:
             found = self._follow(refresh_token)
@@ -151,10 +150,10 @@ class Refresher:
             lease = self._store.lease(f"refreshing:{digest_of(found.last)}", LEASE_SECONDS)
             if lease is not None:  # 3
                 try:
-                    # The holder before may have finished between the look and the lease.
+                    # The previous holder may have finished between the lookup and the lease.
                     if self._follow(refresh_token) != found:
                         continue
-                    if found.outcome is not None:  # and nobody is about to supersede it
+                    if found.outcome is not None:  # and no other refresh is superseding it
                         return found.outcome, None
                     admit()
                     return self._ask(refresh_token, found.last)
@@ -165,7 +164,7 @@ class Refresher:
             gevent.sleep(POLL_SECONDS)
 
     def _follow(self, refresh_token: str) -> _ChainEnd:
-        """Where the chain ends that this token begins."""
+        """The end of the chain that starts with this token."""
         last, outcome = refresh_token, None
         for _ in range(CHAIN):
             stored = self._stored(f"refreshed:{digest_of(last)}")
@@ -184,7 +183,7 @@ class Refresher:
         return _ChainEnd(last, outcome if is_shared else None, final=is_shared)
 
     def _ask(self, refresh_token: str, last: str) -> tuple[Outcome, Mapping[str, Any] | None]:
-        """Ask Keycloak with the last token of the chain that `refresh_token` begins."""
+        """Call Keycloak with the last token of the chain that starts with `refresh_token`."""
         claims: Mapping[str, Any] | None = None
         try:
             tokens = self._grants.refresh(last)
@@ -202,7 +201,7 @@ class Refresher:
         return outcome, claims
 
     def _checked(self, tokens: TokenAnswer) -> tuple[Outcome, Mapping[str, Any] | None]:
-        """The outcome that a good answer of Keycloak's is, and the claims of its ID token (a refresh may bring none:
+        """The outcome for a successful response of Keycloak, and the claims of its ID token (which may be missing:
         OpenID Connect Core 1.0 section 12.2)."""
         if tokens.id_token is None:
             return {"status": 200, "tokens": asdict(tokens), "subject": None}, {}
@@ -241,7 +240,7 @@ def _life(outcome: Outcome) -> float:
 
 
 def _brought(outcome: Outcome) -> str | None:
-    """The refresh token that came of it; None where there is none, or no new one."""
+    """The refresh token of the outcome; None if there is none, or it is not new."""
     tokens: Mapping[str, str | None] = outcome.get("tokens") or {}
     return tokens.get("refresh_token")
 

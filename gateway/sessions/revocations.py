@@ -1,7 +1,7 @@
-"""Sessions that are over: their tokens verify, and are refused all the same.
+"""Revocations of sessions, whose tokens are refused even if they are still valid.
 
-An end refuses what was issued up to it, by the `iat` of the tokens. A sign-in into the same session after the end (of
-the same `sid`, which Keycloak may give again) lifts it: what was issued from that sign-in on is good.
+A revocation refuses the tokens that were issued up to its time, by their `iat`. A later sign-in with the same `sid`,
+which Keycloak may use again, lifts it: tokens issued from that sign-in on are accepted.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from gateway.scope import Principal
 from gateway.tokens import LogoutNotice
 
 REMEMBERED_SECONDS = 86_400.0
-"""Longer than any access token lives."""
+"""Longer than the lifetime of any access token."""
 
 REVOKED_SECONDS = 60.0
-"""Longer than an answer that holds it is given again. Anybody may send anything to be taken back: it is kept apart from
-the ended sessions, and not for long."""
+"""Longer than a result that contains it is repeated. Anybody can send any value to be revoked, so these are kept
+separately from the ended sessions, and only for a short time."""
 
 _FOR_EVER = 1e15
 _ISSUED = Struct("<d")
 
 
 class RevocationStore(Protocol):
-    """Where the ends are kept. An end is a time, and until when it is remembered: REMEMBERED_SECONDS from when it was
-    learned, so that of two ends it tells which was learned first."""
+    """Stores the revocations. A revocation is a time, and the time until which it is remembered: REMEMBERED_SECONDS
+    after it was learned, which also orders two revocations."""
 
     def end(self, session: str, at: float, until: float) -> None: ...
 
@@ -41,13 +41,13 @@ class RevocationStore(Protocol):
 
 
 class SessionRevocations:
-    """Which sessions are over, by Keycloak's `sid` and by user. Times are seconds since the epoch."""
+    """The ended sessions, by Keycloak's `sid` and by user. Times are seconds since the epoch."""
 
     def __init__(self, store: RevocationStore) -> None:
         self._store = store
 
     def includes(self, principal: Principal) -> bool:
-        """Whether this principal's token is of a session that is over. For each request."""
+        """Whether this principal's session has ended. Called for each request."""
         ended_at = self._store.ended_at
         if ended_at(principal.session) is None and ended_at(principal.subject) is None:
             return False
@@ -62,13 +62,13 @@ class SessionRevocations:
         return accepted is None or accepted[1] <= end[1]
 
     def _since(self, principal: Principal, end: tuple[float, float]) -> float | None:
-        """When the token was issued of the sign-in that lifted this end, None where none did."""
+        """The `iat` of the sign-in that lifted this revocation, None if there was none."""
         since = self._store.end_of(f"since:{principal.session}")
         return since[0] if since is not None and since[1] > end[1] else None
 
     def may_refresh(self, principal: Principal) -> bool:
-        """Whether the session of this token, which Keycloak has just given for a refresh token, goes on: it is not
-        over, or there was a sign-in of it since. Keycloak may not know of the end."""
+        """Whether the session of this token, which Keycloak has just issued for a refresh token, is active: it has not
+        ended, or there was a sign-in since. Keycloak may not know of the end."""
         ends = (self._store.end_of(principal.session), self._store.end_of(principal.subject))
         return all(end is None or self._has_begun_since(principal, end) for end in ends)
 
@@ -79,19 +79,19 @@ class SessionRevocations:
         return began is not None and _ISSUED.unpack(began)[0] > end[0]
 
     def includes_own(self, own_id: str) -> bool:
-        """Whether the session of this id of our own, which its cookies carry, is over."""
+        """Whether the session with this id of the gateway, from its cookies, has ended."""
         return self._store.ended_at(f"own:{own_id}") is not None
 
     def sign_out(self, principal: Principal) -> None:
-        """The session of this token is over here, as of now, whichever of its tokens asks. Keycloak may go on with it
-        for other clients, and sign the same one in again."""
+        """End the session of this token as of now, for all of its tokens. At Keycloak it may continue for other
+        clients, and be used by a new sign-in."""
         now = time()
         known = [self._store.end_of(name) for name in (principal.session, f"since:{principal.session}")]
         at = max(now, principal.issued, *(end[0] for end in known if end is not None))
         self._store.end(principal.session, at, now + REMEMBERED_SECONDS)
 
     def sign_in(self, principal: Principal) -> None:
-        """This token is of a sign-in just now: an end of its session, or of all of its user's, is lifted for it."""
+        """This token is from a new sign-in: lift the revocation of its session, or of all of its user's, for it."""
         self._store.put(f"signed in:{principal.session}", _ISSUED.pack(principal.issued), REMEMBERED_SECONDS)
         if self._store.ended_at(principal.session) is None and self._store.ended_at(principal.subject) is None:
             return
@@ -99,24 +99,24 @@ class SessionRevocations:
         self.accept(principal)
 
     def accept(self, principal: Principal) -> None:
-        """This token is good: Keycloak has just given it for a session that goes on, if within the second of an end of
-        it, or by a clock that is behind."""
+        """Accept this token: Keycloak has just issued it for an active session, even within the second of a revocation,
+        or by a clock that is behind."""
         if principal.token_id is not None and self.includes(principal):
             self._store.end(f"good:{principal.token_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
 
     def revoke_refresh_token(self, refresh_token: str) -> None:
-        """This refresh token is no good any more, whoever still has it in an answer."""
+        """Revoke this refresh token, also in stored results."""
         self._store.put(f"taken back:{digest_of(refresh_token)}", b"", REVOKED_SECONDS)
 
     def is_refresh_token_revoked(self, refresh_token: str | None) -> bool:
-        """Whether it was taken back."""
+        """Whether it was revoked."""
         return refresh_token is not None and self._store.get(f"taken back:{digest_of(refresh_token)}") is not None
 
     def sign_out_own(self, own_id: str) -> None:
-        """The session of this id of our own is over for good, whatever refresh is under way for it."""
+        """End the session with this id of the gateway permanently, even during a refresh."""
         self._store.end(f"own:{own_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
 
     def apply_logout_token(self, notice: LogoutNotice) -> None:
-        """Keycloak says so: the one session, or all of the user's, as of when it says so."""
+        """End one session, or all sessions of a user, as of the time of Keycloak's logout token."""
         name = f"sid:{notice.session_id}" if notice.session_id is not None else f"sub:{notice.user_id}"
         self._store.end(name, notice.issued, time() + REMEMBERED_SECONDS)

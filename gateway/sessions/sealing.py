@@ -1,4 +1,4 @@
-"""Sealing: what the browser keeps for us and can neither read nor change."""
+"""Sealing of values that the browser stores but can neither read nor change."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SEALED = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def derive(secret: str, purpose: str) -> bytes:
-    """32 bytes for one purpose from a secret of the settings (HKDF, RFC 5869): no key serves two."""
+    """A key of 32 bytes for one purpose, derived from a secret of the settings (HKDF, RFC 5869)."""
     return HKDF(SHA256(), 32, salt=None, info=f"api-gateway {purpose}".encode()).derive(secret.encode())
 
 
 class Seal:
-    """Authenticated encryption of small JSON objects for one purpose; the first secret seals, all open."""
+    """Authenticated encryption of small JSON objects for one purpose; the first secret seals, all of them open."""
 
     def __init__(self, secrets: tuple[str, ...], purpose: str) -> None:
         self._fernet = MultiFernet([Fernet(urlsafe_b64encode(derive(secret, purpose))) for secret in secrets])
@@ -30,9 +30,9 @@ class Seal:
         return self._fernet.encrypt(orjson.dumps(content)).rstrip(b"=").decode()
 
     def open(self, text: str | None, life: int | None = None) -> dict[str, Any] | None:
-        """What was sealed, None where `text` is absent, was changed, was sealed for another purpose or by another
+        """The sealed object. None if `text` is missing, was modified, was sealed for another purpose or with another
         secret, or (with `life`) more than `life` seconds ago."""
-        if not text or _SEALED.fullmatch(text) is None:  # decoding would pass over other characters
+        if not text or _SEALED.fullmatch(text) is None:  # decoding would ignore other characters
             return None
         try:
             opened = self._fernet.decrypt(text + "=" * (-len(text) % 4), ttl=life)

@@ -1,4 +1,4 @@
-"""Whom events are about: what the ID token says, completed by the access token."""
+"""The user of events: from the ID token, completed by the access token."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gateway.tokens.claims import text_claim
 
 
 def subject_of(claims: Mapping[str, Any], principal: Principal | None, own_id: str | None) -> Subject | None:
-    """The user and session of verified tokens: the ID token's `claims`, else those of the access token, else `own_id`,
-    the gateway's own, as session. None where neither token names a user."""
+    """User and session of verified tokens: from the ID token's `claims`, otherwise from the access token, otherwise
+    with `own_id`, the gateway's own session id. None if neither token names a user."""
     user_id = _text(claims, "sub") or (principal.user_id if principal is not None else None)
     if user_id is None:
         return None

@@ -26,13 +26,13 @@ LOGINS = 5
 
 
 class UsedStates(Protocol):
-    """Where used states are remembered."""
+    """Remembers used states."""
 
     def add(self, key: str, life: float) -> bool: ...
 
 
 class LoginExpired(errors.BadRequest):
-    """There is no such login of this browser, any more or yet."""
+    """This browser has no such login, or it has expired or was used."""
 
     reason = "expired"
     message = "This sign-in was not begun in this browser, has expired, or was used already"
@@ -40,10 +40,9 @@ class LoginExpired(errors.BadRequest):
 
 
 class LoginFailed(errors.BadRequest):
-    """Keycloak, or what came back of it, does not let the user in. `reason`, for the log: `issuer` (the answer's `iss`
-    is another, or missing), `denied` (by the user's or Keycloak's own word), `unavailable` (Keycloak says that it can
-    not now), `misconfigured` (the client may not do this), `refused` (another error of Keycloak's), `token` (its ID
-    token)."""
+    """The sign-in failed. `reason`, for the log: `issuer` (`iss` of the response is wrong or missing), `denied` (by the
+    user or by Keycloak), `unavailable` (Keycloak is temporarily unavailable), `misconfigured` (the client lacks a
+    permission), `refused` (another error from Keycloak), `token` (an invalid ID token)."""
 
     message = "Sign-in failed"
     code = ErrorCode.LOGIN_FAILED
@@ -64,12 +63,12 @@ _REFUSALS: Mapping[str, tuple[str, ErrorCode]] = MappingProxyType(
     }
 )
 _LAPSED = "authentication_expired"
-"""What Keycloak says, as the error's description, of a login form that was left open for too long."""
+"""Keycloak's error description for a login form that was left open too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One login under way; it lives in a sealed cookie of the browser that began it. `begun` in epoch seconds."""
+    """One login in progress, stored in a sealed cookie of the browser that started it. `begun` in epoch seconds."""
 
     state: str
     nonce: str
@@ -81,14 +80,14 @@ class Login:
 
     @property
     def cookie(self) -> str:
-        """The name of its cookie: one for each login, so that two tabs can sign in at once."""
+        """The name of its cookie: one per login, so that two tabs can sign in at once."""
         return cookie_of(self.state)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A login that came to its end: the tokens, the ID token's claims, whom the access token speaks for, and the
-    browser's session."""
+    """A completed login: the tokens, the claims of the ID token, the Principal of the access token, and the session of
+    the browser."""
 
     tokens: TokenAnswer
     claims: Mapping[str, Any]
@@ -97,7 +96,7 @@ class SignedIn:
 
 
 class LoginFlow:
-    """Begins logins and completes them."""
+    """Starts and completes logins."""
 
     def __init__(
         self,
@@ -120,7 +119,7 @@ class LoginFlow:
         self._advice = advice
 
     def begin(self, redirect_uri: str, frontend: str, return_to: str) -> tuple[Login, str, str]:
-        """A new login, its cookie's value, and the URL where the browser signs in."""
+        """A new login, the value of its cookie, and the URL of the sign-in for the browser."""
         login = Login(
             state=token_urlsafe(32),
             nonce=token_urlsafe(32),
@@ -134,8 +133,8 @@ class LoginFlow:
         return login, self._seal.seal(asdict(login)), url
 
     def surplus(self, cookies: Mapping[str, Iterable[str]]) -> list[str]:
-        """Of these login cookies (name to the values that it may have) the ones that have to go so that one more makes
-        LOGINS: the oldest, and first those that are no good any more."""
+        """The login cookies to remove so that one more makes LOGINS: first the invalid ones, then the oldest. The
+        argument maps each name to its possible values."""
         begun = {
             name: max((opened["begun"] for opened in map(self._opened, values) if opened is not None), default=0.0)
             for name, values in cookies.items()
@@ -143,26 +142,26 @@ class LoginFlow:
         return sorted(begun, key=lambda name: begun[name])[: max(0, len(begun) - LOGINS + 1)]
 
     def find(self, state: str, values: Iterable[str]) -> Login:
-        """The login of this state, in one of the values that its cookie may have. LoginExpired where it is in none."""
+        """The login of this state, from a possible value of its cookie. Raises LoginExpired if there is none."""
         for content in map(self._opened, values):
             if content is not None and content.get("state") == state:
                 return Login(**content)
         raise LoginExpired()
 
     def _opened(self, value: str) -> dict[str, Any] | None:
-        """What a login cookie holds, None where it is no good or too old."""
+        """The login in a cookie, None if it is invalid or too old."""
         return self._seal.open(value, LOGIN_SECONDS)
 
     def complete(self, login: Login, query: Mapping[str, str]) -> SignedIn:
-        """The end of a login; `welcome` follows once the browser has its session.
+        """Complete a login; `welcome` follows once the browser has its session.
 
-        1. The answer is of our issuer (RFC 9207; `iss` is required where the issuer says that it sends one).
-        2. The login is used up, on this machine or in Redis, before anything is asked of Keycloak.
-        3. The code is exchanged; 4. the ID token is verified, 5. and the access token: one that the gateway will refuse
-           is told now, and not by a session that nothing can be done with.
+        1. The response is from the configured issuer (RFC 9207; `iss` is required if the issuer announces it).
+        2. The login is marked as used, on this machine or in Redis, before Keycloak is called.
+        3. The code is exchanged, 4. the ID token is verified, 5. and so is the access token: if the gateway would
+           refuse it later, the sign-in fails now, instead of creating an unusable session.
 
-        Raises LoginFailed, LoginExpired, or what the token endpoint's failure is (see Grants); BadGateway for an access
-        token that will be refused.
+        Raises LoginFailed, LoginExpired, or the error of the token endpoint (see Grants); BadGateway for an access
+        token that would be refused.
         """
         try:
             if not query.get("code") and "error" not in query:
@@ -185,7 +184,7 @@ class LoginFlow:
         raise failure
 
     def welcome(self, signed_in: SignedIn) -> None:
-        """The session begins: an end of an earlier one of the same name is lifted, and others are told."""
+        """Start the session: lift a revocation of an earlier one with the same id, and publish the event."""
         if signed_in.principal is not None:
             self._revocations.sign_in(signed_in.principal)
         note("login_success", signed_in.session.user_id)
@@ -204,7 +203,7 @@ class LoginFlow:
         raise LoginFailed("issuer")
 
     def _refusal(self, error: str, description: str) -> errors.GatewayError:
-        """What an error of Keycloak's in a callback is."""
+        """The exception for Keycloak's error in a callback."""
         if _LAPSED in (error, description):
             return LoginExpired()
         reason, code = _REFUSALS.get(error, ("refused", ErrorCode.LOGIN_FAILED))
@@ -234,5 +233,5 @@ class LoginFlow:
 
 
 def cookie_of(state: str) -> str:
-    """The name of the cookie that a login of this state has."""
+    """The name of the cookie of a login with this state."""
     return LOGIN_COOKIE + sha256(state.encode("utf-8", "replace")).hexdigest()[:16]

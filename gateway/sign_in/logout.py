@@ -1,4 +1,4 @@
-"""Every way out: the user's, and Keycloak's word that a session is over."""
+"""Logout: by the user, and by Keycloak's back channel."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class LogoutFlow:
         self._used = used
 
     def principal(self, token: str | None) -> Principal | None:
-        """Whom a token speaks for, or spoke for before it lapsed; None where it is no good."""
+        """The Principal of a token, also if it has expired; None if it is invalid."""
         return self._verifier.subject(token) if token is not None else None
 
     def is_genuine(self, principal: Principal | None, session: BrowserSession | None) -> bool:
-        """Whether somebody signs out whose session goes on: not nobody, and not the same one again and again."""
+        """Whether an active session is being signed out: there is a session, and it has not ended already."""
         if session is not None:
             return not self._revocations.includes_own(session.id)
         return principal is not None and not self._revocations.includes(principal)
 
     def sign_out(self, principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
-        """End the session here, at once, then at Keycloak, if that can be reached: by the refresh token that came, or
-        the session's own, or what it was exchanged for since."""
+        """End the session at the gateway at once, then at Keycloak, if it can be reached: with the refresh token of the
+        request, or that of the session, or its successor."""
         if principal is not None:
             self._revocations.sign_out(principal)
         if session is not None:
@@ -59,16 +59,16 @@ class LogoutFlow:
         note("logout", principal.user_id if principal else session.user_id if session else None)
 
     def end_session_url(self, session: BrowserSession | None, frontend: str) -> str | None:
-        """Where the browser ends its session at Keycloak and comes back to the frontend; None where that is not
+        """The URL at which the browser ends its session at Keycloak and returns to the frontend; None if it is not
         known."""
         return self._grants.end_session_url(session.id_token if session is not None else None, frontend + "/")
 
     def verify(self, logout_token: str) -> LogoutNotice:
-        """What Keycloak says by the back channel. Raises InvalidToken, ServiceUnavailable without any keys."""
+        """The notice in a back-channel logout token. Raises InvalidToken, ServiceUnavailable without any keys."""
         return self._logout_tokens.verify(logout_token)
 
     def apply(self, notice: LogoutNotice) -> None:
-        """End what the notice says, once for each token."""
+        """End the sessions of the notice, once for each token."""
         life = max(1.0, notice.expires - time()) + 2 * self._logout_tokens.leeway
         if not self._used.add(f"jti:{notice.token_id}", life):
             return
@@ -79,5 +79,5 @@ class LogoutFlow:
     def _announce(self, principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
         user_id = principal.user_id if principal else session.user_id if session else None
         ids = (principal.session_id if principal else None, session.id if session else None)
-        own = principal.token_id if principal is not None else None  # a token that names no session is one by itself
+        own = principal.token_id if principal is not None else None  # a token without a session counts as one session
         self._events.signed_out(user_id, next(filter(None, ids), own), "user_action", refresh_token)

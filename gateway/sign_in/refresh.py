@@ -1,4 +1,4 @@
-"""A session goes on: new tokens for a refresh token, as long as nobody has ended it here."""
+"""Refresh: new tokens for a refresh token, unless the gateway has ended its session."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from gateway.sign_in.revoke import revoke
 from gateway.tokens import Verifier
 
 Admit = Callable[[], None]
-"""Counts a refresh that Keycloak is asked for, or raises TooManyRequests."""
+"""Counts a refresh that calls Keycloak, or raises TooManyRequests."""
 
 
 class SessionEnded(errors.Unauthorized):
-    """The session that was to go on is over: there is nothing to try again but a sign-in."""
+    """The session has ended: only a new sign-in helps."""
 
     def __init__(self) -> None:
         super().__init__("invalid_token", code=ErrorCode.SESSION_ENDED)
 
 
 class RefreshFlow:
-    """Refreshes for the bearer of a refresh token, and for a browser's session."""
+    """Refreshes with a refresh token, and for a browser's session."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class RefreshFlow:
         self._events = events
 
     def for_token(self, refresh_token: str, admit: Admit) -> tuple[TokenAnswer, bool]:
-        """The tokens for this one, and whether Keycloak was asked for them now.
+        """The new tokens, and whether this call requested them from Keycloak.
 
-        SessionEnded where the session is over, also where only the gateway knows: then the new refresh token is taken
-        back. Else what the failure at Keycloak is (see Grants); TooManyRequests.
+        Raises SessionEnded if the session has ended, even if only the gateway knows it; then the new refresh token is
+        revoked. Otherwise the error of Keycloak (see Grants), or TooManyRequests.
         """
         try:
             refreshed = self._refresher.refresh(refresh_token, admit)
@@ -57,7 +57,7 @@ class RefreshFlow:
         principal = self._verifier.subject(refreshed.tokens.access_token)
         self._require_going_on(principal, refreshed)
         if self._revocations.is_refresh_token_revoked(refreshed.tokens.refresh_token):
-            raise SessionEnded  # a superseded token's answer, from before the end
+            raise SessionEnded  # the result of a superseded token, from before the end
         self._announce(refreshed, principal, refresh_token, None)
         return refreshed.tokens, refreshed.asked
 
@@ -70,7 +70,7 @@ class RefreshFlow:
             raise
 
     def is_over(self, session: BrowserSession) -> bool:
-        """Whether the session was ended: its tokens may still verify, and are refused all the same."""
+        """Whether the session was ended: its tokens are refused even if they are still valid."""
         if self._revocations.includes_own(session.id):
             return True
         principal = self._verifier.subject(session.access_token)
@@ -93,14 +93,14 @@ class RefreshFlow:
             raise SessionEnded
         principal = self._verifier.subject(refreshed.tokens.access_token)
         self._require_going_on(principal, refreshed)
-        if self.is_over(session):  # it ended while Keycloak answered
+        if self.is_over(session):  # it ended during the call to Keycloak
             self._take_back(principal, refreshed.tokens.refresh_token)
             raise SessionEnded
         self._announce(refreshed, principal, refresh_token, session)
         return refreshed.tokens, refreshed.asked
 
     def _require_going_on(self, principal: Principal | None, refreshed: RefreshedTokens) -> None:
-        """SessionEnded where the session of these tokens was ended here, with no sign-in since."""
+        """Raises SessionEnded if the gateway ended the session of these tokens, without a sign-in since."""
         if principal is None:
             return
         if not self._revocations.may_refresh(principal):
@@ -108,11 +108,11 @@ class RefreshFlow:
             raise SessionEnded
         if refreshed.asked:
             self._revocations.accept(principal)
-        elif self._revocations.includes(principal):  # an answer from before the end
+        elif self._revocations.includes(principal):  # a result from before the end
             raise SessionEnded
 
     def _take_back(self, principal: Principal | None, refresh_token: str | None) -> None:
-        """Revoke it, unless that would end a sign-in since, which may have the same session at Keycloak."""
+        """Revoke it, unless that would end a later sign-in, which may have the same session at Keycloak."""
         if refresh_token is not None and (principal is None or not self._revocations.may_refresh(principal)):
             revoke(self._grants, self._revocations, refresh_token)
 

@@ -1,4 +1,4 @@
-"""Taking a refresh token back, here and at Keycloak."""
+"""Revokes a refresh token, at the gateway and at Keycloak."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.sign_in.auth_log import log
 
 
 def revoke(grants: Grants, revocations: SessionRevocations, refresh_token: str) -> None:
-    """RFC 7009, if Keycloak can be reached: the log says where it could not."""
+    """RFC 7009, if Keycloak can be reached; otherwise a log line says so."""
     revocations.revoke_refresh_token(refresh_token)
     try:
         grants.revoke(refresh_token)
@@ -18,8 +18,8 @@ def revoke(grants: Grants, revocations: SessionRevocations, refresh_token: str) 
 
 
 def end_session(grants: Grants, revocations: SessionRevocations, refresh_token: str) -> None:
-    """End the session that a refresh token is of at Keycloak, and what is signed in through it there; where its
-    end-session call does not, by revocation."""
+    """End the session of a refresh token at Keycloak, including that at a brokered identity provider; if the
+    end-session call fails, revoke the token."""
     revocations.revoke_refresh_token(refresh_token)
     if not grants.end_session(refresh_token):
         revoke(grants, revocations, refresh_token)

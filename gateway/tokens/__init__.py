@@ -1,4 +1,4 @@
-"""Tokens of the issuer: access tokens, ID tokens, logout tokens, each with the checks of its kind."""
+"""Tokens of the issuer: access tokens, ID tokens and logout tokens, each with its own checks."""
 
 from gateway.tokens.access_token import AccessTokenPolicy, Verifier
 from gateway.tokens.id_token import IdTokens

@@ -1,4 +1,4 @@
-"""Access tokens (RFC 8725, RFC 9068): verified here, remembered until they lapse."""
+"""Access tokens (RFC 8725, RFC 9068): verified locally, cached until they expire."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from gateway.tokens.invalid import ExpiredToken, InvalidToken
 from gateway.tokens.signatures import Signatures
 
 CACHED_BYTES = 32 << 20
-"""For tokens that are remembered; about 10,000 of the usual length."""
+"""The size of the cache; about 10,000 tokens of the usual length."""
 
 PRINCIPAL_OVERHEAD_BYTES = 1700
-"""What a remembered token takes beside its own length."""
+"""The memory of a cached token in addition to its own length."""
 
 _KINDS = frozenset({"jwt", "at+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
 class AccessTokenPolicy:
-    """What an access token has to be: of `issuer`, for `audience`, of one of `clients` (empty: any). Roles are those
-    of the realm and of `client_id`. `leeway` is the clock skew allowed, in seconds."""
+    """The requirements for an access token: from `issuer`, for `audience`, of one of `clients` (empty: any). Roles are
+    those of the realm and of `client_id`. `leeway` is the allowed clock skew in seconds."""
 
     issuer: str
     audience: str
@@ -38,7 +38,7 @@ class AccessTokenPolicy:
 
 
 class Verifier:
-    """Verifies access tokens, each once: what it found is kept until the token's `exp`, or until the keys change."""
+    """Verifies access tokens, each once: the result is cached until the token's `exp`, or until the keys change."""
 
     def __init__(self, rules: AccessTokenPolicy, signatures: Signatures, now: Callable[[], float] = time) -> None:
         self._rules = rules
@@ -47,8 +47,7 @@ class Verifier:
         self._known: Cache[tuple[Principal, KeySet]] = Cache(CACHED_BYTES)
 
     def verify(self, token: str) -> Principal:
-        """Who `token` speaks for. Raises InvalidToken, ExpiredToken, ServiceUnavailable where no keys were ever
-        read."""
+        """The Principal of `token`. Raises InvalidToken, ExpiredToken, ServiceUnavailable if no keys were ever read."""
         digest = sha256(token.encode("latin-1", "replace")).digest()
         known = self._known.get(digest)
         if known is not None and known[1] is self._signatures.keys:
@@ -64,7 +63,7 @@ class Verifier:
         return principal
 
     def subject(self, token: str) -> Principal | None:
-        """Who `token` speaks for, or spoke for before it lapsed; None where it is no good or there are no keys."""
+        """The Principal of `token`, also if it has expired; None if it is invalid or there are no keys."""
         try:
             _, claims = self._signatures.claims(token, _KINDS)
             return principal_of(claims, token, self._rules, min(self._now(), float(claims.get("exp") or 0) - 1))
@@ -73,7 +72,7 @@ class Verifier:
 
 
 def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy, now: float) -> Principal:
-    """Who the verified claims speak for, by `rules`, at `now` (seconds since the epoch). Raises InvalidToken."""
+    """The Principal of verified claims by `rules`, at `now` (seconds since the epoch). Raises InvalidToken."""
     _require_access_token(claims)
     if claims.get("iss") != rules.issuer:
         raise InvalidToken("issuer", f"expected iss {rules.issuer!r}, the token has {shown(claims.get('iss'))}")
@@ -127,7 +126,7 @@ def _require_audience(claims: Mapping[str, Any], rules: AccessTokenPolicy) -> No
 
 
 def _roles(claims: Mapping[str, Any], client_id: str) -> frozenset[str]:
-    """Keycloak's realm roles and those of our client: an admin of another client is none here."""
+    """The realm roles and those of the gateway's client; roles of other clients do not count."""
     resources = claims.get("resource_access")
     holders = [claims.get("realm_access"), resources.get(client_id) if isinstance(resources, dict) else None]
     lists = [holder.get("roles") for holder in holders if isinstance(holder, dict)]

@@ -1,4 +1,4 @@
-"""Single claims, read without trust in their kind."""
+"""Single claims, read without trust in their type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAST_TIME = 1e15
 
 
 def text_claim(value: Any) -> str | None:
-    """A text claim, None where it is absent or of another kind. A lone surrogate is no text: InvalidToken."""
+    """A string claim, None if it is missing or has another type. Raises InvalidToken for a lone surrogate."""
     if not isinstance(value, str) or not value:
         return None
     try:
@@ -23,12 +23,12 @@ def text_claim(value: Any) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """A claim as the log may show it."""
+    """A claim in a form that is safe for the log."""
     return repr(value)[:200]
 
 
 def time(claims: Mapping[str, Any], name: str) -> float:
-    """A NumericDate (RFC 7519 section 2) in seconds. InvalidToken where it is missing or none."""
+    """A NumericDate (RFC 7519 section 2) in seconds. Raises InvalidToken if it is missing or invalid."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LAST_TIME:
         raise InvalidToken("times", f"{name} is missing or no number")
@@ -36,7 +36,7 @@ def time(claims: Mapping[str, Any], name: str) -> float:
 
 
 def require_times(claims: Mapping[str, Any], leeway: float, now: float) -> float:
-    """`exp`, after it, `nbf` and `iat` were found to fit `now` (RFC 7519 section 4.1). Raises InvalidToken,
+    """`exp`, after `exp`, `nbf` and `iat` were checked against `now` (RFC 7519 section 4.1). Raises InvalidToken,
     EarlyToken, ExpiredToken."""
     expires = time(claims, "exp")
     for name in ("nbf", "iat"):
@@ -48,7 +48,7 @@ def require_times(claims: Mapping[str, Any], leeway: float, now: float) -> float
 
 
 def audience(claims: Mapping[str, Any]) -> list[str]:
-    """The members of `aud`, a string or a list of strings. InvalidToken where it is neither."""
+    """The members of `aud`, a string or a list of strings. Raises InvalidToken for anything else."""
     value = claims.get("aud")
     members: list[Any] = value if isinstance(value, list) else [value]
     if not all(isinstance(member, str) for member in members):

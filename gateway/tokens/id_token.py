@@ -1,4 +1,4 @@
-"""ID tokens: who has signed in (OpenID Connect Core 1.0 section 3.1.3.7)."""
+"""ID tokens, which identify the signed-in user (OpenID Connect Core 1.0 section 3.1.3.7)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class IdTokens:
     def verify(self, token: Any, access_token: str, nonce: str | None) -> Mapping[str, Any]:
         """The claims of an ID token that came with `access_token`; `nonce` is the login's, None after a refresh.
 
-        Raises InvalidToken where it is missing or any check fails.
+        Raises InvalidToken if it is missing or any check fails.
         """
         if not isinstance(token, str):
             raise InvalidToken("id_token", "the token answer holds no ID token: is openid in KEYCLOAK_SCOPES?")

@@ -1,4 +1,4 @@
-"""A token that is no good."""
+"""Errors of invalid tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class InvalidToken(errors.Unauthorized):
 
 
 class ExpiredToken(InvalidToken):
-    """A token that was good, and is over; `user_id` is whose it was."""
+    """A token that was valid and has expired; `user_id` is its user."""
 
     code = errors.ErrorCode.TOKEN_EXPIRED
 
@@ -27,14 +27,14 @@ class ExpiredToken(InvalidToken):
 
 
 class EarlyToken(InvalidToken):
-    """A token of the future: the clocks of Keycloak and the gateway disagree."""
+    """A token from the future: the clocks of Keycloak and the gateway disagree."""
 
     def __init__(self, claim: str) -> None:
         super().__init__("times", f"{claim} is in the future: compare the clocks of Keycloak and the gateway")
 
 
 class EndedSession(InvalidToken):
-    """A token that verifies, of a session that is over."""
+    """A valid token of a session that has ended."""
 
     code = errors.ErrorCode.SESSION_ENDED
 

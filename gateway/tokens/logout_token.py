@@ -1,4 +1,4 @@
-"""Logout tokens: Keycloak's word that a session is over (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
+"""Logout tokens, by which Keycloak ends a session (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True, slots=True)
 class LogoutNotice:
-    """Whose session is over: the one of `session_id`, or all of `user_id` whose tokens were issued up to `issued`.
-    `token_id` (its `jti`) tells a repeated token until `expires`; times are seconds since the epoch."""
+    """The sessions to end: that of `session_id`, or all of `user_id` whose tokens were issued up to `issued`.
+    `token_id` (its `jti`) identifies a repeated token until `expires`; times are seconds since the epoch."""
 
     session_id: str | None
     user_id: str | None
@@ -37,7 +37,7 @@ class LogoutTokens:
     leeway: float
 
     def verify(self, token: str) -> LogoutNotice:
-        """What the token says. Raises InvalidToken, ServiceUnavailable where no keys were ever read."""
+        """The content of the token. Raises InvalidToken, ServiceUnavailable if no keys were ever read."""
         _, claims = self.signatures.claims(token, _KINDS)
         if claims.get("iss") != self.issuer or self.client_id not in audience(claims):
             raise InvalidToken("logout_token")

@@ -1,4 +1,4 @@
-"""Signatures: the claims of a compact JWS (RFC 7515) that one of the trusted keys has signed."""
+"""Signatures: the claims of a compact JWS (RFC 7515) that is signed by a trusted key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class KeySource(Protocol):
-    """Who has the issuer's keys."""
+    """Provides the issuer's keys."""
 
     @property
     def keys(self) -> KeySet: ...
@@ -28,26 +28,26 @@ class KeySource(Protocol):
 
 
 class Signatures:
-    """Verifies with the keys of one issuer, or a shared secret, by the algorithms of the settings alone."""
+    """Verifies with the keys of one issuer, or a shared secret, and only by the algorithms of the settings."""
 
     def __init__(self, algorithms: tuple[str, ...], source: KeySource, secret: bytes | None = None) -> None:
-        """`secret` verifies HS256, where `algorithms` names it, and nothing else."""
+        """`secret` verifies only HS256, and only if `algorithms` contains it."""
         self._algorithms = algorithms
         self._source = source
         self._secret = OctKey.import_key(secret) if secret is not None else None
 
     @property
     def keys(self) -> KeySet:
-        """The public keys as last read; another object once they changed."""
+        """The public keys as last read; a new object after a change."""
         return self._source.keys
 
     def claims(self, token: str, kinds: frozenset[str], *, fetched: bool = False) -> tuple[str, dict[str, Any]]:
-        """The header's `typ` (lower case, without `application/`; empty where absent) and the claims of a token whose
-        signature is good and whose `typ` is absent or one of `kinds`. `fetched`: we have it from Keycloak itself, so
-        that an unknown key is a new one.
+        """The header's `typ` (lower case, without `application/`; empty if missing) and the claims of a token whose
+        signature is valid and whose `typ` is missing or one of `kinds`. `fetched`: the gateway got the token from
+        Keycloak itself, so an unknown key must be a new one.
 
-        Raises InvalidToken whatever the bytes are, ServiceUnavailable where no keys were ever read, or no new ones
-        can be.
+        Raises InvalidToken for any invalid bytes, ServiceUnavailable if no keys were ever read, or new ones cannot be
+        read.
         """
         if len(token) > TOKEN_BYTES or _COMPACT.fullmatch(token) is None:
             raise InvalidToken("malformed")
@@ -76,12 +76,12 @@ class Signatures:
         raise InvalidToken("signature")
 
     def algorithm(self, token: str) -> str:
-        """The algorithm that a verified token names."""
+        """The algorithm of a verified token."""
         return str(_parse(_decode(token.partition(".")[0]))["alg"])
 
 
 def _payload(token: str, key: Key, algorithm: str) -> bytes | None:
-    """What the key has signed; None where it has not."""
+    """The payload, or None if the key did not sign it."""
     registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     registry.max_header_length = TOKEN_BYTES
     try:
@@ -98,7 +98,7 @@ def _decode(part: str) -> bytes:
 
 
 def _parse(text: bytes) -> dict[str, Any]:
-    """A JSON object. Numbers of absurd length, nesting without end and bytes that are no UTF-8 are malformed."""
+    """A JSON object. Extremely long numbers, deep nesting and invalid UTF-8 are malformed."""
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
