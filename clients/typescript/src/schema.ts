@@ -14,8 +14,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begin a sign-in
-         * @description The browser is to go to `authUrl`. The cookie that comes with the answer binds the sign-in to this browser; it lives ten minutes, and a browser has at most five of them. Of several frontends the one whose `Origin` sends this call is where the browser ends.
+         * Start a sign-in
+         * @description The browser then opens `authUrl`. The cookie of the response binds the sign-in to this browser. It is valid for ten minutes, and a browser has at most five of them. With several frontends, the browser returns to the one whose `Origin` sends this call.
          */
         post: operations["login"];
         delete?: never;
@@ -32,8 +32,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * End a sign-in
-         * @description Where Keycloak sends the browser back to. Works once, in the browser that began it: any other is 400, and the sign-in stays usable.
+         * Complete a sign-in
+         * @description Keycloak redirects the browser here. It works once, in the browser that started the sign-in. In any other browser the answer is 400, and the sign-in can still be completed.
          */
         get: operations["callback"];
         put?: never;
@@ -54,8 +54,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * New tokens
-         * @description For the refresh token in the body: tokens in a body. For the session's cookie: new cookies, and no token in the body; only from a page of the frontend. Calls at the same time with one refresh token get one answer, and so does a call up to ten seconds later.
+         * Refresh the tokens
+         * @description With a refresh token in the body, the response contains the new tokens. With the session cookie, it sets new cookies and contains no token; this works only from a page of the frontend. All calls with the same refresh token within ten seconds get the same result.
          */
         post: operations["refresh"];
         delete?: never;
@@ -75,7 +75,7 @@ export interface paths {
         put?: never;
         /**
          * Sign out
-         * @description Ends the session here at once: its tokens are 401 from now on, whoever has them. Removes the cookies and ends the session at Keycloak by its refresh token, if that can be reached. The browser may then go to `endSessionUrl` to end its session at Keycloak too. By cookie only from a page of the frontend. A program sends its bearer token and the refresh token: the one ends its tokens, the other is revoked.
+         * @description Ends the session at once: from now on, all of its tokens are answered with 401. Removes the cookies and, if Keycloak can be reached, ends the session there with its refresh token. To end the browser's own session at Keycloak, the browser then opens `endSessionUrl`. With a cookie, this works only from a page of the frontend. A program sends its bearer token, which ends its tokens, and its refresh token, which is revoked.
          */
         post: operations["logout"];
         delete?: never;
@@ -94,8 +94,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Keycloak ends a session
-         * @description OpenID Connect Back-Channel Logout 1.0: for Keycloak alone, which signs the token. With `sid` that session is over, with `sub` alone all of the user's. The same token a second time does nothing.
+         * Back-channel logout
+         * @description OpenID Connect Back-Channel Logout 1.0: only for Keycloak, which signs the token. A token with `sid` ends that session; a token with only `sub` ends all sessions of the user. A repeated token has no effect.
          */
         post: operations["backchannelLogout"];
         delete?: never;
@@ -112,8 +112,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who is signed in
-         * @description For a frontend that starts. Nobody is an answer and not an error; `refreshable` says that `/auth/refresh` may bring the session back.
+         * The signed-in user
+         * @description For the start of a frontend. It is no error if nobody is signed in; `refreshable` then means that `/auth/refresh` may restore the session.
          */
         get: operations["session"];
         put?: never;
@@ -129,7 +129,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -153,7 +153,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -177,7 +177,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -200,7 +200,7 @@ export interface paths {
         delete: operations["deleteInterview"];
         options?: never;
         head?: never;
-        /** Change parts of an interview */
+        /** Change fields of an interview */
         patch: operations["changeInterview"];
         trace?: never;
     };
@@ -209,7 +209,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -239,7 +239,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -273,7 +273,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -285,24 +285,24 @@ export interface paths {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
             };
             cookie?: never;
         };
-        /** Read what is under an interview */
+        /** Read a collection of an interview */
         get: operations["readUnderInterview"];
-        /** Replace what is under an interview */
+        /** Replace a collection of an interview */
         put: operations["replaceUnderInterview"];
-        /** Create what is under an interview */
+        /** Create a collection of an interview */
         post: operations["createUnderInterview"];
-        /** Delete what is under an interview */
+        /** Delete a collection of an interview */
         delete: operations["deleteUnderInterview"];
         options?: never;
         head?: never;
-        /** Change what is under an interview */
+        /** Change a collection of an interview */
         patch: operations["changeUnderInterview"];
         trace?: never;
     };
@@ -311,7 +311,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -323,29 +323,29 @@ export interface paths {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
                 /**
-                 * @description One of them.
+                 * @description An item of the collection.
                  * @example 1
                  */
                 item: string;
             };
             cookie?: never;
         };
-        /** Read one of what is under an interview */
+        /** Read an item of a collection */
         get: operations["readItemUnderInterview"];
-        /** Replace one of what is under an interview */
+        /** Replace an item of a collection */
         put: operations["replaceItemUnderInterview"];
-        /** Create one of what is under an interview */
+        /** Create an item of a collection */
         post: operations["createItemUnderInterview"];
-        /** Delete one of what is under an interview */
+        /** Delete an item of a collection */
         delete: operations["deleteItemUnderInterview"];
         options?: never;
         head?: never;
-        /** Change one of what is under an interview */
+        /** Change an item of a collection */
         patch: operations["changeItemUnderInterview"];
         trace?: never;
     };
@@ -354,7 +354,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -377,7 +377,7 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -410,14 +410,14 @@ export interface paths {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
-                 * @description Where the file is.
+                 * @description The folder of the file.
                  * @example answers
                  */
                 folder: string;
@@ -451,8 +451,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The gateway and what it depends on
-         * @description Each service is asked at once, with a time limit, and the answer is kept for a few seconds. A service is healthy while its own `/health` answers below 500. Redis and Kafka, where there are any, are reported and make no 503: the gateway goes on without them.
+         * The gateway and its dependencies
+         * @description All services are probed concurrently, with a time limit, and the result is cached for a few seconds. A service is healthy if its own `/health` answers with a status below 500. Redis and Kafka, if configured, are reported but never cause a 503, because the gateway works without them.
          */
         get: operations["health"];
         put?: never;
@@ -552,16 +552,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description The one body of every error of the gateway's. */
+        /** @description The body of every error of the gateway. */
         Error: {
-            /** @description The status, once more. */
+            /** @description The status code. */
             statusCode: number;
-            /** @description What is wrong, in a sentence. */
+            /** @description What is wrong, for people. */
             message: string;
             /** @description The status's reason phrase (RFC 9110). */
             error: string;
             /**
-             * @description The stable word that a client decides by.
+             * @description The stable identifier of the error, for programs.
              * @enum {string}
              */
             code: "bad_request" | "login_expired" | "login_denied" | "login_failed" | "token_missing" | "token_invalid" | "token_expired" | "session_ended" | "foreign_origin" | "role_missing" | "forbidden" | "not_found" | "method_not_allowed" | "request_timeout" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "expectation_failed" | "rate_limited" | "headers_too_large" | "client_closed_request" | "internal_error" | "not_implemented" | "service_unreachable" | "service_protocol_error" | "service_timeout" | "breaker_open" | "overloaded" | "keycloak_unavailable" | "keycloak_timeout" | "keycloak_error" | "misconfigured" | "unavailable" | "loop_detected";
@@ -570,43 +570,43 @@ export interface components {
              * @description UTC, ISO 8601 with milliseconds.
              */
             timestamp: string;
-            /** @description The path as it came, without its query; empty where the request could not be read. */
+            /** @description The path of the request, without its query; empty if the request could not be parsed. */
             path: string;
-            /** @description Finds this request in logs and traces: say it when you ask for help. */
+            /** @description Identifies this request in logs and traces: include it when you report a problem. */
             traceId: string;
         };
-        /** @description An error of a service's own, passed on as it came: NestJS's shape, where the service is one of it. */
+        /** @description A service's own error, passed through unchanged: in NestJS's format if the service uses NestJS. */
         ServiceError: {
-            /** @description The status, once more. */
+            /** @description The status code. */
             statusCode?: number;
-            /** @description What is wrong; a list where several things are. */
+            /** @description What is wrong; a list if there are several errors. */
             message?: string | string[];
             /** @description The status's reason phrase. */
             error?: string;
         };
-        /** @description The gateway's error, which has a `code` and a `traceId`, or the service's own. */
+        /** @description The gateway's error, which has a `code` and a `traceId`, or the service's own error. */
         ErrorOnTheWay: components["schemas"]["Error"] | components["schemas"]["ServiceError"];
-        /** @description Where a sign-in is to come back to. */
+        /** @description Where the browser returns to after a sign-in. */
         Login: {
-            /** @description Where Keycloak sends the browser: KEYCLOAK_REDIRECT_URI, which is the default, one on a frontend's origin, or one of ALLOWED_REDIRECT_URIS. */
+            /** @description Where Keycloak redirects the browser: KEYCLOAK_REDIRECT_URI (the default), a URI on a frontend's origin, or one of ALLOWED_REDIRECT_URIS. */
             redirectUri?: string | null;
-            /** @description A path on the frontend, where the browser ends; `/` is the default. */
+            /** @description The path on the frontend to which the browser returns; the default is `/`. */
             returnTo?: string | null;
         };
-        /** @description A sign-in that has begun. */
+        /** @description A sign-in that was started. */
         LoginBegun: {
-            /** @description Where the browser signs in, at Keycloak. */
+            /** @description The URL of the sign-in at Keycloak, for the browser. */
             authUrl: string;
-            /** @description The sign-in's state: Keycloak gives it back to `/auth/callback`. */
+            /** @description The `state` of the sign-in, which Keycloak returns to `/auth/callback`. */
             state: string;
         };
         /** @description The tokens of a sign-in. */
         SignedIn: {
             /** @description The access token, for `Authorization: Bearer`. */
             accessToken: string;
-            /** @description The refresh token: use it once, each answer brings the next. */
+            /** @description The refresh token: use it once, each response contains the next one. */
             refreshToken: string | null;
-            /** @description Seconds that the access token still lives. */
+            /** @description Seconds until the access token expires. */
             expiresIn: number;
             /**
              * @description How the access token is used.
@@ -616,28 +616,28 @@ export interface components {
         };
         /** @description A program's refresh token. */
         RefreshToken: {
-            /** @description The newest one that it was given. */
+            /** @description The newest refresh token. */
             refreshToken?: string | null;
         };
         /** @description New tokens. */
         Refreshed: {
             /** @description The access token, for `Authorization: Bearer`. */
             accessToken: string;
-            /** @description The refresh token: use it once, each answer brings the next. */
+            /** @description The refresh token: use it once, each response contains the next one. */
             refreshToken: string;
-            /** @description Seconds that the access token still lives. */
+            /** @description Seconds until the access token expires. */
             expiresIn: number;
         };
-        /** @description New cookies came. */
+        /** @description New cookies were set. */
         SessionRefreshed: {
-            /** @description Seconds that the access token still lives. */
+            /** @description Seconds until the access token expires. */
             expiresIn: number;
         };
         /** @description Signed out. */
         LoggedOut: {
-            /** @description A sentence. */
+            /** @description A message for people. */
             message: string;
-            /** @description Where the browser ends its session at Keycloak; there where Keycloak's address is known. */
+            /** @description The URL that ends the browser's session at Keycloak; present if Keycloak's address is known. */
             endSessionUrl?: string;
         };
         /** @description The form of Back-Channel Logout. */
@@ -645,27 +645,27 @@ export interface components {
             /** @description The signed token. */
             logout_token: string;
         };
-        /** @description It is done. */
+        /** @description Success. */
         Done: {
-            /** @description A word. */
+            /** @description A message for people. */
             message: string;
         };
-        /** @description Who is signed in, by the access token. */
+        /** @description The signed-in user, from the access token. */
         User: {
             /** @description The user's id: the token's `sub`. */
             id: string;
-            /** @description The address, where it is known. */
+            /** @description The email address, if it is known. */
             email: string | null;
-            /** @description The given name, where it is known. */
+            /** @description The given name, if it is known. */
             firstName?: string;
-            /** @description The family name, where it is known. */
+            /** @description The family name, if it is known. */
             lastName?: string;
-            /** @description Those of the realm and of the gateway's own client, sorted. */
+            /** @description The roles of the realm and of the gateway's own client, sorted. */
             roles: string[];
         };
-        /** @description Who is signed in, if anybody: `authenticated` tells. */
+        /** @description The signed-in user, if there is one; see `authenticated`. */
         Session: components["schemas"]["SignedInSession"] | components["schemas"]["NoSession"];
-        /** @description The credentials are good. */
+        /** @description The credentials are valid. */
         SignedInSession: {
             /**
              * @description Somebody is signed in.
@@ -673,10 +673,10 @@ export interface components {
              */
             authenticated: true;
             user: components["schemas"]["User"];
-            /** @description Seconds that the access token still lives. */
+            /** @description Seconds until the access token expires. */
             expiresIn: number;
         };
-        /** @description Nobody is signed in, or no more. */
+        /** @description Nobody is signed in, or the session has ended. */
         NoSession: {
             /**
              * @description Nobody is signed in.
@@ -684,16 +684,16 @@ export interface components {
              */
             authenticated: false;
             /**
-             * @description There when only the access token of a session has lapsed: refresh it.
+             * @description Present if only the access token of a session has expired: refresh it.
              * @constant
              */
             refreshable?: true;
         };
-        /** @description A user, as the user service knows them. */
+        /** @description The profile of a user. */
         Profile: {
             /** @description The user's id. */
             id: string;
-            /** @description The address, where it is known. */
+            /** @description The email address, if it is known. */
             email?: string | null;
             /** @description The user's roles. */
             roles?: string[];
@@ -701,83 +701,83 @@ export interface components {
             firstName?: string;
             /** @description The family name. */
             lastName?: string;
-            /** @description What the user does, in a line. */
+            /** @description The user's profession, in one line. */
             headline?: string;
-            /** @description The telephone number. */
+            /** @description The phone number. */
             phone?: string;
             /** @description More about the user. */
             profile?: {
-                /** @description The whole name. */
+                /** @description The full name. */
                 fullName?: string;
             };
-            /** @description Counts of what the user did, by name. */
+            /** @description Counts of the user's activities, by name. */
             stats?: {
                 [key: string]: number;
             };
         };
-        /** @description What is to be changed of a profile. */
+        /** @description Changes of a profile. */
         ProfileChanges: {
             /** @description The given name. */
             firstName?: string;
             /** @description The family name. */
             lastName?: string;
-            /** @description What the user does, in a line. */
+            /** @description The user's profession, in one line. */
             headline?: string;
-            /** @description The telephone number. */
+            /** @description The phone number. */
             phone?: string;
         };
         /** @description An interview. */
         Interview: {
             /** @description Its id. */
             id: string;
-            /** @description What it is called. */
+            /** @description The title. */
             title: string;
             /**
-             * @description How far it is.
+             * @description The status of the interview.
              * @enum {string}
              */
             status: "scheduled" | "in_progress" | "completed" | "cancelled";
-            /** @description Notes on it. */
+            /** @description Notes. */
             notes?: string;
             /**
              * Format: date-time
-             * @description When: UTC, ISO 8601.
+             * @description UTC, ISO 8601.
              */
             createdAt?: string;
             /**
              * Format: date-time
-             * @description When: UTC, ISO 8601.
+             * @description UTC, ISO 8601.
              */
             updatedAt?: string;
         };
-        /** @description An interview that is to be. */
+        /** @description A new interview. */
         NewInterview: {
-            /** @description What it is called. */
+            /** @description The title. */
             title: string;
             /**
-             * @description How far it is.
+             * @description The status of the interview.
              * @enum {string}
              */
             status?: "scheduled" | "in_progress" | "completed" | "cancelled";
-            /** @description Notes on it. */
+            /** @description Notes. */
             notes?: string;
         };
-        /** @description What is to be changed of an interview. */
+        /** @description Changes of an interview. */
         InterviewChanges: {
-            /** @description What it is called. */
+            /** @description The title. */
             title?: string;
             /**
-             * @description How far it is.
+             * @description The status of the interview.
              * @enum {string}
              */
             status?: "scheduled" | "in_progress" | "completed" | "cancelled";
-            /** @description Notes on it. */
+            /** @description Notes. */
             notes?: string;
         };
         /** @description A page of interviews. */
         Interviews: {
             items: components["schemas"]["Interview"][];
-            /** @description How many there are in all. */
+            /** @description The total number of interviews. */
             total: number;
         };
         /** @description A question of an interview. */
@@ -788,11 +788,11 @@ export interface components {
             text: string;
             /**
              * Format: date-time
-             * @description When: UTC, ISO 8601.
+             * @description UTC, ISO 8601.
              */
             createdAt?: string;
         };
-        /** @description A question that is to be. */
+        /** @description A new question. */
         NewQuestion: {
             /** @description The question. */
             text: string;
@@ -801,17 +801,17 @@ export interface components {
         Questions: {
             items: components["schemas"]["Question"][];
         };
-        /** @description A file that is stored. */
+        /** @description A stored file. */
         StoredFile: {
             /** @description Its name. */
             name: string;
-            /** @description Its length in bytes. */
+            /** @description Its size in bytes. */
             size: number;
             /** @description Its media type. */
             type?: string;
             /**
              * Format: date-time
-             * @description When: UTC, ISO 8601.
+             * @description UTC, ISO 8601.
              */
             storedAt?: string;
         };
@@ -819,12 +819,12 @@ export interface components {
         StoredFiles: {
             items: components["schemas"]["StoredFile"][];
         };
-        /** @description Whatever the service and its client say to each other: the gateway neither reads nor changes it. */
+        /** @description Defined by the service: the gateway neither reads nor changes it. */
         Forwarded: unknown;
-        /** @description The gateway and what it depends on. */
+        /** @description The gateway and its dependencies. */
         Health: {
             /**
-             * @description `ok`: Keycloak and all services are.
+             * @description `ok`: Keycloak and all services are healthy.
              * @enum {string}
              */
             status: "ok" | "degraded";
@@ -833,9 +833,9 @@ export interface components {
              * @description UTC, ISO 8601 with milliseconds.
              */
             timestamp: string;
-            /** @description Seconds since this worker began. */
+            /** @description Seconds since this worker started. */
             uptime: number;
-            /** @description Each as it was found at most a few seconds ago. */
+            /** @description The result of each probe, at most a few seconds old. */
             services: {
                 userService: components["schemas"]["Condition"];
                 interviewService: components["schemas"]["Condition"];
@@ -859,7 +859,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The request is malformed, or its target could be read in two ways: dot segments, encoded slashes, bytes that are no UTF-8. On `/auth` also a body or parameter that can not be used, which `message` names. */
+        /** @description The request is malformed, or its target is ambiguous: dot segments, encoded slashes, invalid UTF-8. On `/auth` also an invalid body or parameter, which `message` names. */
         BadRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -875,7 +875,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description Neither a bearer token nor a session cookie came, or it is not valid here. A token that was valid once is told apart, so that a client knows to refresh it. */
+        /** @description The request has neither a bearer token nor a session cookie, or it is not valid here. An expired token has its own message, so that a client knows to refresh it. */
         Unauthorized: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -892,7 +892,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The user may not do this. Or the session cookie came with a write that no page of the frontend makes: `Origin` is another's, or not there, and `Sec-Fetch-Site` is not `same-origin`; bearer tokens are not asked for it. */
+        /** @description The user lacks the permission. Or a write with the session cookie did not come from a page of the frontend: `Origin` is wrong, or missing while `Sec-Fetch-Site` is not `same-origin`. Bearer tokens need no `Origin`. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -908,7 +908,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description There is no such path. */
+        /** @description Unknown path. */
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -924,7 +924,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The path does not have this method. */
+        /** @description The path does not support this method. */
         MethodNotAllowed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -941,7 +941,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The head or the body of the request came too slowly. */
+        /** @description The head or the body of the request arrived too slowly. */
         RequestTimeout: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -957,7 +957,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The body is larger than this route takes. */
+        /** @description The body is larger than this route accepts. */
         ContentTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -989,7 +989,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The body is not said to be `application/json`. */
+        /** @description The content type of the body is not `application/json`. */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1005,7 +1005,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description `Expect` says something else than `100-continue`. */
+        /** @description `Expect` is not `100-continue`. */
         ExpectationFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1021,7 +1021,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description A rate limit is used up. */
+        /** @description A rate limit is exceeded. */
         TooManyRequests: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1054,7 +1054,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description A fault of the gateway's own; `traceId` finds it in the log. */
+        /** @description A bug of the gateway; find it in the log by `traceId`. */
         InternalServerError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1070,7 +1070,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description Nobody knows this method or transfer coding. */
+        /** @description The method or transfer coding is unknown. */
         NotImplemented: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1086,7 +1086,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The service could not be reached, broke off, or spoke no HTTP. On `/auth`: Keycloak failed, or refused the gateway itself. */
+        /** @description The service could not be reached, closed the connection, or sent invalid HTTP. On `/auth`: Keycloak failed, or refused the gateway itself. */
         BadGateway: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1103,7 +1103,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The service is not to be called now: too many calls are under way, or it did not answer lately. Or Keycloak is needed and can not be reached, or its keys were not read yet. */
+        /** @description The service cannot be called now: too many calls are in flight, or it failed repeatedly. Or Keycloak is needed and cannot be reached, or its keys have not been read yet. */
         ServiceUnavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1138,7 +1138,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The request came through this gateway before. */
+        /** @description The request already passed through this gateway. */
         LoopDetected: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1155,7 +1155,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The request is malformed, or its target could be read in two ways: dot segments, encoded slashes, bytes that are no UTF-8. On `/auth` also a body or parameter that can not be used, which `message` names. */
+        /** @description The request is malformed, or its target is ambiguous: dot segments, encoded slashes, invalid UTF-8. On `/auth` also an invalid body or parameter, which `message` names. */
         BadRequestOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1173,7 +1173,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description Neither a bearer token nor a session cookie came, or it is not valid here. A token that was valid once is told apart, so that a client knows to refresh it. */
+        /** @description The request has neither a bearer token nor a session cookie, or it is not valid here. An expired token has its own message, so that a client knows to refresh it. */
         UnauthorizedOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1192,7 +1192,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The user may not do this. Or the session cookie came with a write that no page of the frontend makes: `Origin` is another's, or not there, and `Sec-Fetch-Site` is not `same-origin`; bearer tokens are not asked for it. */
+        /** @description The user lacks the permission. Or a write with the session cookie did not come from a page of the frontend: `Origin` is wrong, or missing while `Sec-Fetch-Site` is not `same-origin`. Bearer tokens need no `Origin`. */
         ForbiddenOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1210,7 +1210,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The head or the body of the request came too slowly. */
+        /** @description The head or the body of the request arrived too slowly. */
         RequestTimeoutOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1228,7 +1228,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The body is larger than this route takes. */
+        /** @description The body is larger than this route accepts. */
         ContentTooLargeOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1264,7 +1264,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description `Expect` says something else than `100-continue`. */
+        /** @description `Expect` is not `100-continue`. */
         ExpectationFailedOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1282,7 +1282,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description A rate limit is used up. */
+        /** @description A rate limit is exceeded. */
         TooManyRequestsOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1319,7 +1319,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description A fault of the gateway's own; `traceId` finds it in the log. */
+        /** @description A bug of the gateway; find it in the log by `traceId`. */
         InternalServerErrorOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1337,7 +1337,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description Nobody knows this method or transfer coding. */
+        /** @description The method or transfer coding is unknown. */
         NotImplementedOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1355,7 +1355,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The service could not be reached, broke off, or spoke no HTTP. On `/auth`: Keycloak failed, or refused the gateway itself. */
+        /** @description The service could not be reached, closed the connection, or sent invalid HTTP. On `/auth`: Keycloak failed, or refused the gateway itself. */
         BadGatewayOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1374,7 +1374,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The service is not to be called now: too many calls are under way, or it did not answer lately. Or Keycloak is needed and can not be reached, or its keys were not read yet. */
+        /** @description The service cannot be called now: too many calls are in flight, or it failed repeatedly. Or Keycloak is needed and cannot be reached, or its keys have not been read yet. */
         ServiceUnavailableOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1413,7 +1413,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The request came through this gateway before. */
+        /** @description The request already passed through this gateway. */
         LoopDetectedOrTheServices: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1432,7 +1432,7 @@ export interface components {
                 "*/*": string;
             };
         };
-        /** @description The service's own answer, as it was: status, headers, body. */
+        /** @description The service's own response, unchanged: status, headers, body. */
         OfTheService: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1460,12 +1460,12 @@ export interface components {
     };
     parameters: {
         /**
-         * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+         * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
          * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
          */
         Traceparent: string;
         /**
-         * @description The versions that the client has: 304 where one is current.
+         * @description The versions that the client has: 304 if one of them is current.
          * @example "4f6f1c0a"
          */
         IfNoneMatch: string;
@@ -1475,7 +1475,7 @@ export interface components {
          */
         Range: string;
         /**
-         * @description The range only of this version, else the whole.
+         * @description The range only if this is the current version, otherwise the complete file.
          * @example "4f6f1c0a"
          */
         IfRange: string;
@@ -1483,37 +1483,37 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
-         * @description This request's id, also given to the service and written into the log. On every answer but those to a request that could not be read.
+         * @description This request's id, also sent to the service and written to the log. On every response, except to a request that could not be parsed.
          * @example 9c1f0b7e5d2a4c6f8e3b1a0d7c5e9f42
          */
         "X-Request-Id": string;
         /**
-         * @description The challenge of RFC 6750: `Bearer` where no credentials came, with `error="invalid_token"` where they were refused.
+         * @description The challenge of RFC 6750: `Bearer` if the request had no credentials, with `error="invalid_token"` if they were refused.
          * @example Bearer error="invalid_token"
          */
         "WWW-Authenticate": string;
         /**
-         * @description The gateway's cookies, set or removed: HttpOnly, SameSite=Lax, no Domain, `Secure` but for plain http in development. Each is a field of its own; a long one is split.
+         * @description The gateway's cookies, set or removed: HttpOnly, SameSite=Lax, no Domain, `Secure` except for plain http in development. Each cookie has its own field; a long one is split.
          * @example __Secure-gateway_session=1.gAAAAAB; Max-Age=1800; Path=/auth; Secure; HttpOnly; SameSite=Lax
          */
         "Set-Cookie": string;
         /**
-         * @description The methods that this path has.
+         * @description The methods of this path.
          * @example GET, HEAD, OPTIONS, PUT
          */
         Allow: string;
         /**
-         * @description Seconds after which a new try makes sense.
+         * @description Seconds to wait before a retry.
          * @example 4
          */
         "Retry-After": number;
         /**
-         * @description How many requests the limit that is nearest lets through in its window.
+         * @description Number of requests per window, of the limit that will be reached first.
          * @example 100
          */
         "X-RateLimit-Limit": number;
         /**
-         * @description How many of them are left.
+         * @description Number of requests that remain.
          * @example 87
          */
         "X-RateLimit-Remaining": number;
@@ -1523,52 +1523,52 @@ export interface components {
          */
         "X-RateLimit-Reset": number;
         /**
-         * @description The same, as RateLimit header fields draft-10 has it.
+         * @description The same in the format of the RateLimit header fields draft-10.
          * @example "default";r=87;t=540
          */
         RateLimit: string;
         /**
-         * @description The limits there are: requests (`q`) in seconds (`w`).
+         * @description All limits: requests (`q`) per seconds (`w`).
          * @example "default";q=100;w=900
          */
         "RateLimit-Policy": string;
         /**
-         * @description How long the answer may be kept.
+         * @description How long the response may be cached.
          * @example no-store
          */
         "Cache-Control": string;
         /**
-         * @description The version of what is answered, for `If-None-Match`.
+         * @description The version of the response, for `If-None-Match`.
          * @example "4f6f1c0a"
          */
         ETag: string;
         /**
-         * @description Where the new thing is.
+         * @description The path of the new resource.
          * @example /interviews/0b6f5c1e-93d4-4a2f-8e57-c1d09a7b4e62
          */
         Location: string;
         /**
-         * @description `bytes` where parts can be asked for.
+         * @description `bytes` if ranges are supported.
          * @example bytes
          */
         "Accept-Ranges": string;
         /**
-         * @description Which bytes of how many these are.
+         * @description The range of bytes, and the total number.
          * @example bytes 0-5/50
          */
         "Content-Range": string;
         /**
-         * @description What the answer may do in a browser.
+         * @description What the response may do in a browser.
          * @example default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin
          */
         "Content-Security-Policy": string;
         /**
-         * @description On what the gateway answers in a service's place (RFC 9209): tells its 502 from a service's own.
+         * @description On errors of the gateway in place of a service's response (RFC 9209): marks them as not the service's own.
          * @example api-gateway; error=http_response_timeout
          */
         "Proxy-Status": string;
         /**
-         * @description The content type is to be believed.
+         * @description Forbids the browser to guess another content type.
          * @example nosniff
          */
         "X-Content-Type-Options": string;
@@ -1584,7 +1584,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description Where to come back to. No body is as an empty object, `null` as absent. */
+        /** @description Where the browser returns to. A missing body counts as an empty object, `null` as absent. */
         requestBody?: {
             content: {
                 /**
@@ -1596,7 +1596,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The sign-in has begun. */
+            /** @description The sign-in was started. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1638,7 +1638,7 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description As `/auth/login` gave it.
+                 * @description The value from `/auth/login`.
                  * @example Zk0nWmVwMmc3T0lHbXlZb1NQd2VJd1JkUWxNbFNfS2M
                  */
                 state: string;
@@ -1648,12 +1648,12 @@ export interface operations {
                  */
                 code?: string;
                 /**
-                 * @description The issuer (RFC 9207): has to be ours; required where Keycloak says that it sends it.
+                 * @description The issuer (RFC 9207), which must be Keycloak's; required if Keycloak announces it.
                  * @example https://keycloak.example.com/realms/ai-video-interview
                  */
                 iss?: string;
                 /**
-                 * @description What Keycloak refuses with, in place of a code.
+                 * @description Keycloak's error, instead of a code.
                  * @example access_denied
                  */
                 error?: string;
@@ -1664,7 +1664,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description To a program: tokens, and cookies too. */
+            /** @description For a program: tokens, and also cookies. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1689,7 +1689,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            /** @description To a browser that navigates here (`Sec-Fetch-Mode: navigate`, or `Accept` prefers `text/html`): back to the frontend, signed in, or with `authError` in the query: `access_denied`, `expired`, `failed`, `unavailable` or `misconfigured`. */
+            /** @description For a browser that navigates here (`Sec-Fetch-Mode: navigate`, or `Accept` prefers `text/html`): a redirect to the frontend, signed in, or with `authError` in the query: `access_denied`, `expired`, `failed`, `unavailable` or `misconfigured`. */
             303: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1730,7 +1730,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The refresh token of a program. No body is as an empty object, `null` as absent. */
+        /** @description The refresh token of a program. A missing body counts as an empty object, `null` as absent. */
         requestBody?: {
             content: {
                 /**
@@ -1742,7 +1742,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description They are renewed. */
+            /** @description The tokens were renewed. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1760,7 +1760,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            /** @description The session is over, or there is none. The cookies of one that is over go. */
+            /** @description The session is over, or there is none. The cookies of an ended session are removed. */
             401: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1801,7 +1801,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The refresh token of a program. No body is as an empty object, `null` as absent. */
+        /** @description The refresh token of a program. A missing body counts as an empty object, `null` as absent. */
         requestBody?: {
             content: {
                 /**
@@ -1813,7 +1813,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed out, whoever it was. */
+            /** @description Signed out, also if nobody was signed in. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1870,7 +1870,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is over. */
+            /** @description The session is over. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1913,7 +1913,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who it is, if anybody. */
+            /** @description The signed-in user, if there is one. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1946,7 +1946,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2011,7 +2011,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2019,7 +2019,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2087,24 +2087,24 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only those in this state.
+                 * @description Only interviews with this status.
                  * @example scheduled
                  */
                 status?: "scheduled" | "in_progress" | "completed" | "cancelled";
                 /**
-                 * @description How many at most.
+                 * @description Maximum number of interviews.
                  * @example 10
                  */
                 limit?: number;
                 /**
-                 * @description How many to leave out.
+                 * @description Number of interviews to skip.
                  * @example 0
                  */
                 offset?: number;
             };
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2166,7 +2166,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2174,7 +2174,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2236,7 +2236,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2299,7 +2299,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2313,7 +2313,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2374,7 +2374,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2390,7 +2390,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is no more. */
+            /** @description The interview was deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2426,7 +2426,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2440,7 +2440,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2500,7 +2500,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2516,7 +2516,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of them. */
+            /** @description All questions. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2565,7 +2565,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2579,7 +2579,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2637,7 +2637,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2658,7 +2658,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is no more. */
+            /** @description The interview was deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2694,7 +2694,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2706,7 +2706,7 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
@@ -2715,7 +2715,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the service says. */
+            /** @description The service's response. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2758,7 +2758,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2770,14 +2770,14 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2789,7 +2789,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2810,7 +2810,7 @@ export interface operations {
                     "application/json": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description It is created. */
+            /** @description Created. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2854,7 +2854,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2866,14 +2866,14 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -2885,7 +2885,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2906,7 +2906,7 @@ export interface operations {
                     "application/json": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description It is created. */
+            /** @description Created. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2950,7 +2950,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -2962,7 +2962,7 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
@@ -2971,7 +2971,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2992,7 +2992,7 @@ export interface operations {
                     "application/json": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description It is no more. */
+            /** @description Deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3028,7 +3028,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3040,14 +3040,14 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -3059,7 +3059,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3103,7 +3103,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3115,12 +3115,12 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
                 /**
-                 * @description One of them.
+                 * @description An item of the collection.
                  * @example 1
                  */
                 item: string;
@@ -3129,7 +3129,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the service says. */
+            /** @description The service's response. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3172,7 +3172,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3184,19 +3184,19 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
                 /**
-                 * @description One of them.
+                 * @description An item of the collection.
                  * @example 1
                  */
                 item: string;
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -3208,7 +3208,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3229,7 +3229,7 @@ export interface operations {
                     "application/json": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description It is created. */
+            /** @description Created. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3273,7 +3273,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3285,19 +3285,19 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
                 /**
-                 * @description One of them.
+                 * @description An item of the collection.
                  * @example 1
                  */
                 item: string;
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -3309,7 +3309,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3330,7 +3330,7 @@ export interface operations {
                     "application/json": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description It is created. */
+            /** @description Created. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3374,7 +3374,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3386,12 +3386,12 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
                 /**
-                 * @description One of them.
+                 * @description An item of the collection.
                  * @example 1
                  */
                 item: string;
@@ -3400,7 +3400,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3421,7 +3421,7 @@ export interface operations {
                     "application/json": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description It is no more. */
+            /** @description Deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3457,7 +3457,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3469,19 +3469,19 @@ export interface operations {
                  */
                 id: string;
                 /**
-                 * @description Something the service has under an interview.
+                 * @description A collection of the interview.
                  * @example answers
                  */
                 part: string;
                 /**
-                 * @description One of them.
+                 * @description An item of the collection.
                  * @example 1
                  */
                 item: string;
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 1,048,576: the service decides what it takes. */
+        /** @description Any content type, up to 1,048,576 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -3493,7 +3493,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is done. */
+            /** @description Success. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3537,7 +3537,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3547,7 +3547,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of them. */
+            /** @description All files. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3599,7 +3599,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3609,12 +3609,12 @@ export interface operations {
                  */
                 Range?: components["parameters"]["Range"];
                 /**
-                 * @description The range only of this version, else the whole.
+                 * @description The range only if this is the current version, otherwise the complete file.
                  * @example "4f6f1c0a"
                  */
                 "If-Range"?: components["parameters"]["IfRange"];
                 /**
-                 * @description The versions that the client has: 304 where one is current.
+                 * @description The versions that the client has: 304 if one of them is current.
                  * @example "4f6f1c0a"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -3630,7 +3630,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The file, whole. */
+            /** @description The complete file. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3656,7 +3656,7 @@ export interface operations {
                     "*/*": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description The bytes asked for. */
+            /** @description The requested bytes. */
             206: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3697,7 +3697,7 @@ export interface operations {
             408: components["responses"]["RequestTimeoutOrTheServices"];
             413: components["responses"]["ContentTooLargeOrTheServices"];
             414: components["responses"]["URITooLongOrTheServices"];
-            /** @description There are no such bytes; said by the service, in its own shape. */
+            /** @description The range is outside the file; an error of the service, in its own format. */
             416: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3740,7 +3740,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3754,7 +3754,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 2,147,483,648: the service decides what it takes. */
+        /** @description Any content type, up to 2,147,483,648 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -3767,7 +3767,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is stored in place of another. */
+            /** @description The file replaced another one. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3794,7 +3794,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredFile"];
                 };
             };
-            /** @description It is stored. */
+            /** @description The file was stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3844,7 +3844,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3858,7 +3858,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 2,147,483,648: the service decides what it takes. */
+        /** @description Any content type, up to 2,147,483,648 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -3871,7 +3871,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is stored in place of another. */
+            /** @description The file replaced another one. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3898,7 +3898,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredFile"];
                 };
             };
-            /** @description It is stored. */
+            /** @description The file was stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3948,7 +3948,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -3964,7 +3964,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is no more. */
+            /** @description The file was deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4002,7 +4002,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -4016,7 +4016,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 2,147,483,648: the service decides what it takes. */
+        /** @description Any content type, up to 2,147,483,648 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -4029,7 +4029,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is changed. */
+            /** @description The file was changed. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4078,7 +4078,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
@@ -4088,19 +4088,19 @@ export interface operations {
                  */
                 Range?: components["parameters"]["Range"];
                 /**
-                 * @description The range only of this version, else the whole.
+                 * @description The range only if this is the current version, otherwise the complete file.
                  * @example "4f6f1c0a"
                  */
                 "If-Range"?: components["parameters"]["IfRange"];
                 /**
-                 * @description The versions that the client has: 304 where one is current.
+                 * @description The versions that the client has: 304 if one of them is current.
                  * @example "4f6f1c0a"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /**
-                 * @description Where the file is.
+                 * @description The folder of the file.
                  * @example answers
                  */
                 folder: string;
@@ -4114,7 +4114,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The file, whole. */
+            /** @description The complete file. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4140,7 +4140,7 @@ export interface operations {
                     "*/*": components["schemas"]["Forwarded"];
                 };
             };
-            /** @description The bytes asked for. */
+            /** @description The requested bytes. */
             206: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4181,7 +4181,7 @@ export interface operations {
             408: components["responses"]["RequestTimeoutOrTheServices"];
             413: components["responses"]["ContentTooLargeOrTheServices"];
             414: components["responses"]["URITooLongOrTheServices"];
-            /** @description There are no such bytes; said by the service, in its own shape. */
+            /** @description The range is outside the file; an error of the service, in its own format. */
             416: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4224,14 +4224,14 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
-                 * @description Where the file is.
+                 * @description The folder of the file.
                  * @example answers
                  */
                 folder: string;
@@ -4243,7 +4243,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 2,147,483,648: the service decides what it takes. */
+        /** @description Any content type, up to 2,147,483,648 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -4256,7 +4256,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is stored in place of another. */
+            /** @description The file replaced another one. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4283,7 +4283,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredFile"];
                 };
             };
-            /** @description It is stored. */
+            /** @description The file was stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4333,14 +4333,14 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
-                 * @description Where the file is.
+                 * @description The folder of the file.
                  * @example answers
                  */
                 folder: string;
@@ -4352,7 +4352,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 2,147,483,648: the service decides what it takes. */
+        /** @description Any content type, up to 2,147,483,648 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -4365,7 +4365,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is stored in place of another. */
+            /** @description The file replaced another one. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4392,7 +4392,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredFile"];
                 };
             };
-            /** @description It is stored. */
+            /** @description The file was stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4442,14 +4442,14 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
-                 * @description Where the file is.
+                 * @description The folder of the file.
                  * @example answers
                  */
                 folder: string;
@@ -4463,7 +4463,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is no more. */
+            /** @description The file was deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4501,14 +4501,14 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. Without it, or where it is malformed, one is begun.
+                 * @description W3C Trace Context: the trace is continued, and its id is the `traceId` of an error. If it is missing or malformed, a new trace starts.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
-                 * @description Where the file is.
+                 * @description The folder of the file.
                  * @example answers
                  */
                 folder: string;
@@ -4520,7 +4520,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any bytes of any type, up to 2,147,483,648: the service decides what it takes. */
+        /** @description Any content type, up to 2,147,483,648 bytes: the service decides what it accepts. */
         requestBody?: {
             content: {
                 /**
@@ -4533,7 +4533,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is changed. */
+            /** @description The file was changed. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4624,7 +4624,7 @@ export interface operations {
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
             501: components["responses"]["NotImplemented"];
-            /** @description One of them is not. */
+            /** @description At least one of them is unhealthy. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4667,7 +4667,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It does. */
+            /** @description The process answers. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4707,7 +4707,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description They should. */
+            /** @description Requests should be sent here. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4735,7 +4735,7 @@ export interface operations {
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
             501: components["responses"]["NotImplemented"];
-            /** @description Keycloak's keys were never read, or this gateway is about to stop. */
+            /** @description Keycloak's keys have not been read yet, or this gateway is stopping. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4786,7 +4786,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            /** @description The caller is not in the networks that may read them, or came through a proxy that is not trusted. */
+            /** @description The client is not in a network that may read metrics, or came through a proxy that is not trusted. */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4817,7 +4817,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The versions that the client has: 304 where one is current.
+                 * @description The versions that the client has: 304 if one of them is current.
                  * @example "4f6f1c0a"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4827,7 +4827,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As this deployment is configured. */
+            /** @description The description for the configuration of this deployment. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4888,7 +4888,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The versions that the client has: 304 where one is current.
+                 * @description The versions that the client has: 304 if one of them is current.
                  * @example "4f6f1c0a"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4898,7 +4898,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As this deployment is configured. */
+            /** @description The description for the configuration of this deployment. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
