@@ -30,11 +30,13 @@ def arguments() -> Namespace:
     parser.add_argument("--seconds", type=int, default=SECONDS, help="of each measurement (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="over all candidates (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="of each candidate (default %(default)s)")
+    parser.add_argument("--connections", type=int, default=64, help="of the load (default %(default)s)")
+    parser.add_argument("--late", type=int, default=0, metavar="MS", help="how late the service answers (default 0)")
     parser.add_argument("--only", choices=CANDIDATES, help="measure one candidate, without a ratio")
     parser.add_argument("--profile", action="store_true", help="then show the gateway's dearest functions")
     asked = parser.parse_args()
-    if min(asked.seconds, asked.rounds, asked.workers) < 1:
-        parser.error("--seconds, --rounds and --workers are 1 or more")
+    if min(asked.seconds, asked.rounds, asked.workers, asked.connections, asked.late + 1) < 1:
+        parser.error("--seconds, --rounds, --workers and --connections are 1 or more, --late 0 or more")
     if asked.profile and asked.only == "bare":
         parser.error("--profile is of the gateway")
     return asked
@@ -46,8 +48,8 @@ def measure(asked: Namespace) -> None:
     names = [asked.only] if asked.only else list(CANDIDATES)
     with ExitStack() as running:
         tokens = Path(running.enter_context(tempfile.NamedTemporaryFile()).name)
-        load = Load(tokens, load_cores)
-        peers = running.enter_context(behind(load_cores))
+        load = Load(tokens, load_cores, asked.connections)
+        peers = running.enter_context(behind(load_cores, asked.late))
         tokens.write_text("".join(f"{token}\n" for token in peers.issuer.tokens()))
         servers: dict[str, Server] = {
             name: running.enter_context(CANDIDATES[name].start(peers, asked.workers, servers_core)) for name in names
@@ -59,7 +61,8 @@ def measure(asked: Namespace) -> None:
                 samples[name].append(load.sample(servers[name], asked.seconds))
                 print(report.line(number + 1, name, samples[name][-1]), flush=True)
         apart = servers_core.isdisjoint(load_cores)
-        print("\n" + report.table(samples, asked.workers, asked.seconds, apart))
+        under = report.Conditions(asked.workers, asked.connections, asked.late, asked.seconds, apart)
+        print("\n" + report.table(samples, under))
         if warning := report.disturbed(samples):
             print("\n" + warning)
         if asked.profile:

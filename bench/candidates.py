@@ -26,11 +26,11 @@ class Behind:
 
 
 @contextmanager
-def behind(cores: set[int]) -> Iterator[Behind]:
-    """The stub in a process of its own, until left."""
+def behind(cores: set[int], late: int) -> Iterator[Behind]:
+    """The stub in a process of its own, until left; the service answers after `late` ms."""
     with cpu.pinned(cores):
         stub = subprocess.Popen(
-            [sys.executable, "-m", "bench.stub"],
+            [sys.executable, "-m", "bench.stub", str(late)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
     assert stub.stdin is not None and stub.stdout is not None

@@ -1,4 +1,4 @@
-"""The load: wrk, 64 connections, every request with the next of the tokens."""
+"""The load: wrk, every request with the next of the tokens."""
 
 import json
 import shutil
@@ -11,7 +11,6 @@ from bench.failed import Failed
 from bench.server import Server
 from bench.stub import ANSWER_BYTES
 
-CONNECTIONS = 64
 PATH = "/users/me"
 _SCRIPT = Path(__file__).with_suffix(".lua")
 
@@ -49,9 +48,9 @@ class Sample:
 
 
 class Load:
-    """wrk on `cores`, with the tokens in the file `tokens`."""
+    """wrk on `cores` over so many `connections`, with the tokens in the file `tokens`."""
 
-    def __init__(self, tokens: Path, cores: set[int]) -> None:
+    def __init__(self, tokens: Path, cores: set[int], connections: int) -> None:
         """Failed where there is no wrk."""
         found = shutil.which("wrk")
         if found is None:
@@ -59,11 +58,12 @@ class Load:
         self._wrk = found
         self._tokens = tokens
         self._cores = cores
+        self._connections = connections
 
     def start(self, server: Server, seconds: float) -> "subprocess.Popen[str]":
         """wrk, running against the server for whole seconds."""
         command = [
-            self._wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
+            self._wrk, "-t1", f"-c{self._connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
             "-s", str(_SCRIPT), server.url + PATH, "--", str(self._tokens), str(ANSWER_BYTES),
         ]  # fmt: skip
         with cpu.pinned(self._cores):
@@ -78,7 +78,7 @@ class Load:
     def sample(self, server: Server, seconds: float) -> Sample:
         """One run, with the processor time that every process of the server spent in it.
 
-        What the calls cost that were under way when wrk stopped is counted, they are not: at most 64, under 2 %.
+        What the calls cost that were under way when wrk stopped is counted, they are not: at most one a connection.
         """
         before = server.usage()
         run = self.run(server, seconds)

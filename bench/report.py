@@ -1,12 +1,13 @@
 """What was measured, for a person: a line a round, a table for the README, the ratio."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from statistics import median
 
 from bench import cpu
 from bench.candidates import CANDIDATES
-from bench.load import CONNECTIONS, Sample
+from bench.load import Sample
 from bench.stub import ANSWER_BYTES
 from bench.tokens import USERS
 
@@ -14,6 +15,18 @@ QUIET = 0.85
 """The share of a core that a candidate under load gets on a machine that does nothing else."""
 
 Samples = Mapping[str, Sequence[Sample]]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What all candidates were measured under: a service that answers after `late` ms; `seconds` of each measurement;
+    whether server and load had cores of their own (`apart`)."""
+
+    workers: int
+    connections: int
+    late: int
+    seconds: int
+    apart: bool
 
 
 def line(number: int, name: str, sample: Sample) -> str:
@@ -26,7 +39,7 @@ def line(number: int, name: str, sample: Sample) -> str:
     )
 
 
-def table(samples: Samples, workers: int, seconds: float, apart: bool) -> str:
+def table(samples: Samples, under: Conditions) -> str:
     """Markdown: the medians over the rounds, and how they were come by."""
     rows = [
         "| | CPU µs a request | of bare's | req/s | p50 / p99 ms | RSS MB | non-2xx |",
@@ -41,13 +54,14 @@ def table(samples: Samples, workers: int, seconds: float, apart: bool) -> str:
             f" | {sum(s.run.wrong for s in taken)} |"
         )
     rounds = max(map(len, samples.values()))
-    cores = "server and load on cores of their own" if apart else "server and load share one core"
+    cores = "server and load on cores of their own" if under.apart else "server and load share one core"
+    late = f" after {under.late} ms" * bool(under.late)
     rows += [
         "",
-        f"{date.today():%d %B %Y}, {cpu.machine()}. {workers} gevent worker{'s' * (workers > 1)}, {CONNECTIONS}"
-        f" connections, {ANSWER_BYTES:,}-byte answers, {USERS:,} RS256 tokens in rotation; medians of {rounds}"
-        f" alternating rounds of {seconds:g} s; {cores}; CPU is that of all the server's processes, log lines go into"
-        " a pipe that is read.",
+        f"{date.today():%d %B %Y}, {cpu.machine()}. {under.workers} gevent worker{'s' * (under.workers > 1)},"
+        f" {under.connections} connections, {ANSWER_BYTES:,}-byte answers{late}, {USERS:,} RS256 tokens in rotation;"
+        f" medians of {rounds} alternating rounds of {under.seconds} s; {cores}; CPU is that of all the server's"
+        " processes, log lines go into a pipe that is read.",
     ]
     return "\n".join(rows)
 

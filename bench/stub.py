@@ -2,7 +2,7 @@
 
 One asyncio protocol that answers every request for a user with the same 1 KB: about 20 us a request, the same for all
 candidates, on the load's core. It prints its port, then reads the issuer's documents (path to JSON, one line) from
-standard input, and ends when that does.
+standard input, and ends when that does. With a number as its argument it answers a user so many milliseconds late.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ class Stub(asyncio.Protocol):
 
     documents: dict[bytes, bytes] = {}  # noqa: RUF012
     ordinary = _answer(_BODY)
+    late = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -48,7 +49,11 @@ class Stub(asyncio.Protocol):
         *heads, self._read = self._read.split(b"\r\n\r\n")
         for head in heads:
             path = head.split(b" ", 2)[1]
-            self._transport.write(self.documents.get(path, self.ordinary))
+            document = self.documents.get(path)
+            if document is not None or not self.late:
+                self._transport.write(document or self.ordinary)
+            else:
+                asyncio.get_running_loop().call_later(self.late, self._transport.write, self.ordinary)
 
 
 async def serve() -> None:
@@ -63,4 +68,5 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
+    Stub.late = float(sys.argv[1]) / 1000 if sys.argv[1:] else 0.0
     asyncio.run(serve())
