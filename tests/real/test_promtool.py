@@ -1,12 +1,13 @@
 """What promtool says of rules, configuration, queries and metrics; none of it needs a server of its own."""
 
 import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from harness.gateway import Gateway
 from harness.issuer import Issuer
 from harness.monitoring import PROMETHEUS, Query, alerts, panel_queries, runbook_queries
@@ -14,7 +15,7 @@ from harness.monitoring import PROMETHEUS, Query, alerts, panel_queries, runbook
 
 def promtool(*arguments: str | Path, given: bytes | None = None) -> str:
     done = subprocess.run(
-        ["promtool", *map(str, arguments)], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+        ["promtool", *map(str, arguments)], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
         cwd=PROMETHEUS,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout.decode()
@@ -38,17 +39,14 @@ def test_each_alert_fires_and_does_not() -> None:
     promtool("test", "rules", "alerts.test.yml")
 
 
-@pytest.mark.parametrize("expression", ["vector(1) > 2", "vector(1)"], ids=["never fires", "always fires"])
-@pytest.mark.parametrize("rule", alerts(), ids=[rule["alert"] for rule in alerts()])
-def test_its_tests_notice_an_alert_that(rule: dict[str, Any], expression: str, tmp_path: Path) -> None:
-    tests = yaml.safe_load((PROMETHEUS / "alerts.test.yml").read_text())
-    tests["tests"] = [test for test in tests["tests"] if test["alert_rule_test"][0]["alertname"] == rule["alert"]]
-    write(tmp_path / "alerts.test.yml", tests)
-    write(tmp_path / "alerts.yml", group(rule))
-    promtool("test", "rules", tmp_path / "alerts.test.yml")
-    write(tmp_path / "alerts.yml", group({**rule, "expr": expression}))
-    with pytest.raises(AssertionError, match=rule["alert"]):
+@pytest.mark.parametrize("expression", ["vector(1) > 2", "vector(1)"], ids=["never fire", "always fire"])
+def test_its_tests_notice_each_alert_if_all(expression: str, tmp_path: Path) -> None:
+    shutil.copy(PROMETHEUS / "alerts.test.yml", tmp_path)
+    write(tmp_path / "alerts.yml", group(*({**rule, "expr": expression} for rule in alerts())))
+    with pytest.raises(AssertionError) as failed:
         promtool("test", "rules", tmp_path / "alerts.test.yml")
+    noticed = re.findall(r"alertname: *(\w+), time:", str(failed.value))
+    assert {rule["alert"] for rule in alerts()} <= set(noticed)
 
 
 def test_the_configuration_is_sound() -> None:
