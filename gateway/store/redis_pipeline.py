@@ -78,7 +78,8 @@ class Pipeline:
         self._reader = hiredis.Reader(protocolError=NotRedis, replyError=hiredis.ReplyError)
         self._readable: Any = loop.io(sock.fileno(), _READ)
         self._writable: Any = loop.io(sock.fileno(), _WRITE)
-        self._timer: Any = loop.timer(LOOK_SECONDS)
+        # One that does not repeat has nothing left when it is started anew, and would keep the loop busy.
+        self._timer: Any = loop.timer(LOOK_SECONDS, LOOK_SECONDS)
         self._watchers = (self._readable, self._writable, self._timer)
         self._readable.start(self._guarded, self._read)
 
@@ -168,5 +169,5 @@ class Pipeline:
         now, looked, self._looked = monotonic(), self._looked, monotonic()
         if self._waiting and self._waiting[0][1] < now and now - looked < 3 * LOOK_SECONDS:
             raise TooSlow
-        if self._waiting:
-            self._timer.start(self._guarded, self._look)
+        if not self._waiting:
+            self._timer.stop()
