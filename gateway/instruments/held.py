@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Counts
+from functools import partial
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -42,7 +43,7 @@ class Durations:
         histogram = self._histogram
         if held:
             bounds, buckets = histogram._upper_bounds, histogram._buckets
-            for number, count in Counts(bisect_left(bounds, seconds) for seconds in held).items():
+            for number, count in Counts(map(partial(bisect_left, bounds), held)).items():
                 buckets[number].inc(count)
             histogram._sum.inc(sum(held))
         return len(held)

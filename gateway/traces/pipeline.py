@@ -67,7 +67,8 @@ class SpanPipeline(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Never waits, never raises."""
-        if span.context is not None and span.context.trace_flags.sampled:
+        context = span.context
+        if context is not None and context.trace_flags.sampled:
             size = _size(span)
             for queue in self._queues:
                 queue.put(span, size)
@@ -96,5 +97,6 @@ def _number(environ: Mapping[str, str], name: str) -> int:
 
 
 def _size(span: ReadableSpan) -> int:
-    texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
-    return SPAN_BYTES + ATTRIBUTE_BYTES * len(span.attributes or {}) + sum(map(len, texts))
+    attributes = span.attributes or {}
+    texts = [value for value in attributes.values() if isinstance(value, str)]
+    return SPAN_BYTES + ATTRIBUTE_BYTES * len(attributes) + sum(map(len, texts))

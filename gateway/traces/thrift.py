@@ -13,11 +13,10 @@ _bool = struct.Struct(_FIELD + "?").pack
 _double = struct.Struct(_FIELD + "d").pack
 _i32 = struct.Struct(_FIELD + "i").pack
 _i64 = struct.Struct(_FIELD + "q").pack
+_u64 = struct.Struct(_FIELD + "Q").pack
 _head = struct.Struct(_FIELD).pack
 _length = struct.Struct(_FIELD + "i").pack
 _items = struct.Struct(_FIELD + "bi").pack
-_to_signed = struct.Struct(">q").unpack
-_unsigned = struct.Struct(">Q").pack
 
 
 def boolean(field: int, value: bool) -> bytes:
@@ -39,7 +38,7 @@ def i64(field: int, value: int) -> bytes:
 
 def bits64(field: int, value: int) -> bytes:
     """The lower 64 bits of `value`, which Thrift knows as a signed number only."""
-    return _i64(_I64, field, _to_signed(_unsigned(value & 0xFFFF_FFFF_FFFF_FFFF))[0])
+    return _u64(_I64, field, value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def string(field: int, value: str) -> bytes:

@@ -110,6 +110,16 @@ class TestJaeger:
         (span,) = thrift.read(collector.last.body)[2]
         assert span[4] == 0 and 6 not in span and "span.kind" not in tags(span[10])
 
+    def test_equal_values_of_other_types_stay_apart(self, collector: Service, session: SealedSession) -> None:
+        """Tags are remembered, and 1 equals True."""
+        values: list[Any] = [1, True, 1.0, "1", 0, False, 0.0, "0", 65_535, 65_536, -1, "a" * 127, "a" * 128]
+        ended = Ended()
+        for value in values * 2:
+            provider(ended).start_span("odd", attributes={"odd": value}).end()
+        JaegerExporter(collector.url, session).send(ended.spans)
+        told = [tags(span[10])["odd"] for span in thrift.read(collector.last.body)[2]]
+        assert [(type(value), value) for value in told] == [(type(value), value) for value in values * 2]
+
     @pytest.mark.parametrize("value", [1 << 63, -(1 << 70), "a\ud800b"], ids=["too large", "too small", "no unicode"])
     def test_odd_values_are_no_error(self, collector: Service, session: SealedSession, value: Any) -> None:
         ended = Ended()
