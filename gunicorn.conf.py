@@ -6,6 +6,7 @@ that is wrong with them before a port is bound.
 """
 
 import atexit
+import gc
 import json
 import os
 import shutil
@@ -111,8 +112,11 @@ def when_ready(server):
 
 
 def pre_fork(server, worker):
-    """Whoever tidied the folder away must not keep a worker from beginning."""
+    """Whoever tidied the folder away must not keep a worker from beginning. What the master has imported is left out of
+    collections from here on, which would write to it and so make a copy of it in each worker."""
     _metrics.mkdir(mode=0o700, exist_ok=True)
+    gc.collect()
+    gc.freeze()
 
 
 def post_fork(server, worker):
@@ -136,8 +140,6 @@ def child_exit(server, worker):
 
 
 def post_worker_init(worker):
-    import gc
-
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
