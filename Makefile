@@ -30,7 +30,7 @@ help:
 	@echo '                    these install what they need where they may (Debian, as root), or say what that is'
 	@echo 'make docs           the documents as a site with search, links checked: build/site'
 	@echo 'make lock           renew requirements/*.txt (once a week); make audit: are there known holes in it?'
-	@echo 'make bench          CPU per forwarded request, beside bare Flask (needs wrk, Redis);'
+	@echo 'make bench          CPU per forwarded request, beside bare Flask and Fastify (needs wrk, Redis; Node);'
 	@echo '                    BENCH="--late 50 --connections 500": many clients of a service that takes 50 ms'
 	@echo 'make clean          remove what these commands made'
 

@@ -1,4 +1,4 @@
-"""What is compared: the gateway, in three ways, and bare Flask; and the service and issuer behind all of them."""
+"""What is compared: the gateway in three ways, bare Flask, Fastify where there is Node; and what is behind them all."""
 
 import json
 import shutil
@@ -7,12 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bench import cpu
+from bench import cpu, node
 from bench.failed import Failed
 from bench.server import ROOT, Server, free_port
-from bench.tokens import AUDIENCE, Issuer
+from bench.tokens import AUDIENCE, SESSION_SECRET, Issuer
 from gateway.services import SERVICES
 
 
@@ -58,7 +58,7 @@ def _redis(cores: set[int]) -> Iterator[str]:
 
 
 def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
-    """A deployment's settings. Both candidates get them: requests looks through all variables for proxies."""
+    """A deployment's settings. All candidates get them: requests looks through all variables for proxies."""
     return {
         "NODE_ENV": "development",  # http on loopback; everything else as in production
         "LOG_LEVEL": "info",
@@ -70,7 +70,7 @@ def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
         "KEYCLOAK_CLIENT_SECRET": "client-secret-of-the-bench-0123456789",
         "KEYCLOAK_REDIRECT_URI": f"http://127.0.0.1:{port}/auth/callback",
         "JWT_AUDIENCE": AUDIENCE,
-        "SESSION_SECRET": "session-secret-of-the-bench-0123456789",
+        "SESSION_SECRET": SESSION_SECRET,
         "FRONTEND_URL": "http://localhost:3000",
         **{spec.setting: peers.service for spec in SERVICES},
         "LOKI_HOST": peers.service,
@@ -86,30 +86,38 @@ def environment(peers: Behind, port: int, workers: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """`title` is what the report calls it, `arguments` are gunicorn's, `probe` is a path that answers once it serves.
-    Of the values of `changes`, which go over the environment, `redis` stands for the one there is."""
+    """`title` is what the report calls it, `command` what starts it on `$PORT`, `probe` a path that answers once it
+    serves. Of the values of `changes`, which go over the environment, `redis` stands for the one there is."""
 
     title: str
-    arguments: tuple[str, ...]
-    probe: str
-    changes: Mapping[str, str]
+    command: tuple[str, ...]
+    probe: str = "/health/ready"
+    changes: Mapping[str, str] = field(default_factory=dict)
+    is_gateway: bool = False
 
-    def start(self, peers: Behind, workers: int, cores: set[int]) -> Server:
-        """It, serving."""
+    def start(self, peers: Behind, workers: int, cores: set[int], *more: str, **changes: str) -> Server:
+        """It, serving; `more` are further arguments, `changes` go over its own."""
         port = free_port()
-        changes = {name: peers.redis if value == "redis" else value for name, value in self.changes.items()}
-        env = {**environment(peers, port, workers), **changes}
-        return Server([*self.arguments, "-b", f"127.0.0.1:{port}"], env, port, self.probe, cores)
+        changed = {name: peers.redis if value == "redis" else value for name, value in self.changes.items()}
+        env = {**environment(peers, port, workers), **changed, **changes}
+        command = [part.replace("$PORT", str(port)) for part in (*self.command, *more)]
+        return Server(command, env, port, self.probe, cores)
+
+
+_GUNICORN = (sys.executable, "-m", "gunicorn")
+_BARE = ("-k", "gevent", "-b", "127.0.0.1:$PORT", "bench.bare:app")
 
 
 def _gateway(title: str, **changes: str) -> Candidate:
-    return Candidate(title, ("-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"), "/health/ready", changes)
+    command = (*_GUNICORN, "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app")
+    return Candidate(title, command, changes=changes, is_gateway=True)
 
 
 CANDIDATES = {
     "gateway": _gateway("the gateway, everything on, tracing 10 %"),
     "redis": _gateway("the same, limits in Redis", REDIS_URL="redis"),
     "traced": _gateway("the same, limits in memory, tracing 100 %", OTEL_TRACES_SAMPLER="always_on"),
-    "bare": Candidate("bare Flask + `requests.Session`, nothing else", ("-k", "gevent", "bench.bare:app"), "/", {}),
+    "bare": Candidate("bare Flask + `requests.Session`, nothing else", (*_GUNICORN, *_BARE), "/"),
+    **({"fastify": Candidate("Fastify with the gateway's duties, no tracing", node.COMMAND)} if node.COMMAND else {}),
 }
 """By name."""

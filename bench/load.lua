@@ -1,5 +1,6 @@
--- wrk's script: the tokens of a file in rotation, every answer looked at, the sums as one line of JSON.
--- wrk -s load.lua URL -- TOKENS ANSWER_BYTES
+-- wrk's script: the credentials of a file in rotation, every answer looked at, the sums as one line of JSON.
+-- wrk -s load.lua URL -- CREDENTIALS METHOD BODY_BYTES STATUS ANSWER_BYTES
+-- CREDENTIALS holds a header line for each user; ANSWER_BYTES below 0: whatever comes.
 
 local threads = {}
 
@@ -9,13 +10,22 @@ end
 
 function init(args)
   requests, turn, wrong = {}, 0, 0
-  size = tonumber(args[2])
-  for token in io.lines(args[1]) do
-    table.insert(requests, wrk.format("GET", nil, {
-      ["Authorization"] = "Bearer " .. token,
-      ["Accept"] = "application/json",
-      ["User-Agent"] = "bench",
-    }))
+  local method, bytes = args[2], tonumber(args[3])
+  status_wanted, size = tonumber(args[4]), tonumber(args[5])
+  local headers = {
+    ["Accept"] = "application/json",
+    ["Origin"] = "http://localhost:3000",
+    ["User-Agent"] = "bench",
+  }
+  local body = nil
+  if bytes > 0 then
+    body = '{"text":"' .. string.rep("x", bytes - 11) .. '"}'
+    headers["Content-Type"] = "application/json"
+  end
+  for line in io.lines(args[1]) do
+    local name, value = line:match("^([^:]+): (.*)$")
+    headers[name] = value
+    table.insert(requests, wrk.format(method, nil, headers, body))
   end
 end
 
@@ -25,7 +35,7 @@ function request()
 end
 
 function response(status, headers, body)
-  if status < 200 or status > 299 or #body ~= size then
+  if status ~= status_wanted or (size >= 0 and #body ~= size) then
     wrong = wrong + 1
   end
 end

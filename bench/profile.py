@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.failed import Failed
 from bench.load import Load, judged
+from bench.loads import SHAPES
 from bench.server import Server
 
 SHOWN = 40
@@ -50,7 +51,7 @@ def _record(load: Load, server: Server, seconds: float) -> Counter[tuple[str, ..
     found = str(beside) if beside.exists() else shutil.which("py-spy")
     if found is None:
         raise Failed("py-spy takes the profile and is not here: pip install py-spy")
-    with tempfile.NamedTemporaryFile("r") as raw, load.start(server, seconds + 2) as wrk:
+    with tempfile.NamedTemporaryFile("r") as raw, load.start(server, SHAPES["get"], seconds + 2) as wrk:
         command = [
             found, "record", "--pid", str(server.workers[0]), "--duration", str(round(seconds)), "--nonblocking",
             "--rate", str(_SAMPLES_PER_SECOND), "--function", "--format", "raw", "--output", raw.name,

@@ -1,16 +1,17 @@
-"""A candidate as a running gunicorn, its own process group, its output read through a pipe as in a container."""
+"""A candidate as a running server, its own process group, its output read through a pipe as in a container."""
 
 import fcntl
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -24,6 +25,8 @@ _KEPT_OUTPUT = 16_384
 _PIPE_BYTES = 1 << 20
 """So that no writer waits for this process, which shares its core with the load."""
 
+_DROPPED = re.compile(r"^(?:log_lines|spans)_dropped_total(?:\{.*\})? (\S+)$", re.MULTILINE)
+
 
 def free_port() -> int:
     """A port nobody listens on."""
@@ -33,18 +36,21 @@ def free_port() -> int:
 
 
 class Server:
-    """gunicorn with `arguments` and no environment but `env`, on `cores`; serving once the constructor returns."""
+    """`command` with no environment but `env`, on `cores`; serving once the constructor returns."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], port: int, probe: str, cores: set[int]) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], port: int, probe: str, cores: set[int]) -> None:
         """`probe` is a path that answers below 500 once it serves."""
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._arguments = arguments
+        self.lines = 0
+        """That it wrote so far."""
+        self._command = command
         self._output = b""
         self._folder = tempfile.TemporaryDirectory()  # no `.env` of this checkout is read
         basics = {"PATH": os.environ.get("PATH", os.defpath), "HOME": self._folder.name, "PYTHONPATH": str(ROOT)}
         with cpu.pinned(cores):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", *arguments],
+                command,
                 cwd=self._folder.name,
                 env={**basics, **env},
                 stdin=subprocess.DEVNULL,
@@ -75,6 +81,12 @@ class Server:
         """The pids of the group but the master's."""
         return sorted(cpu.usage(self._process.pid).pids - {self._process.pid})
 
+    @property
+    def dropped(self) -> float:
+        """Log lines and spans that the gateway says it could not deliver."""
+        with urllib.request.urlopen(f"{self.url}/metrics") as answer:
+            return sum(map(float, _DROPPED.findall(answer.read().decode())))
+
     def usage(self) -> cpu.Usage:
         """What master and workers have used."""
         return cpu.usage(self._process.pid)
@@ -95,6 +107,7 @@ class Server:
         with self._process.stdout as pipe:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             while data := os.read(pipe.fileno(), 65_536):
+                self.lines += data.count(b"\n")
                 self._output = (self._output + data)[-_KEPT_OUTPUT:]
 
     def _await(self, port: int, probe: str) -> None:
@@ -107,4 +120,4 @@ class Server:
                     connection.close()
                     return
             time.sleep(0.1)
-        raise Failed(f"gunicorn {' '.join(self._arguments)} does not serve:\n{self.output}")
+        raise Failed(f"{' '.join(self._command)} does not serve:\n{self.output}")

@@ -1,14 +1,15 @@
-"""An issuer's documents and a thousand access tokens of different users, as Keycloak shapes them."""
+"""An issuer's documents and access tokens of different users, as Keycloak shapes them."""
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 AUDIENCE = "ai-video-interview-app"
+SESSION_SECRET = "session-secret-of-the-bench-0123456789"
 REALM = "/realms/ai-video-interview"
 USERS = 1000
 LIFE_SECONDS = 3600
@@ -24,7 +25,11 @@ class Issuer:
     @classmethod
     def at(cls, base_url: str) -> "Issuer":
         """A new issuer whose documents are served under `base_url`."""
-        return cls(base_url + REALM, RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"}))
+        return cls(base_url + REALM, _key())
+
+    def forged(self) -> "Issuer":
+        """One of the same name whose key nobody knows."""
+        return replace(self, key=_key())
 
     def documents(self) -> dict[str, str]:
         """Discovery and JWKS: path to JSON."""
@@ -35,11 +40,11 @@ class Issuer:
             certs: json.dumps({"keys": [self.key.as_dict(private=False)]}),
         }
 
-    def tokens(self) -> list[str]:
-        """One RS256 access token for each of USERS users."""
+    def tokens(self, users: int) -> list[str]:
+        """One RS256 access token for each of so many users."""
         now = int(time.time())
         header = {"alg": "RS256", "typ": "JWT", "kid": "bench"}
-        return [jwt.encode(header, self._claims(number, now), self.key) for number in range(USERS)]
+        return [jwt.encode(header, self._claims(number, now), self.key) for number in range(users)]
 
     def _claims(self, number: int, now: int) -> dict[str, object]:
         return {
@@ -58,3 +63,7 @@ class Issuer:
             "realm_access": {"roles": ["candidate", "offline_access", "uma_authorization"]},
             "resource_access": {"account": {"roles": ["manage-account", "view-profile"]}},
         }
+
+
+def _key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})

@@ -1,6 +1,7 @@
 """The project's own rules: what may import what, that no statement is lost, that the image is well made."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -151,6 +152,15 @@ def test_a_statement_is_shown(statement: str) -> None:
 
 def test_the_list_names_the_tests_there_are() -> None:
     assert conformance.LIST.read_text() == conformance.written(), "python tests/conformance.py writes it"
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    """Whoever installs asks the registry that they use."""
+    locks = [file for file in ROOT.rglob("package-lock.json") if "node_modules" not in file.parts]
+    assert len(locks) >= 2
+    for lock in locks:
+        packages = json.loads(lock.read_text())["packages"]
+        assert not [name for name, package in packages.items() if "://" in package.get("resolved", "")], lock
 
 
 def test_the_dockerfile_is_clean() -> None:
