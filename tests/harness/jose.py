@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+EdPrivateKey = ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | EdPrivateKey
 SigningKey = PrivateKey | bytes
 
 HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
@@ -56,7 +57,7 @@ def sign(data: bytes, alg: str, key: SigningKey) -> bytes:
     kind, size = alg[:2], alg[2:]
     if isinstance(key, bytes):
         return hmac.new(key, data, getattr(hashlib, f"sha{size}")).digest()
-    if isinstance(key, ed25519.Ed25519PrivateKey):
+    if isinstance(key, EdPrivateKey):
         return key.sign(data)
     digest = HASHES[size]()
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -95,7 +96,8 @@ def jwk(key: PrivateKey, **members: str) -> dict[str, str]:
             "y": number(point.y, width),
             **members,
         }
-    return {"kty": "OKP", "crv": "Ed25519", "x": b64(public_bytes(key, "Raw", "Raw")), **members}
+    curve = "Ed448" if isinstance(key, ed448.Ed448PrivateKey) else "Ed25519"
+    return {"kty": "OKP", "crv": curve, "x": b64(public_bytes(key, "Raw", "Raw")), **members}
 
 
 def public_bytes(key: PrivateKey, encoding: str = "PEM", form: str = "SubjectPublicKeyInfo") -> bytes:

@@ -34,7 +34,8 @@ def refusal(error: str, status: int = 400) -> Callable[[Call], Reply]:
 class Scripted(Issuer):
     """An issuer that gives tokens to every code it made and to every refresh token.
 
-    What it gives can be bent: `id_token` and `access_token` are arguments of `mint`, `answer` is laid over the token
+    What it gives can be bent: `id_token` and `access_token` are arguments of `mint`, `at_hash` makes that of an access
+    token (as RS256 has it, unless set), `answer` is laid over the token
     endpoint's answer (None takes a member away), `instead` answers for it where it returns something. Only with
     `ends_sessions` its end-session call takes a refresh token, as Keycloak's.
     """
@@ -48,6 +49,7 @@ class Scripted(Issuer):
     def restore(self) -> None:
         """Be good again."""
         self.id_token: Mapping[str, Any] = {}
+        self.at_hash: Callable[[str], str] = at_hash
         self.access_token: Mapping[str, Any] = {}
         self.answer: Mapping[str, Any] = {}
         self.instead: Callable[[Call], Reply | None] | None = None
@@ -87,7 +89,7 @@ class Scripted(Issuer):
                 return as_json({"error": "invalid_grant"}, 400)
             nonce, sid = asked["nonce"], f"sid-{number}"
         access = self._mint({"sid": sid}, self.access_token)
-        identity = {"typ": "ID", "aud": CLIENT, "sid": sid, "at_hash": at_hash(access), "nonce": nonce}
+        identity = {"typ": "ID", "aud": CLIENT, "sid": sid, "at_hash": self.at_hash(access), "nonce": nonce}
         if nonce is None:
             del identity["nonce"]
         answer = {

@@ -1,13 +1,15 @@
 """Signing in (docs/sign-in.md; statements O1-O6, O9): from the login to the tokens, and every way to be refused."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha512, shake_256
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from ada_url import URL
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from harness import jose, replies
 from harness.errors import check_error
 from harness.gateway import FRONTEND, Gateway, StartGateway
@@ -667,6 +669,30 @@ class TestIdToken:
         realm.answer = {"id_token": None}
         victim.sign_in(realm.authorize)
         victim.gateway.wait_line(lambda line: "openid" in line["message"] and "KEYCLOAK_SCOPES" in line["message"])
+
+
+HALF_HASHES: dict[str, tuple[Callable[[bytes], bytes], int]] = {
+    "SHAKE256 of 114 bytes": (lambda token: shake_256(token).digest(114)[:57], 200),
+    "SHAKE256 of 64 bytes": (lambda token: shake_256(token).digest(64)[:32], 400),
+    "SHA-512, as of Ed25519": (lambda token: sha512(token).digest()[:32], 400),
+    "of another token": (lambda token: shake_256(b"another").digest(114)[:57], 400),
+}
+
+
+@pytest.mark.conformance("O3")
+@pytest.mark.parametrize(("half", "status"), HALF_HASHES.values(), ids=HALF_HASHES)
+def test_the_at_hash_of_an_ed448_key(make_gateway: GatewayFactory, half: Callable[[bytes], bytes], status: int) -> None:
+    """Ed448 hashes with SHAKE256 to 114 bytes (RFC 8032 section 5.2), of which `at_hash` is the first half."""
+    with Scripted() as realm:
+        realm.keys.append(Key("ed448", "EdDSA", Ed448PrivateKey.generate()))
+        realm.id_token = {"alg": "EdDSA"}
+        realm.at_hash = lambda token: jose.b64(half(token.encode()))
+        with make_gateway({"JWT_ALGORITHMS": "RS256,EdDSA"}, issuer=realm, services=["users"]) as gateway:
+            visitor = Visitor(gateway)
+            assert visitor.sign_in(realm.authorize).status == status
+            assert visitor.authenticated is (status == 200)
+            if status == 200:
+                assert visitor.post("/auth/refresh").status == 200
 
 
 TOKEN_FAILURES: dict[str, tuple[Any, set[int], str]] = {
