@@ -1,6 +1,7 @@
 """Sessions: cookies with sealed tokens, refreshes that happen once, revocations."""
 
 from gateway.sessions.browser_session import BrowserSession, SessionCookies
+from gateway.sessions.checks import RefreshChecks, misfit
 from gateway.sessions.cookies import Cookies, SentCookies, sent_cookies
 from gateway.sessions.redirects import Redirects
 from gateway.sessions.refresh import RefreshedTokens, Refresher
@@ -11,6 +12,7 @@ __all__ = [
     "BrowserSession",
     "Cookies",
     "Redirects",
+    "RefreshChecks",
     "RefreshedTokens",
     "Refresher",
     "Seal",
@@ -18,5 +20,6 @@ __all__ = [
     "SessionCookies",
     "SessionRevocations",
     "derive",
+    "misfit",
     "sent_cookies",
 ]

@@ -8,7 +8,6 @@ chain, and a request with an older token of the chain gets the outcome at its en
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from time import monotonic, time
@@ -20,10 +19,8 @@ from gevent.event import AsyncResult
 from gateway import errors
 from gateway.oidc import Grants, SessionOver, TokenAnswer, digest_of
 from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS
+from gateway.sessions.checks import RefreshChecks
 from gateway.sessions.sealing import Seal
-from gateway.tokens import EarlyToken, ExpiredToken, IdTokens, InvalidToken
-
-log = logging.getLogger("gateway.auth")
 
 SUPERSEDED_SECONDS = 10.0
 """How long a superseded refresh token gets the newest result."""
@@ -36,7 +33,7 @@ FAILED_SECONDS = 1.0
 """How long a failure is shared by the requests that waited for it; later ones try again."""
 
 UNCHECKED_SECONDS = 86_400.0
-"""How long new tokens are kept whose ID token could not be checked, at most for their lifetime."""
+"""How long new tokens are kept that cannot be used now, at most for their lifetime."""
 
 LEASE_SECONDS = float(KEYCLOAK_TIMEOUTS.total or KEYCLOAK_TIMEOUTS.read) + KEYCLOAK_TIMEOUTS.connect + 1.0
 POLL_SECONDS = 0.05
@@ -50,8 +47,7 @@ _OUTCOMES: dict[int, Callable[[errors.ErrorCode], errors.GatewayError]] = {
 
 Outcome = dict[str, Any]
 """JSON: `status` 200 with `tokens` and `subject` (of the ID token); 401: the session has ended; 429 with `retry`;
-otherwise a failure with its `code`, and with `tokens` if there are new ones that could not be checked `at` that
-time."""
+otherwise a failure with its `code`, and with `tokens` if there are new ones that could not be used `at` that time."""
 
 
 class RefreshStore(Protocol):
@@ -90,9 +86,9 @@ class _ChainEnd:
 class Refresher:
     """Requests new tokens from Keycloak, once for each refresh token."""
 
-    def __init__(self, grants: Grants, id_tokens: IdTokens, store: RefreshStore, seal: Seal) -> None:
+    def __init__(self, grants: Grants, checks: RefreshChecks, store: RefreshStore, seal: Seal) -> None:
         self._grants = grants
-        self._id_tokens = id_tokens
+        self._checks = checks
         self._store = store
         self._seal = seal
         self._under_way: dict[str, AsyncResult[Outcome]] = {}
@@ -106,8 +102,9 @@ class Refresher:
         3. The holder of the lease calls Keycloak, and stores the outcome; the others wait for it, or for the lease of a
            holder that died, at most LEASE_SECONDS.
 
-        Raises SessionOver, also for an ID token of another session, or the error of Keycloak (see Grants). If the ID
-        token cannot be checked now, that is a failure, and the next attempt uses the new tokens.
+        Raises SessionOver, also for an ID token of another session, or the error of Keycloak (see Grants). If the new
+        tokens cannot be used now (see RefreshChecks), that is a failure, and the next attempt uses the new refresh
+        token.
         """
         key = digest_of(refresh_token)
         waiting = self._under_way.get(key)
@@ -192,35 +189,27 @@ class Refresher:
         except errors.GatewayError as failure:
             outcome = {"status": failure.status, "code": failure.code}
         else:
-            outcome, claims = self._checked(tokens)
-        for token in dict.fromkeys((last, refresh_token)):
+            outcome, claims = self._checked(tokens, last)
+        # A failure must not hide where the chain of an older token leads: to the only one that is good for a next try.
+        for token in dict.fromkeys((last, refresh_token)) if "tokens" in outcome else (last,):
             self._keep(f"refreshed:{digest_of(token)}", outcome, _life(outcome))
         brought = _brought(outcome)
         if outcome["status"] == 200 and brought is not None and brought != last:
             self._keep(f"brought:{digest_of(brought)}", outcome, JUST_BROUGHT_SECONDS)
         return outcome, claims
 
-    def _checked(self, tokens: TokenAnswer) -> tuple[Outcome, Mapping[str, Any] | None]:
-        """The outcome for a successful response of Keycloak, and the claims of its ID token (which may be missing:
-        OpenID Connect Core 1.0 section 12.2)."""
-        if tokens.id_token is None:
-            return {"status": 200, "tokens": asdict(tokens), "subject": None}, {}
-        unchecked = {"tokens": asdict(tokens), "at": time()}
+    def _checked(self, tokens: TokenAnswer, last: str) -> tuple[Outcome, Mapping[str, Any] | None]:
+        """The outcome for a successful response of Keycloak to `last`, and the claims of its ID token."""
         try:
-            claims = self._id_tokens.verify(tokens.id_token, tokens.access_token, None)
-        except InvalidToken as refusal:
-            if not isinstance(refusal, (EarlyToken, ExpiredToken)):
-                log.warning("Auth: ID token refused: %s", refusal.explanation or refusal.reason)
-                return {"status": 401}, None
-            log.error(
-                "Auth: the ID token of a refresh is of another time (%s): compare the clock of this machine with"
-                " Keycloak's, and JWT_LEEWAY; the session goes on once they agree",
-                refusal.explanation or "it has lapsed already",
-            )
-            return {"status": 502, "code": errors.ErrorCode.KEYCLOAK_ERROR, **unchecked}, None
+            claims = self._checks.claims(tokens)
+        except SessionOver:
+            return {"status": 401}, None
         except errors.GatewayError as failure:
-            return {"status": failure.status, "code": failure.code, **unchecked}, None
-        return {"status": 200, "tokens": asdict(tokens), "subject": claims["sub"]}, claims
+            # With rotation the next attempt needs the new token; without, the one that was sent is still good.
+            rotated = tokens.refresh_token not in (None, last)
+            kept = {"tokens": asdict(tokens), "at": time()} if rotated else {}
+            return {"status": failure.status, "code": failure.code, **kept}, None
+        return {"status": 200, "tokens": asdict(tokens), "subject": claims.get("sub")}, claims
 
     def _keep(self, key: str, outcome: Outcome, life: float) -> None:
         self._store.put(key, self._seal.seal(outcome).encode(), life)

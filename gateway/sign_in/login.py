@@ -16,7 +16,7 @@ from gateway.events import AuthEvents
 from gateway.headers import LOGIN_COOKIE
 from gateway.oidc import Advice, Grants, SessionOver, TokenAnswer
 from gateway.scope import Principal
-from gateway.sessions import BrowserSession, Seal, SessionRevocations
+from gateway.sessions import BrowserSession, Seal, SessionRevocations, misfit
 from gateway.sign_in.auth_log import log, note
 from gateway.sign_in.identity import subject_of
 from gateway.tokens import ExpiredToken, IdTokens, InvalidToken, Verifier
@@ -220,16 +220,11 @@ class LoginFlow:
 
     def _principal(self, tokens: TokenAnswer) -> Principal | None:
         try:
-            return self._verifier.verify(tokens.access_token)
+            return self._verifier.verify(tokens.access_token, fetched=True)
         except ExpiredToken:  # a refresh helps
             return self._verifier.subject(tokens.access_token)
         except InvalidToken as refusal:
-            log.error(
-                "Auth: every access token of this client will be refused (%s): %s",
-                refusal.reason, refusal.explanation or "compare JWT_ALGORITHMS and JWT_AUDIENCE with the client's"
-                " settings in Keycloak (Clients > the client > Advanced)",
-            )  # fmt: skip
-            raise errors.BadGateway(ErrorCode.MISCONFIGURED) from refusal
+            raise misfit(refusal) from refusal
 
 
 def cookie_of(state: str) -> str:

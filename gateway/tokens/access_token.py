@@ -46,8 +46,11 @@ class Verifier:
         self._now = now
         self._known: Cache[tuple[Principal, KeySet]] = Cache(CACHED_BYTES)
 
-    def verify(self, token: str) -> Principal:
-        """The Principal of `token`. Raises InvalidToken, ExpiredToken, ServiceUnavailable if no keys were ever read."""
+    def verify(self, token: str, *, fetched: bool = False) -> Principal:
+        """The Principal of `token`. `fetched`: it comes from Keycloak itself, so that an unknown key is a new one.
+
+        Raises InvalidToken, ExpiredToken, ServiceUnavailable if no keys were ever read, or new ones cannot be read.
+        """
         digest = sha256(token.encode("latin-1", "replace")).digest()
         known = self._known.get(digest)
         if known is not None and known[1] is self._signatures.keys:
@@ -55,7 +58,7 @@ class Verifier:
                 self._known.drop(digest)
                 raise ExpiredToken(known[0].user_id)
             return known[0]
-        kind, claims = self._signatures.claims(token, _KINDS)
+        kind, claims = self._signatures.claims(token, _KINDS, fetched=fetched)
         if kind == "at+jwt":
             claims.setdefault("typ", "Bearer")
         principal = principal_of(claims, token, self._rules, self._now())

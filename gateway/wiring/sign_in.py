@@ -12,6 +12,7 @@ from gateway.oidc import Advice, ClientCredentials, Grants, Keycloak, KeyCredent
 from gateway.sessions import (
     Cookies,
     Redirects,
+    RefreshChecks,
     Refresher,
     Seal,
     SessionCookies,
@@ -73,7 +74,8 @@ def sign_in(
     secrets = settings.sealing_secrets
     sessions = SessionCookies(cookies, secrets)
     revocations = SessionRevocations(kept)
-    refresher = Refresher(grants, tokens.identity, kept, Seal(secrets, "refresh outcome"))
+    checks = RefreshChecks(tokens.identity, tokens.access)
+    refresher = Refresher(grants, checks, kept, Seal(secrets, "refresh outcome"))
     events = auth_events(settings, publisher, kept)
     login_seal = Seal(secrets, "login cookie")
     return SignInParts(

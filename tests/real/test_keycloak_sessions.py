@@ -234,3 +234,51 @@ def test_the_client_authenticates_by_its_key(
         line for line in gateway.lines() if line["level"] in ("warn", "error") and "Settings:" not in line["message"]
     ]
     assert not told
+
+
+@pytest.mark.conformance("O15")
+@pytest.mark.parametrize("off", [-60, 3600], ids=["Keycloak's is ahead", "Keycloak's is behind"])
+def test_a_clock_that_is_off_loses_no_session(
+    start_gateway: StartGateway, keycloak: Keycloak, person: Browser, tmp_path: Path, off: int
+) -> None:
+    """With rotation: the refresh token that was asked with is used up, and the session lives by the new one."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    gateway = start_gateway({**ROOMY, "CLOCK_OFFSET": str(clock)}, app="harness.wrong_clock:app", workers=2)
+    with client_for(keycloak, gateway.url, FRONTEND):
+        before = sessions_of_cora(keycloak)
+        visitor = Visitor(gateway)
+        visitor.signed_in(by_form(person))
+        clock.write_text(str(off))
+        for _ in range(2):
+            time.sleep(1.1)
+            answer = visitor.post("/auth/refresh")
+            assert (answer.status, answer.json()["code"]) == (502, "keycloak_error")
+            assert not answer.all("Set-Cookie")
+        line = gateway.wait_line(lambda line: "the clock of this machine" in line["message"])
+        assert line["level"] == "error" and "JWT_LEEWAY" in line["message"]
+        clock.write_text("0")
+        for _ in range(2):
+            time.sleep(1.1)
+            assert visitor.post("/auth/refresh").status == 200, gateway.raw_output()
+            assert visitor.authenticated
+        assert len(sessions_of_cora(keycloak) - before) == 1
+
+
+@pytest.mark.conformance("O7")
+def test_a_mapper_that_somebody_takes_away_is_said_and_ends_no_session(
+    gateway: Gateway, keycloak: Keycloak, person: Browser
+) -> None:
+    visitor = Visitor(gateway)
+    visitor.signed_in(by_form(person))
+    with keycloak.admin.without_mapper("audience-self"):
+        time.sleep(1.1)
+        answer = visitor.post("/auth/refresh")
+        assert (answer.status, answer.json()["code"]) == (502, "misconfigured")
+        gateway.wait_line(lambda line: line["level"] == "error" and "Add mapper > Audience" in line["message"])
+        assert visitor.authenticated, "until its token lapses"
+        login = Visitor(gateway).sign_in(by_form(person))
+        assert (login.status, login.json()["code"]) == (502, "misconfigured")
+    time.sleep(1.1)
+    assert visitor.post("/auth/refresh").status == 200
+    assert visitor.authenticated

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from harness.each_worker import each_worker
 from harness.errors import check_error
 from harness.gateway import Gateway
 from harness.gateways import GatewayFactory
-from harness.provider import Gate, Scripted
+from harness.provider import Gate, Scripted, refusal
 from harness.refreshes import later
 from harness.visitor import Visitor
 from harness.waiting import until
@@ -17,6 +18,15 @@ from harness.waiting import until
 from gateway.sessions.refresh import FAILED_SECONDS, JUST_BROUGHT_SECONDS
 
 AHEAD = {"claims": {"iat": int(time.time()) + 3600}}
+SHARED_SECRET: dict[str, Any] = {"alg": "HS256", "key": b"k" * 32}
+UNUSABLE: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no audience mapper": ("access_token", {"claims": {"aud": "account"}}, "Add mapper > Audience"),
+    "no sub": ("access_token", {"drop": ["sub"]}, "`basic`"),
+    "bound to a key": ("access_token", {"claims": {"cnf": {"jkt": "x"}}}, "cnf"),
+    "an algorithm that is not allowed": ("access_token", SHARED_SECRET, "JWT_ALGORITHMS"),
+    "an ID token of such an algorithm": ("id_token", SHARED_SECRET, "JWT_ALGORITHMS"),
+}
+"""What Keycloak may bring by a refresh once somebody has changed the client there, and what the log says of it."""
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +126,62 @@ def test_a_clock_that_is_off_loses_no_program(pair: Gateway, realm: Scripted) ->
     time.sleep(FAILED_SECONDS + 0.1)
     newest = refreshed(pair, token)
     assert refreshed(pair, token) == newest
+
+
+@pytest.mark.conformance("O15")
+def test_an_outage_after_that_does_not_either(guest: Visitor, realm: Scripted) -> None:
+    """The way to the new refresh token, the only one that is good, outlives a failure of the next try."""
+    before = len(realm.asked())
+    realm.id_token = AHEAD
+    check_error(guest.post("/auth/refresh"), 502)
+    time.sleep(FAILED_SECONDS + 0.1)
+    realm.instead = refusal("server_error", 500)
+    check_error(guest.post("/auth/refresh"), 502)
+    time.sleep(FAILED_SECONDS + 0.1)
+    realm.restore()
+    assert guest.post("/auth/refresh").status == 200
+    first, *next_ones = [form["refresh_token"] for form in realm.asked()[before:]]
+    assert first not in next_ones and len(next_ones) == 2
+
+
+@pytest.mark.conformance("O15")
+def test_nor_does_one_without_rotation(guest: Visitor, realm: Scripted) -> None:
+    """The refresh token stays: once the clocks agree it is asked with again."""
+    realm.id_token, realm.answer = AHEAD, {"refresh_token": None}
+    check_error(guest.post("/auth/refresh"), 502)
+    realm.restore()
+    time.sleep(FAILED_SECONDS + 0.1)
+    assert guest.post("/auth/refresh").status == 200
+
+
+@pytest.mark.conformance("O7")
+@pytest.mark.parametrize(("which", "change", "mend"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_no_call_would_be_let_through_with_is_said_and_loses_nothing(
+    guest: Visitor, realm: Scripted, which: str, change: dict[str, Any], mend: str
+) -> None:
+    """No success, and a loop of calls that are refused; and no sign-in, once somebody has mended it."""
+    gateway = guest.gateway
+    program = Visitor(gateway).signed_in(realm.authorize)["refreshToken"]
+    before, seen = len(realm.asked()), len(gateway.lines())
+    setattr(realm, which, change)
+    for answer in (guest.post("/auth/refresh"), Visitor(gateway).post("/auth/refresh", {"refreshToken": program})):
+        check_error(answer, 502)
+        assert answer.json()["code"] == "misconfigured"
+        assert not answer.all("Set-Cookie")
+    assert guest.authenticated, "until its token lapses"
+    until(lambda: len(errors_since(gateway, seen)) == 2, 5, "a line for each")
+    assert all(mend in message for message in errors_since(gateway, seen))
+    realm.restore()
+    time.sleep(FAILED_SECONDS + 0.1)
+    assert guest.post("/auth/refresh").status == 200
+    assert refreshed(gateway, program)
+    used = [form["refresh_token"] for form in realm.asked()[before:]]
+    assert len(used) == len(set(used)) == 4, "none came twice"
+
+
+def errors_since(gateway: Gateway, seen: int) -> list[str]:
+    """The error lines that are no request's, after the first `seen` lines."""
+    return [line["message"] for line in gateway.lines()[seen:] if line["level"] == "error" and "url" not in line]
 
 
 @pytest.mark.conformance("O15")

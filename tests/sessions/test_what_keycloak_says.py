@@ -121,6 +121,18 @@ def test_a_sign_in_whose_access_token_will_be_refused_fails(
     assert sent.header("Location") == f"{FRONTEND}/x?authError=misconfigured"
 
 
+@pytest.mark.conformance("F2")
+def test_a_sign_in_whose_access_token_has_a_new_key_succeeds(shared: Gateway, realm: Scripted) -> None:
+    """Its ID token has one that is known; the keys were read a moment ago."""
+    assert shared.get("/users/me", realm.mint(headers={"kid": "unknown"})).status == 401
+    known = realm.key()
+    realm.rotate()
+    realm.id_token = {"key": known}
+    visitor = Visitor(shared)
+    visitor.signed_in(realm.authorize)
+    assert visitor.authenticated
+
+
 class TestBackButton:
     @pytest.mark.parametrize("has_cookie", [True, False])
     def test_leads_to_the_frontend_without_an_error(self, shared: Gateway, realm: Scripted, has_cookie: bool) -> None:
@@ -155,6 +167,7 @@ def test_each_key_of_one_id_is_tried(make_gateway: GatewayFactory) -> None:
             assert gateway.get("/users/me", realm.mint(key=stranger)).status == 401
 
 
+@pytest.mark.conformance("C10")
 def test_logout_clears_the_cache_where_there_is_https(make_gateway: GatewayFactory, realm: Scripted) -> None:
     env = {"PUBLIC_URL": "https://api.example.com"}
     with make_gateway(env, issuer=realm) as secure, make_gateway(issuer=realm) as plain:
