@@ -11,7 +11,7 @@ from gateway import errors, http_methods
 from gateway.instruments import TokenMetrics
 from gateway.scope import Principal
 from gateway.sessions import SessionCookies, SessionRevocations, sent_cookies
-from gateway.tokens import EndedSession, InvalidToken, Verifier
+from gateway.tokens import EndedSession, ExpiredToken, InvalidToken, Verifier
 
 log = logging.getLogger("gateway.authentication")
 
@@ -60,25 +60,14 @@ class Authenticator:
         Raises Unauthorized, ExpiredToken, BadRequest, ServiceUnavailable; Forbidden for a write from another origin.
         """
         token = bearer(environ)
-        began = perf_counter()
         try:
-            if token is None and "HTTP_COOKIE" in environ:
-                token = self._token_of_cookie(environ)
-            if token is None:
-                raise errors.Unauthorized()
-            principal = self._verifier.verify(token)
-            if self._revocations.includes(principal):
-                raise EndedSession
+            return self._verified(token) if token is not None else self._of_cookies(environ)
         except InvalidToken as refusal:
             self._metrics.failed(refusal.reason)
             level = logging.WARNING if refusal.explanation else logging.DEBUG
             why = refusal.explanation or refusal.reason
             log.log(level, "Auth: token refused: %s", why, extra={"reason": refusal.reason})
             raise
-        finally:
-            if token is not None:
-                self._metrics.took(perf_counter() - began)
-        return principal
 
     def require_own_page(self, environ: Mapping[str, Any]) -> None:
         """Raises Forbidden for a write (RFC 9110 section 9.2.1) that does not come from a page of the frontend.
@@ -100,11 +89,28 @@ class Authenticator:
         log.warning("Auth: write refused: %s", why, extra={"code": errors.ErrorCode.FOREIGN_ORIGIN})
         raise errors.Forbidden(errors.ErrorCode.FOREIGN_ORIGIN)
 
-    def _token_of_cookie(self, environ: Mapping[str, Any]) -> str | None:
-        found = self._sessions.access(sent_cookies(environ))
-        if found is None:
-            return None
-        self.require_own_page(environ)
-        if self._revocations.includes_own(found[0]):
-            raise EndedSession
-        return found[1]
+    def _verified(self, token: str) -> Principal:
+        began = perf_counter()
+        try:
+            principal = self._verifier.verify(token)
+            if self._revocations.includes(principal):
+                raise EndedSession
+        finally:
+            self._metrics.took(perf_counter() - began)
+        return principal
+
+    def _of_cookies(self, environ: Mapping[str, Any]) -> Principal:
+        """By the first cookie whose session goes on. Where none does, a lapsed one is told before others: a refresh
+        helps."""
+        told: InvalidToken | None = None
+        sent = sent_cookies(environ) if "HTTP_COOKIE" in environ else {}
+        for own_id, token in self._sessions.accesses(sent):
+            if told is None:
+                self.require_own_page(environ)
+            try:
+                if self._revocations.includes_own(own_id):
+                    raise EndedSession
+                return self._verified(token)
+            except InvalidToken as refusal:
+                told = refusal if told is None or isinstance(refusal, ExpiredToken) else told
+        raise told or errors.Unauthorized()

@@ -125,8 +125,9 @@ def _failed(failure: errors.GatewayError, frontend: str, return_to: str, sent: S
 
 
 def _is_signed_in(sent: SentCookies) -> bool:
-    session = engines().sign_in.sessions.find(sent)
-    return session is not None and not engines().sign_in.refresh.is_over(session)
+    parts = engines().sign_in
+    session = parts.refresh.going_on(parts.sessions.sessions(sent))
+    return session is not None and not parts.refresh.is_over(session)
 
 
 def _query() -> dict[str, str]:

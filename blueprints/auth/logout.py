@@ -24,13 +24,13 @@ def logout() -> Response:
     environ, parts = request.environ, engines().sign_in
     refresh_token = json_fields(environ, "refreshToken")["refreshToken"]
     sent, token = sent_cookies(environ), bearer(environ)
-    session = parts.sessions.find(sent) if token is None else None
+    session = parts.refresh.going_on(parts.sessions.sessions(sent)) if token is None else None
     if session is not None:
         parts.authenticator.require_own_page(environ)
-    principal = parts.logout.principal(session.access_token if session is not None else token)
-    if not parts.logout.is_genuine(principal, session):  # each could ask Keycloak something
+    principals = parts.logout.principals(token, session, refresh_token)
+    if not parts.logout.is_genuine(principals, session):  # each could ask Keycloak something
         engines().limiter.count_failed_token()
-    parts.logout.sign_out(principal, session, refresh_token)
+    parts.logout.sign_out(principals, session, refresh_token)
     response = jsonify({"message": "Logged out successfully", **_end_session(session)})
     if token is None:
         parts.sessions.clear(response, sent)

@@ -44,8 +44,13 @@ def session() -> Response:
 def _is_refreshable() -> bool:
     if bearer(request.environ) is not None:
         return False
-    known = engines().sign_in.sessions.find(sent_cookies(request.environ))
+    known = _of_cookies()
     return known is not None and known.refresh_token is not None and not engines().sign_in.refresh.is_over(known)
+
+
+def _of_cookies() -> BrowserSession | None:
+    parts = engines().sign_in
+    return parts.refresh.going_on(parts.sessions.sessions(sent_cookies(request.environ)))
 
 
 def _user(principal: Principal) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def refresh() -> Response:
 
 def _own_session() -> tuple[BrowserSession, str]:
     """The session of the cookies, and its refresh token. Unauthorized without; Forbidden for a foreign page."""
-    session = engines().sign_in.sessions.find(sent_cookies(request.environ))
+    session = _of_cookies()
     if session is None or session.refresh_token is None:
         raise errors.Unauthorized()
     engines().sign_in.authenticator.require_own_page(request.environ)
@@ -83,7 +88,9 @@ def _own_session() -> tuple[BrowserSession, str]:
 
 
 def _by_body(refresh_token: str) -> Response:
-    tokens = _counted(partial(engines().sign_in.refresh.for_token, refresh_token), by_address())
+    owner = engines().sign_in.revocations.owner(refresh_token)
+    key = by_address() if owner is None else f"session {owner.session}"
+    tokens = _counted(partial(engines().sign_in.refresh.for_token, refresh_token), key)
     return jsonify(
         accessToken=tokens.access_token,
         refreshToken=tokens.refresh_token or refresh_token,

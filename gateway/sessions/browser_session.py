@@ -30,7 +30,8 @@ CHARACTERS = 28_000
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """The session of a browser. `id` is the gateway's own, one per sign-in; `user_id` is the signed-in user."""
+    """The session of a browser. `id` is the gateway's own, one per sign-in; `user_id` is the signed-in user, empty if
+    only the access token's cookie was sent."""
 
     id: str
     user_id: str
@@ -63,24 +64,9 @@ class SessionCookies:
         # Opening costs 40 us, and the same cookie comes with each request. Bounded; keyed by digest.
         self._opened: Cache[tuple[str, str]] = Cache(OPENED_BYTES)
 
-    def access(self, sent: SentCookies) -> tuple[str, str] | None:
-        """Session id and access token of the cookie that is sent with every request; None if it is invalid."""
-        return next(self._accesses(sent), None)
-
-    def find(self, sent: SentCookies) -> BrowserSession | None:
-        """The complete session from the cookies under `/auth`; None if a part is missing or of another session."""
-        opened = (self._session_seal.open(value) for value in self._cookies.values(sent, SESSION_COOKIE))
-        contents = {content["id"]: content for content in opened if content is not None}
-        for session_id, access_token in self._accesses(sent):
-            content = contents.get(session_id)
-            if content is not None:
-                return BrowserSession(
-                    session_id, content["user"], access_token, content["refresh"], content["identity"]
-                )
-        return None
-
-    def _accesses(self, sent: SentCookies) -> Iterator[tuple[str, str]]:
-        """The possible values of the access token's cookie that can be opened."""
+    def accesses(self, sent: SentCookies) -> Iterator[tuple[str, str]]:
+        """Session id and access token of each cookie that is sent with every request and can be opened: one, unless
+        another session's cookie of the same name was sent too."""
         for value in self._cookies.values(sent, ACCESS_COOKIE):
             digest = sha256(value.encode("utf-8", "replace")).digest()
             known = self._opened.get(digest)
@@ -91,6 +77,20 @@ class SessionCookies:
                 known = content["id"], content["access"]
                 self._opened.put(digest, known, len(known[1]) + BESIDE_BYTES)
             yield known
+
+    def sessions(self, sent: SentCookies) -> Iterator[BrowserSession]:
+        """The complete sessions from the cookies under `/auth`, then those of which only the access token was sent, which
+        have no user. Parts of different sessions are not combined."""
+        opened = (self._session_seal.open(value) for value in self._cookies.values(sent, SESSION_COOKIE))
+        contents = {content["id"]: content for content in opened if content is not None}
+        halves: list[BrowserSession] = []
+        for session_id, access_token in self.accesses(sent):
+            content = contents.get(session_id)
+            if content is None:
+                halves.append(BrowserSession(session_id, "", access_token, None, None))
+            else:
+                yield BrowserSession(session_id, content["user"], access_token, content["refresh"], content["identity"])
+        yield from halves
 
     def save(self, response: Response, sent: SentCookies, session: BrowserSession, life: int) -> None:
         """Set the session's cookies for `life` seconds, the lifetime of its refresh token, so that an expired access

@@ -10,6 +10,8 @@ from struct import Struct
 from time import time
 from typing import Protocol
 
+import orjson
+
 from gateway.oidc import digest_of
 from gateway.scope import Principal
 from gateway.tokens import LogoutNotice
@@ -103,6 +105,27 @@ class SessionRevocations:
         or by a clock that is behind."""
         if principal.token_id is not None and self.includes(principal):
             self._store.end(f"good:{principal.token_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
+
+    def give(self, refresh_token: str, principal: Principal, life: float) -> None:
+        """Remember for `life` seconds that this refresh token is of the session of this access token, which came with
+        it."""
+        owner = orjson.dumps([principal.user_id, principal.issued, principal.session_id, principal.token_id])
+        self._store.put(f"session of:{digest_of(refresh_token)}", owner, life)
+
+    def exchange(self, old: str, new: str | None, principal: Principal, life: float) -> None:
+        """The refresh token `old` brought `new` (None: it stays) for the session of this access token: it is not
+        remembered for much longer."""
+        if new not in (None, old) and self.owner(old) is not None:
+            self.give(old, principal, REVOKED_SECONDS)
+        self.give(new or old, principal, life)
+
+    def owner(self, refresh_token: str | None) -> Principal | None:
+        """Whose session a refresh token is of, and when it was given; None where the gateway did not give it."""
+        known = self._store.get(f"session of:{digest_of(refresh_token)}") if refresh_token is not None else None
+        if known is None:
+            return None
+        user_id, issued, session_id, token_id = orjson.loads(known)
+        return Principal(user_id, None, frozenset(), "", 0.0, issued=issued, session_id=session_id, token_id=token_id)
 
     def revoke_refresh_token(self, refresh_token: str) -> None:
         """Revoke this refresh token, also in stored results."""

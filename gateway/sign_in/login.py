@@ -185,12 +185,14 @@ class LoginFlow:
 
     def welcome(self, signed_in: SignedIn) -> None:
         """Start the session: lift a revocation of an earlier one with the same id, and publish the event."""
+        tokens = signed_in.tokens
         if signed_in.principal is not None:
             self._revocations.sign_in(signed_in.principal)
+            if tokens.refresh_token is not None:
+                self._revocations.give(tokens.refresh_token, signed_in.principal, tokens.refresh_expires_in)
         note("login_success", signed_in.session.user_id)
         who = subject_of(signed_in.claims, signed_in.principal, signed_in.session.id)
         if who is not None:
-            tokens = signed_in.tokens
             self._events.signed_in(who, tokens.refresh_token, float(tokens.refresh_expires_in))
 
     def _require_issuer(self, issuer: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from time import time
 
 from gateway.events import AuthEvents
@@ -35,28 +36,38 @@ class LogoutFlow:
         self._events = events
         self._used = used
 
-    def principal(self, token: str | None) -> Principal | None:
-        """The Principal of a token, also if it has expired; None if it is invalid."""
-        return self._verifier.subject(token) if token is not None else None
+    def principals(
+        self, token: str | None, session: BrowserSession | None, refresh_token: str | None
+    ) -> tuple[Principal, ...]:
+        """The Principals whose sessions end, one per session: of the refresh token, if the gateway issued it, and of
+        the access token, also if it has expired."""
+        access = session.access_token if session is not None else token
+        known = self._verifier.subject(access) if access is not None else None
+        given = self._revocations.owner(refresh_token or (session.refresh_token if session is not None else None))
+        found = {who.session: who for who in (given, known) if who is not None}
+        return tuple(found.values())
 
-    def is_genuine(self, principal: Principal | None, session: BrowserSession | None) -> bool:
+    def is_genuine(self, principals: Iterable[Principal], session: BrowserSession | None) -> bool:
         """Whether an active session is being signed out: there is a session, and it has not ended already."""
         if session is not None:
             return not self._revocations.includes_own(session.id)
-        return principal is not None and not self._revocations.includes(principal)
+        return any(not self._revocations.includes(principal) for principal in principals)
 
-    def sign_out(self, principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
-        """End the session at the gateway at once, then at Keycloak, if it can be reached: with the refresh token of the
-        request, or that of the session, or its successor."""
-        if principal is not None:
+    def sign_out(
+        self, principals: Sequence[Principal], session: BrowserSession | None, refresh_token: str | None
+    ) -> None:
+        """End the sessions at the gateway at once, then at Keycloak, if it can be reached: with the refresh token of
+        the request, or that of the session, or its successor."""
+        for principal in principals:
             self._revocations.sign_out(principal)
         if session is not None:
             self._revocations.sign_out_own(session.id)
-        self._announce(principal, session, refresh_token)
+        known = principals[-1] if principals else None
+        self._announce(known, session, refresh_token)
         token = refresh_token or (session.refresh_token if session is not None else None)
         if token is not None:
             end_session(self._grants, self._revocations, self._refresher.newest(token))
-        note("logout", principal.user_id if principal else session.user_id if session else None)
+        note("logout", known.user_id if known else (session.user_id or None) if session else None)
 
     def end_session_url(self, session: BrowserSession | None, frontend: str) -> str | None:
         """The URL at which the browser ends its session at Keycloak and returns to the frontend; None if it is not
@@ -77,7 +88,7 @@ class LogoutFlow:
         self._events.signed_out(notice.user_id, notice.session_id, "admin_action")
 
     def _announce(self, principal: Principal | None, session: BrowserSession | None, refresh_token: str | None) -> None:
-        user_id = principal.user_id if principal else session.user_id if session else None
+        user_id = principal.user_id if principal else (session.user_id or None) if session else None
         ids = (principal.session_id if principal else None, session.id if session else None)
         own = principal.token_id if principal is not None else None  # a token without a session counts as one session
         self._events.signed_out(user_id, next(filter(None, ids), own), "user_action", refresh_token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gateway import errors
 from gateway.errors import ErrorCode
@@ -69,6 +69,15 @@ class RefreshFlow:
             note("token_refresh_failed", session.user_id)
             raise
 
+    def going_on(self, sessions: Iterable[BrowserSession]) -> BrowserSession | None:
+        """The one of a browser's sessions that is not over; the first where all are, None where it has none."""
+        first = None
+        for session in sessions:
+            if not self.is_over(session):
+                return session
+            first = first or session
+        return first
+
     def is_over(self, session: BrowserSession) -> bool:
         """Whether the session was ended: its tokens are refused even if they are still valid."""
         if self._revocations.includes_own(session.id):
@@ -121,10 +130,12 @@ class RefreshFlow:
     ) -> None:
         if not refreshed.asked:
             return
+        tokens = refreshed.tokens
+        if principal is not None:
+            self._revocations.exchange(old, tokens.refresh_token, principal, tokens.refresh_expires_in)
         user_id = session.user_id if session is not None else refreshed.subject
         note("token_refresh_success", user_id)
         claims = refreshed.claims or {"sub": user_id}
         who = subject_of(claims, principal, session.id if session is not None else None)
         if who is not None:
-            tokens = refreshed.tokens
             self._events.refreshed(who, old, tokens.refresh_token, float(tokens.refresh_expires_in))

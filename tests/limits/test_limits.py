@@ -113,6 +113,12 @@ def token(running_realm: Scripted) -> str:
     return running_realm.mint(sub=new_user())
 
 
+def signed_in_program(client: Client, realm: Scripted) -> str:
+    """The refresh token of a program that has just signed in."""
+    realm.restore()
+    return str(Visitor(client).signed_in(realm.authorize)["refreshToken"])  # type: ignore[arg-type]
+
+
 def signed_in(client: Client, realm: Scripted, sub: str | None = None) -> Visitor:
     sub = sub or new_user()
     realm.access_token = realm.id_token = {"claims": {"sub": sub}}
@@ -677,6 +683,19 @@ class TestRefresh:
         check_limited(refresh_by_body(client, f"refresh_sid-{new_user()}_1"), "auth.refresh")
         assert realm.calls["token"] == before
         assert refresh_by_body(Client(client.gateway, new_address()), f"refresh_sid-{new_user()}_1").status == 200
+
+    @pytest.mark.conformance("R2")
+    def test_a_refresh_by_body_of_a_session_is_keyed_by_it(self, client: Client, realm: Scripted) -> None:
+        """Of one that the gateway gave: programs behind one address do not lock each other out."""
+        one, other = (signed_in_program(client, realm) for _ in range(2))
+        for left in (3, 2, 1, 0):
+            answer = refresh_by_body(client, one)
+            assert answer.status == 200 and told(answer).left == left
+            one = answer.json()["refreshToken"]
+            later()
+        check_limited(refresh_by_body(client, one), "auth.refresh")
+        assert told(refresh_by_body(client, other)).left == 3
+        assert told(post(client, "/auth/refresh")).left == 3, "nor is it the address's"
 
     def test_a_refresh_again_with_a_superseded_token_is_not_counted(self, client: Client) -> None:
         token = f"refresh_sid-{new_user()}_1"

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from harness.errors import check_refused
 from harness.gateway import FRONTEND, Gateway
 from harness.gateways import GatewayFactory
-from harness.provider import Scripted
+from harness.provider import Scripted, lapsed
 from harness.visitor import Visitor, target
 
 MANY = [f"interview:role-of-some-length-{number:03}" for number in range(160)]
@@ -64,6 +65,46 @@ def test_nor_does_one_of_another_session(gateway: Gateway, realm: Scripted) -> N
     (old,) = earlier.named("access").values()
     headers = {"Cookie": f"{old.name}={old.value}; {visitor.cookie_header('/auth')}", "Origin": FRONTEND}
     assert gateway.get("/auth/refresh", headers=headers, method="POST").status == 200
+
+
+def together(*visitors: Visitor) -> dict[str, str]:
+    """What a browser sends that has the cookies of all, one after the other."""
+    return {"Cookie": "; ".join(visitor.cookie_header("/auth") for visitor in visitors), "Origin": FRONTEND}
+
+
+@pytest.mark.conformance("O16")
+@pytest.mark.parametrize("over", ["signed out", "lapsed"])
+@pytest.mark.parametrize("first", [True, False])
+def test_nor_does_a_whole_session_that_is_over(gateway: Gateway, realm: Scripted, over: str, *, first: bool) -> None:
+    """All cookies of an earlier sign-in open as well: calls find the one that goes on."""
+    earlier, visitor = Visitor(gateway), Visitor(gateway)
+    realm.access_token = lapsed() if over == "lapsed" else {}
+    earlier.signed_in(realm.authorize)
+    realm.restore()
+    if over == "signed out":
+        assert earlier.copy().post("/auth/logout").status == 200
+    visitor.signed_in(realm.authorize)
+    headers = together(earlier, visitor) if first else together(visitor, earlier)
+    assert gateway.get("/users/me", headers=headers).status == 200
+    assert gateway.get("/auth/session", headers=headers).json()["authenticated"]
+    assert gateway.get("/auth/refresh", headers=headers, method="POST").status == 200
+    assert gateway.get("/auth/logout", headers=headers, method="POST").status == 200
+    if over == "signed out":
+        check_refused(visitor.get("/users/me"))
+
+
+@pytest.mark.conformance("O16")
+def test_where_none_goes_on_a_lapsed_one_is_told(gateway: Gateway, realm: Scripted) -> None:
+    """A refresh helps."""
+    ended, late = Visitor(gateway), Visitor(gateway)
+    ended.signed_in(realm.authorize)
+    assert ended.copy().post("/auth/logout").status == 200
+    realm.access_token = lapsed()
+    late.signed_in(realm.authorize)
+    realm.restore()
+    for headers in (together(ended, late), together(late, ended)):
+        assert gateway.get("/users/me", headers=headers).json()["code"] == "token_expired"
+    assert gateway.get("/auth/refresh", headers=together(ended, late), method="POST").status == 200
 
 
 @pytest.mark.conformance("O16")

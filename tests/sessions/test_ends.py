@@ -112,6 +112,39 @@ def test_after_a_logout_by_bearer_a_refresh_token_is_revoked(pair: Gateway, real
     assert visitor.authenticated
 
 
+@pytest.mark.conformance("O8")
+@pytest.mark.parametrize("refreshes", [0, 1])
+def test_a_logout_by_its_refresh_token_alone_ends_the_session_here(
+    pair: Gateway, realm: Scripted, refreshes: int
+) -> None:
+    """Whoever has a refresh token that the gateway gave is of its session."""
+    visitor = Visitor(pair)
+    tokens = visitor.signed_in(realm.authorize)
+    for _ in range(refreshes):
+        tokens = Visitor(pair).post("/auth/refresh", {"refreshToken": tokens["refreshToken"]}).json()
+    body = {"refreshToken": tokens["refreshToken"]}
+    assert Visitor(pair, origin=None).post("/auth/logout", body).status == 200
+    with each_worker(pair) as lines:
+        for line in lines.values():
+            check_refused(Visitor(pair).get("/users/me", headers=bearer(tokens["accessToken"]), over=line))
+            check_refused(visitor.get("/users/me", over=line))
+
+
+@pytest.mark.conformance("O8")
+def test_a_logout_by_the_access_cookie_alone_ends_the_session_here(pair: Gateway, realm: Scripted) -> None:
+    """The other cookie was lost."""
+    visitor = Visitor(pair)
+    tokens = visitor.signed_in(realm.authorize)
+    half = visitor.copy()
+    half.jar = half.named("access")
+    check_error(half.copy().post("/auth/logout", origin="https://evil.test"), 403)
+    assert visitor.authenticated
+    assert half.post("/auth/logout").status == 200
+    assert not half.jar
+    check_refused(visitor.get("/users/me"))
+    check_refused(pair.get("/users/me", tokens["accessToken"]))
+
+
 class TestAtKeycloak:
     @pytest.fixture
     def ends(self, realm: Scripted) -> Scripted:
@@ -166,11 +199,14 @@ class TestOfNobody:
             visitor = Visitor(gateway)
             visitor.signed_in(running_realm.authorize)
             assert visitor.post("/auth/logout").status == 200, "one with a session is free"
+            body = {"refreshToken": Visitor(gateway).signed_in(running_realm.authorize)["refreshToken"]}
+            assert program.post("/auth/logout", body).status == 200, "so is one with a session's refresh token"
+            assert program.post("/auth/logout", body).status == 429, "which is over now"
             token = running_realm.mint()
             assert gateway.get("/auth/logout", token, method="POST").status == 200
-            body = b'{"refreshToken": "made-up"}'
             json = {"Content-Type": "application/json"}
-            assert gateway.get("/auth/logout", token, json, method="POST", body=body).status == 429, (
+            made_up = b'{"refreshToken": "made-up"}'
+            assert gateway.get("/auth/logout", token, json, method="POST", body=made_up).status == 429, (
                 "its session is over"
             )
 
