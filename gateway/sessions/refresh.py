@@ -176,7 +176,7 @@ class Refresher:
             return _ChainEnd(last, brought, final=brought is not None)
         if outcome["status"] == 200:
             return _ChainEnd(last, outcome, final=False)
-        is_shared = time() - outcome["at"] < FAILED_SECONDS
+        is_shared = abs(time() - outcome["at"]) < FAILED_SECONDS  # it may have been the clock, and was set back
         return _ChainEnd(last, outcome if is_shared else None, final=is_shared)
 
     def _ask(self, refresh_token: str, last: str) -> tuple[Outcome, Mapping[str, Any] | None]:

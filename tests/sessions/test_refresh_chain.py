@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,25 @@ def test_a_clock_that_is_off_loses_no_session(guest: Visitor, realm: Scripted) -
         assert tab.authenticated
     used = [form["refresh_token"] for form in realm.asked()[before:]]
     assert len(used) == len(set(used)), "none came twice"
+
+
+@pytest.mark.conformance("O15")
+@pytest.mark.parametrize("off", [-60, 3600])
+def test_once_the_clock_is_set_the_session_goes_on(
+    make_gateway: GatewayFactory, realm: Scripted, tmp_path: Path, off: int
+) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    env = {"CLOCK_OFFSET": str(clock)}
+    with make_gateway(env, issuer=realm, services=["users"], app="harness.wrong_clock:app") as gateway:
+        visitor = Visitor(gateway)
+        visitor.signed_in(realm.authorize)
+        clock.write_text(str(off))
+        check_error(visitor.post("/auth/refresh"), 502)
+        clock.write_text("0")
+        time.sleep(FAILED_SECONDS + 0.1)
+        assert visitor.post("/auth/refresh").status == 200
+        assert visitor.authenticated
 
 
 @pytest.mark.conformance("O15")
