@@ -45,7 +45,7 @@ class RefreshChecks:
         try:
             self._verifier.verify(tokens.access_token, fetched=True)
         except (EarlyToken, ExpiredToken) as refusal:
-            raise _untimely("access", refusal) from refusal
+            raise _untimely(refusal) from refusal
         except InvalidToken as refusal:
             raise misfit(refusal) from refusal
         return claims
@@ -56,7 +56,7 @@ class RefreshChecks:
         try:
             return self._id_tokens.verify(tokens.id_token, tokens.access_token, None)
         except (EarlyToken, ExpiredToken) as refusal:
-            raise _untimely("ID", refusal) from refusal
+            raise _untimely(refusal) from refusal
         except InvalidToken as refusal:
             if refusal.reason in _OF_ANOTHER:
                 log.warning("Auth: ID token refused: %s", refusal.explanation or refusal.reason)
@@ -68,10 +68,9 @@ class RefreshChecks:
             raise errors.BadGateway(errors.ErrorCode.MISCONFIGURED) from refusal
 
 
-def _untimely(which: str, refusal: InvalidToken) -> errors.BadGateway:
+def _untimely(refusal: InvalidToken) -> errors.BadGateway:
     log.error(
-        "Auth: the %s token of a refresh is of another time (%s): compare the clock of this machine with Keycloak's,"
-        " and JWT_LEEWAY; the session goes on once they agree",
-        which, refusal.explanation or "it has lapsed already",
+        "Auth: a token of a refresh is of another time (%s): compare the clock of this machine with Keycloak's, and"
+        " JWT_LEEWAY; the session goes on once they agree", refusal.explanation or "it has lapsed already",
     )  # fmt: skip
     return errors.BadGateway(errors.ErrorCode.KEYCLOAK_ERROR)

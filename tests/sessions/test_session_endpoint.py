@@ -164,13 +164,13 @@ class TestRefreshable:
         assert late.post("/auth/logout").status == 200
         assert told(twin) == NOBODY
 
-    def test_not_refreshable_when_the_access_token_is_bad_otherwise(self, gateway: Gateway, realm: Scripted) -> None:
-        """The audience mapper was taken away since the sign-in: a refresh would bring the same."""
-        visitor = Visitor(gateway)
-        visitor.signed_in(realm.authorize)
-        realm.access_token = {"claims": {"aud": "other"}}
-        assert visitor.post("/auth/refresh").status == 200
-        assert told(visitor) == NOBODY
+    def test_not_refreshable_when_the_access_token_is_bad_otherwise(
+        self, make_gateway: GatewayFactory, visitor: Visitor, realm: Scripted
+    ) -> None:
+        """The setting was changed since the sign-in: a refresh would bring the same."""
+        with make_gateway({"JWT_AUDIENCE": "another"}, issuer=realm, services=["users"]) as changed:
+            visitor.move_to(changed)
+            assert told(visitor) == NOBODY
 
     def test_not_refreshable_by_a_bearer_beside_the_cookies(self, late: Visitor, realm: Scripted) -> None:
         assert told(late, headers=bearer(realm.mint(life=-600))) == NOBODY
