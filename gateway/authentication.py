@@ -100,8 +100,8 @@ class Authenticator:
         return principal
 
     def _of_cookies(self, environ: Mapping[str, Any]) -> Principal:
-        """By the first cookie whose session goes on. Where none does, a lapsed one is told before others: a refresh
-        helps."""
+        """By the first cookie of an active session. If there is none, an expired token is reported first, because a
+        refresh helps."""
         told: InvalidToken | None = None
         sent = sent_cookies(environ) if "HTTP_COOKIE" in environ else {}
         for own_id, token in self._sessions.accesses(sent):

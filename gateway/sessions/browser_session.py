@@ -79,8 +79,8 @@ class SessionCookies:
             yield known
 
     def sessions(self, sent: SentCookies) -> Iterator[BrowserSession]:
-        """The complete sessions from the cookies under `/auth`, then those of which only the access token was sent, which
-        have no user. Parts of different sessions are not combined."""
+        """The complete sessions from the cookies under `/auth`, then those of which only the access token was sent,
+        without a user. Parts of different sessions are not combined."""
         opened = (self._session_seal.open(value) for value in self._cookies.values(sent, SESSION_COOKIE))
         contents = {content["id"]: content for content in opened if content is not None}
         halves: list[BrowserSession] = []

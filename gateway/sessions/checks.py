@@ -1,4 +1,4 @@
-"""What Keycloak gives for a refresh token, judged before anybody gets it."""
+"""Checks of the tokens that Keycloak returns for a refresh token, before they are handed out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.tokens import EarlyToken, ExpiredToken, IdTokens, InvalidToken, Ver
 log = logging.getLogger("gateway.auth")
 
 _OF_ANOTHER = frozenset({"id_token", "audience"})
-"""What an ID token is refused for where it is another user's, client's or issuer's."""
+"""Why an ID token is refused that belongs to another user, client or issuer."""
 
 
 def misfit(refusal: InvalidToken) -> errors.BadGateway:
-    """The error that an access token is which Keycloak has just given and no call would be let through with; the log
-    says what to mend."""
+    """The error for an access token that Keycloak has just issued and that every request would be refused with; the
+    log says what to change."""
     log.error(
         "Auth: every access token of this client will be refused (%s): %s",
         refusal.reason, refusal.explanation or "compare JWT_ALGORITHMS and JWT_AUDIENCE with the client's settings in"
@@ -28,18 +28,18 @@ def misfit(refusal: InvalidToken) -> errors.BadGateway:
 
 
 class RefreshChecks:
-    """Judges the tokens of a refresh: for a fault that can be mended they are neither handed out nor thrown away."""
+    """Checks the tokens of a refresh. Tokens that fail for a reason that can be fixed must not end the session."""
 
     def __init__(self, id_tokens: IdTokens, verifier: Verifier) -> None:
         self._id_tokens = id_tokens
         self._verifier = verifier
 
     def claims(self, tokens: TokenAnswer) -> Mapping[str, Any]:
-        """The claims of the ID token; none where none came (OpenID Connect Core 1.0 section 12.2).
+        """The claims of the ID token; empty if there is none (OpenID Connect Core 1.0 section 12.2).
 
-        Raises SessionOver where it is of another session; BadGateway where a token is of another time, can not be
-        checked, or would be refused with each call, which one log line explains; ServiceUnavailable where it is signed
-        by a new key that can not be read.
+        Raises SessionOver for an ID token of another session; BadGateway if the times of a token are wrong, if it
+        cannot be checked, or if every request with the access token would be refused, with one log line that explains
+        it; ServiceUnavailable if a token is signed with a new key that cannot be read.
         """
         claims = self._identity(tokens)
         try:

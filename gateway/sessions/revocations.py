@@ -107,20 +107,19 @@ class SessionRevocations:
             self._store.end(f"good:{principal.token_id}", _FOR_EVER, time() + REMEMBERED_SECONDS)
 
     def give(self, refresh_token: str, principal: Principal, life: float) -> None:
-        """Remember for `life` seconds that this refresh token is of the session of this access token, which came with
-        it."""
+        """Remember for `life` seconds that this refresh token was issued with this access token, for its session."""
         owner = orjson.dumps([principal.user_id, principal.issued, principal.session_id, principal.token_id])
         self._store.put(f"session of:{digest_of(refresh_token)}", owner, life)
 
     def exchange(self, old: str, new: str | None, principal: Principal, life: float) -> None:
-        """The refresh token `old` brought `new` (None: it stays) for the session of this access token: it is not
-        remembered for much longer."""
+        """The refresh token `old` was exchanged for `new` (None: it is not rotated) and this access token. A superseded
+        one is soon forgotten."""
         if new not in (None, old) and self.owner(old) is not None:
             self.give(old, principal, REVOKED_SECONDS)
         self.give(new or old, principal, life)
 
     def owner(self, refresh_token: str | None) -> Principal | None:
-        """Whose session a refresh token is of, and when it was given; None where the gateway did not give it."""
+        """The user and session of a refresh token, and when it was issued; None if the gateway did not issue it."""
         known = self._store.get(f"session of:{digest_of(refresh_token)}") if refresh_token is not None else None
         if known is None:
             return None

@@ -70,7 +70,7 @@ class RefreshFlow:
             raise
 
     def going_on(self, sessions: Iterable[BrowserSession]) -> BrowserSession | None:
-        """The one of a browser's sessions that is not over; the first where all are, None where it has none."""
+        """The first of a browser's sessions that has not ended; the first one if all have, None if there is none."""
         first = None
         for session in sessions:
             if not self.is_over(session):
