@@ -95,13 +95,13 @@ permit_unconventional_http_method = True  # answered 501 by the app, in our shap
 
 
 def when_ready(server):
-    """A reload with a configuration that can not be used would end the master: it is checked first, and left out."""
+    """A reload with a configuration that cannot be used would end the master: it is checked first, and left out."""
     reload = signal.getsignal(signal.SIGHUP)
 
     def guarded(signum, frame):
         settings, problems = _checked()
         if settings is None:
-            server.log.error("reload refused, the workers serve on as they are. %s", problems)
+            server.log.error("reload refused, the workers keep their configuration. %s", problems)
         else:
             reload(signum, frame)
 
@@ -136,7 +136,7 @@ def child_exit(server, worker):
             else:
                 file.rename(_metrics / f"ended-{kind}-{worker.pid}-{time.time_ns()}")
         except OSError:
-            server.log.warning("Metrics: what worker %d counted is lost", worker.pid)
+            server.log.warning("Metrics: the counts of worker %d are lost", worker.pid)
 
 
 def post_worker_init(worker):

@@ -29,7 +29,7 @@ def main() -> int:
     try:
         settings, warnings = load()
     except ProblemsFound as found:
-        print("The configuration can not be used:", *found.problems, sep="\n  ", file=sys.stderr)
+        print("The configuration cannot be used:", *found.problems, sep="\n  ", file=sys.stderr)
         if not Path(".env").exists():
             print("There is no .env in the working directory.", file=sys.stderr)
         return 1

@@ -142,4 +142,4 @@ def _throw_torn_away(files: Iterable[Path]) -> None:
 
 
 def _tell() -> None:
-    log.warning("Metrics: what an ended worker counted can not be read")
+    log.warning("Metrics: the counts of an exited worker cannot be read")

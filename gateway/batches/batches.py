@@ -151,20 +151,20 @@ class Batches(Generic[Item]):
             self._put_back()
             self._pause = min(self._pause * 2, self._pace.last_retry) or self._pace.first_retry
             if self._is_news(error):
-                self._log.warning("%s: can not be delivered to (%s), it is tried again", self._name, error)
+                self._log.warning("%s: cannot be delivered (%s), retrying", self._name, error)
             return False
         except PermanentFailure as error:
             self._give_up()
             if self._is_news(error):
-                self._log.warning("%s: does not take what is sent (%s), it is dropped", self._name, error)
+                self._log.warning("%s: refused by the receiver (%s), dropped", self._name, error)
         except Exception as error:
             self._give_up()
             if self._is_news(error):
-                self._log.exception("%s: a batch could not be made, it is dropped", self._name)
+                self._log.exception("%s: a batch could not be encoded and is dropped", self._name)
         else:
             self._forget_away()
             if self._told:
-                self._log.info("%s: delivered to again, %d were dropped", self._name, self._lost)
+                self._log.info("%s: delivered again, %d were dropped", self._name, self._lost)
             self._told.clear()
             self._lost = 0
         self._pause = 0.0

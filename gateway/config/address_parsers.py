@@ -54,7 +54,7 @@ def read_origins(value: str) -> tuple[str, ...]:
     expected = "expected the frontend's origin such as https://app.example.com (several: separated by commas)"
     members = read_list(value)
     if "*" in value:
-        raise ValueError(expected + "; * can not be combined with credentials and would open every session")
+        raise ValueError(expected + "; * cannot be combined with credentials and would open every session")
     if not members:
         raise ValueError(expected)
     return tuple(_origin(member, expected) for member in members)

@@ -69,7 +69,7 @@ def doubtful(settings: Settings, given: Iterable[str]) -> Iterator[Problem]:
         if _site(origin) != _site(settings.public_url):
             yield Problem(
                 "PUBLIC_URL",
-                f"is not same-site with FRONTEND_URL {origin}: session cookies can not work there, bearer tokens do",
+                f"is not same-site with FRONTEND_URL {origin}: session cookies cannot work there, bearer tokens do",
             )
     yield from _unknown(given)
 

@@ -119,7 +119,7 @@ def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -
     except UnicodeDecodeError as error:
         raise ProblemsFound([Problem(".env", f"is not UTF-8, first at byte {error.start}")]) from error
     except OSError as error:
-        raise ProblemsFound([Problem(".env", f"can not be read: {error.strerror}")]) from error
+        raise ProblemsFound([Problem(".env", f"cannot be read: {error.strerror}")]) from error
     for name, old in OLD_NAMES.items():
         if not raw.get(name) and raw.get(old):
             raw[name] = raw[old]

@@ -17,7 +17,7 @@ class Problem:
 
 
 class ProblemsFound(Exception):
-    """The configuration can not be used; `problems` holds all that is wrong with it."""
+    """The configuration cannot be used; `problems` holds all that is wrong with it."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems)

@@ -47,11 +47,11 @@ class BrokerStatus:
         """So many wait, and there is no room for more."""
         if not self._said_full:
             self._said_full = True
-            log.error("Kafka: %d events wait, from now on the oldest is lost for each new one", count)
+            log.error("Kafka: %d events wait, each new event now drops the oldest", count)
 
     def rejected(self, fault: Fault, size: int) -> None:
         """An event of `size` bytes is lost."""
         log.error(
-            "Kafka: an event of %d bytes was refused for good, and is lost (%s): see the topic's max.message.bytes",
+            "Kafka: an event of %d bytes was refused permanently, and is lost (%s): see the topic's max.message.bytes",
             size, fault,
         )  # fmt: skip

@@ -35,7 +35,7 @@ class Clients:
             return
         fault = _pykafka_fault()
         if fault is not None and self._kafka.client == "auto":
-            log.info("Kafka: pykafka can not be imported (%s), confluent-kafka is used", fault)
+            log.info("Kafka: pykafka cannot be imported (%s), confluent-kafka is used", fault)
             self._may_be_pykafka = False
 
     def open(self) -> Transport:
@@ -60,7 +60,7 @@ class Clients:
 
 
 def _pykafka_fault() -> str | None:
-    """Why pykafka can not be imported."""
+    """Why pykafka cannot be imported."""
     for name in ("pykafka", "kazoo"):  # each outage is a page of tracebacks there, and one line here
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
@@ -75,7 +75,7 @@ def _pykafka_fault() -> str | None:
 def _open_pykafka(kafka: Kafka) -> Transport:
     fault = _pykafka_fault()
     if fault is not None:
-        raise IncompatibleClient(f"pykafka can not be imported here ({fault}): set KAFKA_CLIENT=confluent")
+        raise IncompatibleClient(f"pykafka cannot be imported here ({fault}): set KAFKA_CLIENT=confluent")
     from gateway.events.with_pykafka import PykafkaTransport
 
     return PykafkaTransport(kafka)

@@ -124,7 +124,7 @@ class KafkaPublisher:
         left = len(self._outbox)
         if left:
             self._counts.dropped(left)
-            log.error("Kafka: %d events were not sent before the end, and are lost", left)
+            log.error("Kafka: %d events were not sent before the worker stopped, and are lost", left)
 
     def _run(self) -> None:
         while True:

@@ -47,8 +47,8 @@ class AccessHook(Hook):
         if scope.forwarding_distrusted and not self._warned:
             self._warned = True
             log.warning(
-                "a proxy at %s sends forwarding headers and is not trusted, so its clients look like one: add its"
-                " address to TRUSTED_PROXIES if it is yours", scope.client,
+                "a proxy at %s sends forwarding headers and is not trusted, so all its clients share one address: add"
+                " it to TRUSTED_PROXIES if it is yours", scope.client,
             )  # fmt: skip
 
     def after_request(self, response: Response) -> Response:

@@ -84,7 +84,7 @@ class RateLimiter:
         self._refused(rule.name)
         user = scope.principal.user_id if scope.principal else None
         log.warning(
-            "Limits: %s: used up", rule.name,
+            "Limits: %s: exceeded", rule.name,
             extra={"rule": rule.name, "ip": scope.client, "userId": user, "url": scope.path},
         )  # fmt: skip
         raise errors.TooManyRequests(scope.allowance.reset if scope.allowance else 1)

@@ -119,7 +119,7 @@ class LogWriter:
 
     def _report_lost(self) -> None:
         count, self._lost = self._lost, 0
-        log.warning("Log: standard output takes lines again, %d were dropped", count)
+        log.warning("Log: standard output accepts lines again, %d were dropped", count)
 
     def _retry_later(self) -> None:
         if self._gathers and not self._retries:

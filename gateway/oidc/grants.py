@@ -157,7 +157,7 @@ class Grants:
 
 def _known(endpoint: str | None, name: str) -> str:
     if endpoint is None:
-        log.error("Keycloak: its discovery document names no %s", name)
+        log.error("Keycloak: the discovery document lacks %s", name)
         raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     return endpoint
 
@@ -176,10 +176,10 @@ def _asked(ask: Callable[[], Any]) -> Any:
         log.error("Keycloak: too slow (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
         raise errors.GatewayTimeout(ErrorCode.KEYCLOAK_TIMEOUT) from None
     except ConnectError as error:
-        log.error("Keycloak: can not be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL): %s", error)
+        log.error("Keycloak: cannot be reached (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL): %s", error)
         raise errors.ServiceUnavailable(2, ErrorCode.KEYCLOAK_UNAVAILABLE) from None
     except (RequestException, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        log.error("Keycloak: no useful answer of its token endpoint (%s)", type(error).__name__)
+        log.error("Keycloak: invalid response of the token endpoint (%s)", type(error).__name__)
         raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR) from None
 
 
@@ -188,14 +188,14 @@ def _answer(ask: Callable[[], Any]) -> TokenAnswer:
     access, refresh, identity = (token.get(name) for name in ("access_token", "refresh_token", "id_token"))
     kind = token.get("token_type", "Bearer")
     if not _is_token(access) or not (refresh is None or _is_token(refresh)):
-        log.error("Keycloak: its token endpoint's answer holds no access token")
+        log.error("Keycloak: the token endpoint's response contains no access token")
         raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     if not isinstance(kind, str) or kind.lower() != "bearer":  # RFC 6749 section 7.1
-        log.error("Keycloak: its token endpoint's answer holds a token of an unknown type")
+        log.error("Keycloak: the token endpoint's response contains a token of an unknown type")
         raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)
     if len(access) > TOKEN_BYTES:
         log.error(
-            "Keycloak: an access token of %d bytes is over %d, which no request may carry: leave roles out of it"
+            "Keycloak: an access token of %d bytes is over %d, which no request may carry: remove roles from it"
             " (Clients > the client > Client scopes > its dedicated scope > Scope)", len(access), TOKEN_BYTES,
         )  # fmt: skip
         raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR)

@@ -160,7 +160,7 @@ class Keycloak:
             )
         jwks = _endpoint(document, "jwks_uri")
         if jwks is None:
-            raise KeycloakFault("its discovery document names no jwks_uri")
+            raise KeycloakFault("the discovery document lacks jwks_uri")
         return Endpoints(
             jwks=self._reached(jwks),
             authorization=_endpoint(document, "authorization_endpoint"),

@@ -108,7 +108,7 @@ class DisconnectMonitor:
                 self._look()
                 self._cut_off()
             except Exception:
-                log.exception("disconnects not seen")  # a bug; looking goes on all the same
+                log.exception("detecting disconnected clients failed")  # a bug; looking goes on all the same
 
     def _look(self) -> None:
         if not self._calls:

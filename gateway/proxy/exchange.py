@@ -96,7 +96,7 @@ class Exchange:
                 failed = instance
                 upstream.metrics.retried()
                 log.warning(
-                    "Proxy: %s: once more after %s", upstream.name, fault,
+                    "Proxy: %s: retry after %s", upstream.name, fault,
                     extra={"upstream": upstream.name, "instance": instance.name, "kind": fault.kind},
                 )  # fmt: skip
                 continue

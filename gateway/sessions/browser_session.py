@@ -106,7 +106,7 @@ class SessionCookies:
         sealed, sealed_rest = self._access_seal.seal(access), self._session_seal.seal(rest)
         if len(sealed) + len(sealed_rest) > CHARACTERS:
             log.error(
-                "Auth: the tokens of a session are too long for its cookies (%d characters): leave roles out of them"
+                "Auth: the tokens of a session are too long for its cookies (%d characters): remove roles from them"
                 " (Clients > the client > Client scopes > its dedicated scope > Scope)", len(sealed) + len(sealed_rest),
             )  # fmt: skip
             raise errors.BadGateway()

@@ -98,7 +98,7 @@ class RefreshFlow:
             self._events.signed_out(session.user_id, session_id or session.id, "token_expired")
             raise SessionEnded from None
         if refreshed.subject not in (None, session.user_id):
-            log.error("Auth: a refresh brought another user's ID token")
+            log.error("Auth: a refresh returned another user's ID token")
             raise SessionEnded
         principal = self._verifier.subject(refreshed.tokens.access_token)
         self._require_going_on(principal, refreshed)

@@ -14,7 +14,7 @@ def revoke(grants: Grants, revocations: SessionRevocations, refresh_token: str) 
     try:
         grants.revoke(refresh_token)
     except errors.GatewayError as failure:
-        log.warning("Auth: the session goes on at Keycloak until it lapses there: status %d", failure.status)
+        log.warning("Auth: the session remains active at Keycloak until it expires there: status %d", failure.status)
 
 
 def end_session(grants: Grants, revocations: SessionRevocations, refresh_token: str) -> None:

@@ -64,7 +64,7 @@ class MachineCounters:
                 self._move(rank, files)
                 return
         if self._rank != len(self._places):
-            log.error("rate limits: each worker counts by itself, counters can not be kept in %s", ", ".join(faults))
+            log.error("rate limits: each worker counts separately, counters cannot be kept in %s", ", ".join(faults))
             self._move(len(self._places), None)
 
     def _opened(self, place: Path) -> CounterFiles:
@@ -76,7 +76,7 @@ class MachineCounters:
 
     def _report(self, place: Path, faults: list[str]) -> None:
         if faults:
-            log.warning("rate limits: counters are kept in %s, they can not be in %s", place, ", ".join(faults))
+            log.warning("rate limits: counters are kept in %s, not in %s", place, ", ".join(faults))
         elif self._files is not None or self._rank:
             log.warning("rate limits: counters are kept in %s again", place)
 

@@ -60,7 +60,7 @@ class Database:
             return True
 
     def run(self, statement: str, values: Sequence[object] = ()) -> list[Any] | None:
-        """The rows of one statement. None where the file can not be used now, which one line a minute says."""
+        """The rows of one statement. None where the file cannot be used now, which one line a minute says."""
         limit = time.monotonic() + LOCK_WAIT_SECONDS
         while self._connection is not None:
             try:
@@ -92,7 +92,7 @@ class Database:
                 return connection
 
     def _discard(self) -> None:
-        log.warning("%s is broken and begun anew", self._path)
+        log.warning("%s was damaged and is created again", self._path)
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
 
@@ -104,7 +104,7 @@ class Database:
         if time.monotonic() - self._said >= SAY_SECONDS:
             self._said = time.monotonic()
             log.error(
-                "%s can not be used (%s): used sign-ins and refreshes under way are not seen by others now",
+                "%s cannot be used (%s): used sign-ins and refreshes under way are not shared with other workers now",
                 self._path,
                 error,
             )

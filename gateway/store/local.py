@@ -122,7 +122,7 @@ class LocalStore:
                 return True
         if self._rank != len(self._places):
             self._use(len(self._places), None)
-            log.error("used sign-ins are known to each worker alone, they can not be kept in %s", ", ".join(faults))
+            log.error("used sign-ins are not shared by the workers, they cannot be kept in %s", ", ".join(faults))
         return False
 
     def _use(self, rank: int, files: _Files | None) -> None:

@@ -34,7 +34,7 @@ class RedisConnections:
     asked until `look` finds Redis well: no request waits for one that is away."""
 
     def __init__(self, url: str, prefix: str, tracer: Tracer, away: Callable[[bool], object]) -> None:
-        """Connects to nothing. `prefix` begins every key; `away` is called with whether Redis can not be used.
+        """Connects to nothing. `prefix` begins every key; `away` is called with whether Redis cannot be used.
         ValueError where `url` is none of Redis's."""
         self._prefix = prefix
         self._tracer = tracer
@@ -124,8 +124,8 @@ class RedisConnections:
         if not self._said_down:
             self._said_down = True
             log.warning(
-                "Redis (REDIS_URL, %s): %s; rate limits, used sign-ins, refreshes under way and ended sessions are this"
-                " machine's alone until it is back",
+                "Redis (REDIS_URL, %s): %s; rate limits, used sign-ins, refreshes under way and ended sessions are not"
+                " shared with other machines until it is back",
                 self._place,
                 fault.reason,
             )

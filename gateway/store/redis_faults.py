@@ -1,4 +1,4 @@
-"""Why Redis can not be used.
+"""Why Redis cannot be used.
 
 RedisFault
 ├── ConnectionLost

@@ -28,7 +28,7 @@ class RedisStore:
     every method then answers None or nothing, at once."""
 
     def __init__(self, url: str, deployment: str, tracer: Tracer, away: Callable[[bool], object]) -> None:
-        """Connects to nothing. `away` is called with whether Redis can not be used. ValueError where `url` is none of
+        """Connects to nothing. `away` is called with whether Redis cannot be used. ValueError where `url` is none of
         Redis's."""
         self._prefix = f"api-gateway:{deployment}:"
         self._revocations = self._prefix + "ended"

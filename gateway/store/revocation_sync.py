@@ -45,7 +45,7 @@ class RevocationSync:
                 if self._redis.up or self._redis.look():
                     self._follow_while_up()
             except Exception:
-                log.exception("following Redis failed")
+                log.exception("reading changes from Redis failed")
             self._last = _FIRST
             gevent.sleep(BACK_OFF_SECONDS)
 

@@ -50,7 +50,7 @@ class Store:
     ) -> None:
         """`secret`: 32 bytes or more; `name` tells deployments with one secret apart; `directory`: where the machine's
         folder is made (default: the system's temporary directory, and for counters shared memory); `redis_away` is
-        called with whether there is a Redis that can not be used; `sweep_seconds`: how often the files are looked
+        called with whether there is a Redis that cannot be used; `sweep_seconds`: how often the files are looked
         after; `most_ends`: how many ended sessions are remembered. Touches nothing before `start`."""
         self._sealer = Sealer(secret, name)
         deployment = self._sealer.deployment

@@ -33,7 +33,7 @@ class StoreUpkeep:
             try:
                 self._sweep()
             except (StoreFault, OSError) as error:
-                log.error("the store's file is gone and can not be made again: %s", error)
+                log.error("the store's file is missing and cannot be created again: %s", error)
 
     def _sweep(self) -> None:
         self._counters.look_after()

@@ -61,5 +61,5 @@ def _headers(text: str) -> Mapping[str, str]:
     """The headers of OTEL_EXPORTER_OTLP_HEADERS, less what is none."""
     headers = parse_env_headers(text, liberal=True)
     if len(headers) < len([part for part in text.split(",") if part.strip()]):
-        log.warning("OTLP: a part of OTEL_EXPORTER_OTLP_HEADERS is no name=value in percent-encoding, it is left out")
+        log.warning("OTLP: a part of OTEL_EXPORTER_OTLP_HEADERS is not a percent-encoded name=value and is ignored")
     return headers

@@ -73,7 +73,7 @@ class Answering:
             self._give_up(response, 503)
             return False
         except Exception:
-            self._serving.log.exception("an answer ended by an error")
+            self._serving.log.exception("a response was aborted by an error")
             self._give_up(response, 500)
             return False
         return not response.should_close()

@@ -54,7 +54,7 @@ class Conversation:
         except (OSError, gevent.GreenletExit):
             pass  # the client is gone, or gave no sign for too long
         except Exception:
-            log.exception("a connection ended by an error")
+            log.exception("a connection was aborted by an error")
         finally:
             util.close(client)
 

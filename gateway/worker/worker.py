@@ -61,7 +61,7 @@ class GatewayWorker(GeventWorker):
         try:
             engines.start()
         except StartFault as fault:
-            self.log.error("a worker can not start: %s", fault)
+            self.log.error("a worker cannot start: %s", fault)
             gevent.sleep(1.0)  # gunicorn tries again at once
             sys.exit(1)
         places = Places(room(self.worker_connections))

@@ -141,8 +141,8 @@ class TestFaults:
         until(lambda: len(peer.items) == 12)
         assert peer.items == list(range(12)) and peer.lost == 0
         assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-            ("WARNING", "Peer: can not be delivered to (away), it is tried again"),
-            ("INFO", "Peer: delivered to again, 0 were dropped"),
+            ("WARNING", "Peer: cannot be delivered (away), retrying"),
+            ("INFO", "Peer: delivered again, 0 were dropped"),
         ]
 
     def test_tries_come_further_and_further_apart(self, make: Make, peer: Peer) -> None:
@@ -172,8 +172,8 @@ class TestFaults:
         until(lambda: len(peer.items) == 10)
         assert peer.items == list(range(10, 20)) and peer.lost == 10
         assert [record.getMessage() for record in caplog.records] == [
-            "Peer: does not take what is sent (status 400), it is dropped",
-            "Peer: delivered to again, 10 were dropped",
+            "Peer: refused by the receiver (status 400), dropped",
+            "Peer: delivered again, 10 were dropped",
         ]
 
     def test_a_bug_drops_the_batch_and_does_not_end_the_sending(

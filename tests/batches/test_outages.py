@@ -127,7 +127,7 @@ def test_requests_go_on_and_all_arrives_in_the_end(
     new = until(lambda: len(found := told(watched)[before:]) >= 6 and found, 10, "the end of three outages")
     for name in NAMES:
         down, up = (text for text in new if text.startswith(name))
-        assert "can not be delivered to (" in down and up.endswith("delivered to again, 0 were dropped")
+        assert "cannot be delivered (" in down and up.endswith("delivered again, 0 were dropped")
     assert lost(scrape(watched)) == lost_before
 
 
@@ -144,7 +144,7 @@ def test_what_is_lost_is_counted(start_gateway: StartGateway, watchers: Watchers
     watchers.loki.answer = replies.sized(400)
     watchers.loki.start()
     counted(gateway, lambda metrics: lost(metrics)[0] >= 30, 20)
-    gateway.wait_line(lambda line: "does not take what is sent (status 400)" in line["message"])
+    gateway.wait_line(lambda line: "refused by the receiver (status 400)" in line["message"])
 
 
 def fill(gateway: Gateway, stop: Callable[[], object], seconds: float) -> None:

@@ -91,7 +91,7 @@ def test_a_peer_that_is_not_there(kind: Kind, peer: Service, shipping: ShippingP
     (down, warned), (up, back) = shipping.told()
     assert (down, up) == ("warn", "info")
     assert warned.startswith(f"{kind.name} (") and f":{peer.port}" in warned and "(refused)" in warned
-    assert back.endswith("delivered to again, 0 were dropped")
+    assert back.endswith("delivered again, 0 were dropped")
     assert shipping.dropped == 0
 
 
@@ -121,7 +121,7 @@ def test_a_peer_that_will_not(kind: Kind, peer: Service, shipping: ShippingProce
     until(lambda: len(shipping.told()) == 2)
     assert arrived(kind, peer) == list(range(40)) and shipping.dropped == 30
     (_, warned), (_, back) = shipping.told()
-    assert f"does not take what is sent (status {status})" in warned and back.endswith("30 were dropped")
+    assert f"refused by the receiver (status {status})" in warned and back.endswith("30 were dropped")
     assert "MARK" not in shipping.stdout.read_text()
 
 

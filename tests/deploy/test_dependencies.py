@@ -141,7 +141,7 @@ else:
             done = self.run(mock.brokers, "auto")
         assert done.stdout.strip() == "confluent"
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("Kafka:")]
-        assert line.startswith("Kafka: pykafka can not be imported (ModuleNotFoundError") and "confluent-kafka" in line
+        assert line.startswith("Kafka: pykafka cannot be imported (ModuleNotFoundError") and "confluent-kafka" in line
 
     def test_one_that_was_asked_for_is_a_fault(self) -> None:
         with MockKafka() as mock:

@@ -89,7 +89,7 @@ def test_while_it_is_down(start_gateway: StartGateway, issuer: Issuer, tmp_path:
             gateway.wait_line(lambda line: line["message"].startswith(begins), 20)
         gateway.signal(signal.SIGTERM)
         assert gateway.wait(STOP_SECONDS) == 0
-        gateway.wait_line(lambda line: "20 events were not sent before the end" in line["message"])
+        gateway.wait_line(lambda line: "20 events were not sent before the worker stopped" in line["message"])
         said = [line["message"] for line in gateway.lines() if line["message"].startswith(begins)]
         assert len(said) == len(set(said)) <= 2, said
         assert "Traceback" not in gateway.stderr

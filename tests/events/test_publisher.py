@@ -271,7 +271,7 @@ def test_the_end_is_bounded(stage: Stage, caplog: pytest.LogCaptureFixture) -> N
     stage.publisher.close(began + 1.0)
     assert time.monotonic() - began < 5
     assert stage.counts.of["dropped"] == 3 and stage.clients.made[0].discarded
-    assert "3 events were not sent before the end" in caplog.text
+    assert "3 events were not sent before the worker stopped" in caplog.text
     stage.publish("afterwards")
 
 

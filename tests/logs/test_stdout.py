@@ -159,7 +159,7 @@ class TestGateway:
             for _ in range(SERVED):
                 assert gateway.get(url, token).status == 200
         read_all(reader)
-        until(lambda: b"standard output takes lines again" in read_all(reader), 10, "the line that says so")
+        until(lambda: b"standard output accepts lines again" in read_all(reader), 10, "the line that says so")
         assert gateway.get("/interviews/now-again", token).status == 200
         until(lambda: b"now-again" in read_all(reader), 5, "its line")
 

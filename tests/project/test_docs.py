@@ -19,8 +19,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(
 PATHS = re.compile(r"`(?:GET|POST|PUT|PATCH|DELETE )?(/(?:auth|health|users|interviews|openapi\.json|docs)\b[a-z/.-]*)")
 SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
 MASTERS = (
-    "reload refused, the workers serve on as they are. %s",
-    "Metrics: what worker %d counted is lost",
+    "reload refused, the workers keep their configuration. %s",
+    "Metrics: the counts of worker %d are lost",
     "Gateway: version %s, commit %s",
 )
 """What gunicorn's master logs by gunicorn.conf.py."""

@@ -371,5 +371,5 @@ def test_jaeger_killed_under_load(
             jaeger.start()
             for trace_id in [*during, ask()]:
                 assert len(spans_of(jaeger, trace_id, begun)) == 2
-            until(lambda: told("delivered to again, 0 were dropped"), 20, "its end to be told")
+            until(lambda: told("delivered again, 0 were dropped"), 20, "its end to be told")
         assert load.failures == []

@@ -161,7 +161,7 @@ def test_pykafka_refuses_kafka_4_clearly(new: KafkaServer, start_gateway: StartG
     answer = gateway.get("/health")
     assert answer.status == 200 and answer.json()["services"]["kafka"] == "unhealthy"
     gateway.stop()
-    assert said(gateway, "1 events were not sent before the end") and "Traceback" not in gateway.stderr
+    assert said(gateway, "1 events were not sent before the worker stopped") and "Traceback" not in gateway.stderr
 
 
 @pytest.mark.conformance("F4")
@@ -217,8 +217,10 @@ def test_an_event_that_is_too_large(
     users = [f"user-{number}" for number in range(30)]
     sign_out(gateway, issuer, *users[:15], "large-" * 200, *users[15:])
     read(kafka, set(users), topic)
-    gateway.wait_line(lambda line: "was refused for good" in line["message"] and "max.message.bytes" in line["message"])
-    assert len(said(gateway, "was refused for good")) == 1
+    gateway.wait_line(
+        lambda line: "was refused permanently" in line["message"] and "max.message.bytes" in line["message"]
+    )
+    assert len(said(gateway, "was refused permanently")) == 1
 
 
 SASL = """\

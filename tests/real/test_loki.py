@@ -124,7 +124,7 @@ def test_loki_killed_under_load(loki: Loki, start_gateway: StartGateway, issuer:
         until(lambda: told("it is tried again"), 20, "the outage to be noticed")
         during = ask("/interviews/during")
         loki.start()
-        until(lambda: told("delivered to again, 0 were dropped"), 60, "its end to be told")
+        until(lambda: told("delivered again, 0 were dropped"), 60, "its end to be told")
         after = ask("/interviews/after")
         until(lambda: request_line(loki, after), 20)
     assert load.failures == []

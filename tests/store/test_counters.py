@@ -251,7 +251,7 @@ def test_no_room_is_the_next_place_then_each_process_alone(
         alone.look_after()
     assert counts == [1, 2, 3], "never without a limit"
     (line,) = caplog.messages
-    assert "each worker counts by itself" in line and "File too large" in line and "missing (No such file" in line
+    assert "each worker counts separately" in line and "File too large" in line and "missing (No such file" in line
 
 
 @pytest.mark.conformance("L10")

@@ -80,7 +80,7 @@ def test_a_session_that_ends_while_the_disk_is_full_is_over_in_every_process(tmp
             assert process.ask("ended_at", "sid:other") is None
             assert process.took < 0.1
         assert one.ask("add", "state", 60) is True, "Keycloak refuses a code that was used"
-        assert "store.db can not be used" in levels(one)[0][1]
+        assert "store.db cannot be used" in levels(one)[0][1]
         with StoreProcess(tmp_path) as later:
             assert later.ask("ended_at", "sid:abc") == pytest.approx(2000.5, abs=1)
         one.ask("disk_full", False)
