@@ -1,4 +1,4 @@
-"""Forwarding: one request to the service that owns it, its response back."""
+"""Forwarding: sends a request to the service that owns it, and returns its response."""
 
 from gateway.proxy.body import Body
 from gateway.proxy.bounds import CallBounds

@@ -1,4 +1,4 @@
-"""The body of a request on its way to a service: counted and bounded, buffered where small, streamed where not."""
+"""The body of a request to a service: bounded, buffered if it is small, otherwise streamed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class _Input(Protocol):
 
 
 class Body:
-    """What the client sends, `length` bytes or, where that is None, in chunks of unknown sum.
+    """The body from the client: `length` bytes or, if that is None, chunks of an unknown total length.
 
-    A body of a known length up to BUFFERED_BYTES is read before the service is called: it can be sent again, and a slow
-    sender holds no connection. So is one in chunks that is here already. What arrives of any other is passed on at
-    once.
+    A body of a known length up to BUFFERED_BYTES is read before the service is called, so that it can be sent again and
+    a slow client occupies no connection. The same applies to a chunked body that has already arrived. Any other body is
+    forwarded as it arrives.
     Reading raises PayloadTooLarge over `limit` bytes, RequestTimeout after `timeout` seconds without a byte, BadRequest
-    for broken chunks, ClientClosedRequest where the client's end comes first.
+    for invalid chunks, ClientClosedRequest if the client disconnects first.
     """
 
     def __init__(self, environ: Mapping[str, Any], limit: int, timeout: float) -> None:
@@ -45,7 +45,7 @@ class Body:
         self._client: socket.socket = environ["gunicorn.socket"]
         self._client.settimeout(timeout)
         if "HTTP_EXPECT" in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0":
-            # Only now, not before the request was let in (RFC 9110 section 10.1.1).
+            # Only now, after the request was accepted (RFC 9110 section 10.1.1).
             self._client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.first = self._beginning()
         self.is_whole = self._ended
@@ -54,13 +54,13 @@ class Body:
         declared = environ.get("CONTENT_LENGTH")
         if not declared:
             return None if "HTTP_TRANSFER_ENCODING" in environ else 0
-        length = int(declared)  # gunicorn let only digits pass
+        length = int(declared)  # gunicorn accepts only digits
         if length > self._limit:
             raise errors.PayloadTooLarge()
         return length
 
     def _beginning(self) -> bytes:
-        """A small body whole; of another what is here, or comes first."""
+        """A small body completely; of others the part that has arrived, or the first part."""
         is_small = self.length is not None and self.length <= BUFFERED_BYTES
         first = self._piece()
         while not self._ended and (is_small or (self._input.has_arrived and len(first) < BUFFERED_BYTES)):
@@ -68,7 +68,7 @@ class Body:
         return first
 
     def _piece(self) -> bytes:
-        """What comes next; empty at the end."""
+        """The next part; empty at the end."""
         if self._ended:
             return b""
         try:
@@ -76,13 +76,13 @@ class Body:
         except TimeoutError:
             raise errors.RequestTimeout() from None
         except errors.GatewayError:
-            raise  # a deadline of the caller's
+            raise  # a deadline of the caller
         except OSError:
             raise errors.ClientClosedRequest() from None
         except EOFError:
             raise errors.ClientClosedRequest() from None
         except Exception:
-            raise errors.BadRequest() from None  # gunicorn's own words for broken chunks
+            raise errors.BadRequest() from None  # gunicorn's exceptions for invalid chunks
         self._read += len(piece)
         if self._read > self._limit:
             raise errors.PayloadTooLarge()
@@ -92,7 +92,7 @@ class Body:
         return piece
 
     def next_piece(self, peer: Connection) -> bytes | None:
-        """What comes next, empty at the end; None as soon as `peer` has something to say first."""
+        """The next part, empty at the end; None if data from `peer` arrives first."""
         if self.first:
             first, self.first = self.first, b""
             return first
@@ -107,12 +107,12 @@ class Body:
         return self._piece()
 
     def __iter__(self) -> Iterator[bytes]:
-        """The whole of it, for who passes it on to nobody."""
+        """The complete body, for a caller that does not forward it."""
         yield self.first
         while piece := self._piece():
             yield piece
 
 
 def _has_pending(client: socket.socket) -> bool:
-    """Whether TLS has read what no socket tells of."""
+    """Whether TLS has buffered data that the socket does not report."""
     return isinstance(client, ssl.SSLSocket) and client.pending() > 0

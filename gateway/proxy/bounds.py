@@ -1,4 +1,4 @@
-"""What one call may cost, apart from the service that it goes to."""
+"""The bounds of one call, independent of its service."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gateway.transport import Timeouts
 
 @dataclass(frozen=True, slots=True)
 class CallBounds:
-    """`timeouts` of the call to the service; of a request's body `body_bytes` in all and `body_timeout` seconds between
-    two reads."""
+    """`timeouts` of the call to the service; the maximum size of the request body (`body_bytes`), and the seconds
+    between two of its reads (`body_timeout`)."""
 
     timeouts: Timeouts
     body_bytes: int

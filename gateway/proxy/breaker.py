@@ -1,4 +1,4 @@
-"""The health of one instance: a circuit breaker, and outlier ejection for a growing time."""
+"""The health of one instance: a circuit breaker, and outlier ejection for an increasing time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ FAILURES = 5
 """Calls in a row that could not connect or timed out, after which the breaker opens."""
 
 OPEN_SECONDS = 5.0
-"""How long an open breaker lets no call pass, and how long an instance is ejected for the first time."""
+"""How long an open breaker allows no call, and how long the first ejection of an instance lasts."""
 
 EJECTED_SECONDS_MOST = 60.0
 
 
 class Breaker:
-    """Closed, it lets every call pass. Open, none for OPEN_SECONDS; then one may try, and its end decides.
+    """Closed, it allows every call. Open, it allows none for OPEN_SECONDS; then one trial call decides.
 
-    Only silence opens it: a response, however bad, closes it. Beside that, an instance that was silent is ejected:
-    others are asked before it, for OPEN_SECONDS at first and twice as long each time that its trial fails.
+    Only connection failures and time-outs open it; any response, even an error, closes it. An instance that failed in
+    this way is also ejected: others are preferred, for OPEN_SECONDS at first, and twice as long after each failure.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
@@ -31,21 +31,21 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are held back."""
+        """Whether calls are refused."""
         return self.failures >= FAILURES
 
     @property
     def is_ejected(self) -> bool:
-        """Whether other instances are asked first."""
+        """Whether other instances are preferred."""
         return self.failures > 0 and self._now() < self._ejected_until
 
     def would_admit(self) -> bool:
-        """Whether a call could be made now."""
+        """Whether a call is allowed now."""
         return not self.is_open or self._now() >= self._retry_at
 
     def admits(self) -> bool:
-        """Whether a call may be made now, which is then taken to be made. After failures a True is the one trial of
-        this period."""
+        """Whether a call is allowed now; True counts it as made. After failures, it is the only trial of this
+        period."""
         if not self.failures:
             return True
         if not self.would_admit():
@@ -67,7 +67,7 @@ class Breaker:
     def failed(self) -> None:
         """A call could not connect, or timed out."""
         now = self._now()
-        if not self.failures or self._on_trial:  # others that were under way say nothing new
+        if not self.failures or self._on_trial:  # other calls in flight add no information
             self._on_trial = False
             self._ejected_until = now + self._ejected_seconds
             self._ejections = min(self._ejections + 1, 8)

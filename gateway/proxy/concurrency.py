@@ -1,7 +1,7 @@
-"""How many calls a service bears: a bound that follows its round trips (additive increase, multiplicative decrease).
+"""An adaptive concurrency limit of a service, from its round trips (additive increase, multiplicative decrease).
 
-As Netflix's concurrency-limits and Envoy's adaptive concurrency do it, with one difference: it begins at its ceiling
-and shrinks on evidence, because refusing calls that a service would have answered is the worse fault.
+It works like Netflix's concurrency-limits and Envoy's adaptive concurrency, except that it starts at its ceiling and
+shrinks on evidence, because refusing calls that a service would have answered is worse.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from time import monotonic
 WINDOW_SECONDS = 1.0
 DECREASE = 0.8
 INCREASES = 10
-"""From nothing to the ceiling in this many windows."""
+"""The number of windows from zero to the ceiling."""
 
 SOUND_SECONDS = 1.0
-"""A round trip up to this shrinks nothing: a busy worker adds some of its own."""
+"""Round trips up to this never shrink the limit: a busy worker adds to them."""
 
 TOLERANCE = 3.0
-"""How many times the usual round trip is taken to be overload."""
+"""The factor above the usual round trip that counts as overload."""
 
 USUAL_WEIGHT = 0.02
-"""How much a window with longer round trips changes what is usual; one with shorter ones changes it by half."""
+"""The weight of a window with longer round trips in the usual one; shorter ones weigh one half."""
 
 
 class AdaptiveLimit:
-    """The bound between `floor` and `ceiling`: `current`. Feed it each round trip, and tell it of each arrival."""
+    """The limit `current` between `floor` and `ceiling`. Report each call and each round trip to it."""
 
     def __init__(self, floor: int, ceiling: int, now: Callable[[], float] = monotonic) -> None:
         self.floor = min(floor, ceiling)
@@ -38,7 +38,7 @@ class AdaptiveLimit:
         self._sum = 0.0
 
     def arrived(self, in_flight: int) -> None:
-        """A call comes, and `in_flight` are under way."""
+        """A call arrives while `in_flight` are in flight."""
         if in_flight > self._most:
             self._most = in_flight
         now = self._now()
@@ -47,12 +47,12 @@ class AdaptiveLimit:
             self._window_ends = now + max(WINDOW_SECONDS, 2 * self._usual)
 
     def answered(self, seconds: float) -> None:
-        """A call had its response, or its time-out, after `seconds`."""
+        """A call ended with a response or a time-out after `seconds`."""
         self._count += 1
         self._sum += seconds
 
     def _adjust(self, in_flight: int) -> None:
-        """One window is over. Where nothing at all came back of what is under way the service is stuck."""
+        """End one window. If none of the calls in flight was answered, the service is stuck."""
         if self._count:
             mean = self._sum / self._count
             is_late = mean > max(SOUND_SECONDS, TOLERANCE * self._usual) and self._usual > 0

@@ -1,7 +1,7 @@
-"""Calls that have to end before their time, within a second: of clients that leave, of sessions that end.
+"""Aborts calls within a second when their client disconnects or their session ends.
 
-One sweep for all calls under way: of `poll`, as a watcher per request would cost two `epoll_ctl` each, and of the
-sessions of responses that stream.
+One sweep checks all calls in flight: their sockets with `poll`, because a watcher per request would cost two
+`epoll_ctl` each, and the sessions of streaming responses.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 class InFlightCall:
-    """A call under way for one client; `abandoned` once the client has left, or may have no more of the response.
-    `reader` is who a response that streams is for, until it has ended or its time is up (`reads_until`, in seconds
-    since the epoch)."""
+    """A call in flight for one client; `abandoned` when the client has disconnected or may not read on. `reader` is
+    the Principal of a streaming response, until it has ended or its time is up (`reads_until`, in seconds since the
+    epoch)."""
 
     __slots__ = ("_connection", "abandoned", "client", "reader", "reads_until")
 
@@ -46,18 +46,18 @@ class InFlightCall:
             connection.abort()
 
     def detach(self) -> None:
-        """The connection serves it no longer, and may serve another."""
+        """The connection no longer serves the call, and may serve another one."""
         self._connection = None
 
     def abandon(self) -> None:
-        """The client has left: whoever waits on the connection reads its end."""
+        """The client has disconnected: a greenlet waiting on the connection reads its end."""
         self.abandoned = True
         if self._connection is not None:
             self._connection.abort()
 
     def cut(self) -> None:
-        """The client may have no more: its connection is aborted by whoever writes to it, by us where the client does
-        not read."""
+        """The client may not read further: its connection is aborted by the greenlet that writes to it, or here if the
+        client does not read."""
         if self.abandoned:
             with suppress(OSError):
                 self.client.shutdown(socket.SHUT_RDWR)
@@ -65,12 +65,12 @@ class InFlightCall:
 
 
 class DisconnectMonitor:
-    """Looks every DISCONNECT_SWEEP_SECONDS which clients of the calls under way have left, or may have no more of a
-    response that streams because their session is over, and abandons those calls."""
+    """Checks every DISCONNECT_SWEEP_SECONDS which clients of calls in flight have disconnected, or may not read further
+    because their session has ended, and abandons those calls."""
 
     def __init__(self, is_over: Callable[[Principal], bool], leeway: float) -> None:
-        """`is_over`: whether the session of this reader was ended; an event stream goes on for `leeway` seconds after
-        its token has lapsed."""
+        """`is_over`: whether the session of this reader has ended; an event stream continues for `leeway` seconds after
+        its token has expired."""
         self._is_over = is_over
         self._leeway = leeway
         self._calls: set[InFlightCall] = set()
@@ -84,20 +84,20 @@ class DisconnectMonitor:
             self._sweeper.kill()
 
     def watch(self, client: socket.socket) -> InFlightCall:
-        """A call for the client on this socket; `forget` it when it is over."""
+        """Register a call for the client on this socket; `forget` it at its end."""
         call = InFlightCall(client)
         self._calls.add(call)
         return call
 
     def streams(self, call: InFlightCall, reader: Principal, *, lapses: bool) -> None:
-        """The response of this call streams to this reader, as long as the session goes on; one that `lapses` not
-        longer than the token is good."""
+        """The response of this call is streamed to this reader while the session is active; if it `lapses`, only until
+        the token expires."""
         call.reader = reader
         if lapses:
             call.reads_until = reader.expires + self._leeway
 
     def forget(self, call: InFlightCall) -> None:
-        """The call is over."""
+        """The call has ended."""
         call.detach()
         self._calls.discard(call)
 
@@ -108,7 +108,7 @@ class DisconnectMonitor:
                 self._look()
                 self._cut_off()
             except Exception:
-                log.exception("detecting disconnected clients failed")  # a bug; looking goes on all the same
+                log.exception("detecting disconnected clients failed")  # a bug; continue
 
     def _look(self) -> None:
         if not self._calls:

@@ -1,4 +1,4 @@
-"""One request at its service: sent, sent again where that is safe, until the head of a response is there."""
+"""The exchange with a service: sends one request, retries it if that is safe, and reads the head of the response."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from gateway.transport import (
 log = logging.getLogger("gateway.proxy")
 
 
-# What a client reads of a fault where its status does not say it.
+# The codes of faults that their status does not identify.
 _CODES = {fault.kind: errors.ErrorCode.SERVICE_UNREACHABLE for fault in (ConnectError, NoResponse)}
 
 
 class Exchange:
-    """The calls that one request makes; who made it ends it, which gives back what `claim` and `call` hold."""
+    """The calls of one request; its creator ends it, which releases `claim` and `call`."""
 
     __slots__ = ("_adapter", "_body", "_scope", "_timeouts", "_tracer", "call", "claim")
 
@@ -57,7 +57,7 @@ class Exchange:
         self._tracer = tracer
 
     def respond(self) -> UpstreamResponse:
-        """The response, its head read and, where it says a length, the first of its body there. Raises GatewayError."""
+        """The response with its head and, if it states a length, the first part of its body. Raises GatewayError."""
         upstream = self.claim.upstream
         began = monotonic()
         response = self._send_until_answered(began)
@@ -70,7 +70,7 @@ class Exchange:
         return response
 
     def _send_until_answered(self, began: float) -> UpstreamResponse:
-        """Send, and send again once where nothing can happen twice (`_may_repeat`)."""
+        """Send, and retry once if that is safe (`_may_repeat`)."""
         upstream = self.claim.upstream
         scope = self._scope
         request = PreparedRequest()
@@ -86,7 +86,7 @@ class Exchange:
             try:
                 response = self._send(request, timeouts, again=failed is not None)
             except CallFault as fault:
-                if not self.call.abandoned:  # who leaves says nothing of the service
+                if not self.call.abandoned:  # a client that disconnects says nothing about the service
                     upstream.failed(instance, fault)
                 timeouts = self._left(timeouts, fault, began)
                 if failed is not None or not self._may_repeat(fault, request, timeouts) or not upstream.retries.spend():
@@ -116,8 +116,8 @@ class Exchange:
         return response
 
     def _may_repeat(self, fault: CallFault, request: PreparedRequest, timeouts: Timeouts) -> bool:
-        """On another instance where the first could not be reached; where the method is idempotent and the body still
-        here, also where no byte was answered: on a new connection, or elsewhere in the time that is left."""
+        """Retry on another instance if the first could not be reached. If the method is idempotent and the body still
+        available, also without a response: on a new connection, or on another instance in the remaining time."""
         if self.call.abandoned:
             return False
         has_others = len(self.claim.upstream.instances.all) > 1
@@ -129,18 +129,18 @@ class Exchange:
         return isinstance(fault, NoResponse) or (isinstance(fault, ResponseTimeout) and has_others and in_time)
 
     def _left(self, timeouts: Timeouts, fault: CallFault, began: float) -> Timeouts:
-        """The time-outs of another attempt: what a silent instance took is gone."""
+        """The time-outs of another attempt, less the time that the first one took."""
         if timeouts.total is None or not isinstance(fault, ResponseTimeout):
             return timeouts
         return replace(timeouts, total=timeouts.total - (monotonic() - began))
 
     def _prepare_body(self, response: UpstreamResponse) -> None:
-        """The time-outs of the body's kind, and the first of it where it has a length."""
+        """Set the time-outs for the type of body, and wait for its first part if it has a length."""
         try:
             self.claim.upstream.transfer(self.claim)
             if fields.is_event_stream(response):
                 response.deadline = response.read_timeout = None
-            if response.length is not None:  # without one it may be a stream that is silent for long
+            if response.length is not None:  # without a length it may be a stream that is silent for long
                 response.await_body()
         except CallFault as fault:
             response.drop()
@@ -150,7 +150,7 @@ class Exchange:
             raise
 
     def error(self, fault: CallFault) -> errors.GatewayError:
-        """What the client is told of a fault, after the log was told more."""
+        """The error for the client, after the details of the fault were logged."""
         if self.call.abandoned:
             return errors.ClientClosedRequest()
         upstream = self.claim.upstream

@@ -1,4 +1,4 @@
-"""Header fields on their way through: what of the client's goes to a service, what of a service's comes back."""
+"""Header fields of forwarded requests and responses."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gateway.scope import Scope
 from gateway.transport import UpstreamResponse
 
 FIELD_NAME_CHARACTERS = 128
-"""Longer names are not remembered: a client makes them up."""
+"""Longer names are not cached, because a client can invent them."""
 
 
 def _forwardable(key: str) -> str | None:
-    """The field name of a WSGI `HTTP_` key, or None where a client's own never reaches a service."""
+    """The field name of a WSGI `HTTP_` key, or None if a client's field must not reach a service."""
     name = key[5:].replace("_", "-").lower()
     dropped = name in headers.HOP_BY_HOP or name in headers.GATEWAY_SET or name.startswith(headers.GATEWAY_SET_PREFIXES)
     return None if dropped else name.title()
 
 
 def _forwardable_of_untrusted(key: str) -> str | None:
-    """The same, of a peer whose trace context is not believed either."""
+    """The same for a peer whose trace context is not trusted either."""
     name = key[5:].replace("_", "-").lower()
     foreign = name in headers.FOREIGN_TRACE or name.startswith(headers.FOREIGN_TRACE_PREFIXES)
     return None if foreign else _forwardable(key)
@@ -34,8 +34,8 @@ _known_forwardable_of_untrusted = lru_cache(maxsize=2048)(_forwardable_of_untrus
 
 
 def to_service(scope: Scope, body: Body) -> dict[str, str]:
-    """What a service receives: the client's fields less hop-by-hop ones and those that speak for the gateway, then
-    the gateway's own (so that `Connection: X-User-Id` strips nothing), then the framing of `body`."""
+    """The fields of the request to a service: the client's without hop-by-hop ones and those that only the gateway may
+    set, then the gateway's (so that `Connection: X-User-Id` removes nothing), then the framing of `body`."""
     environ = scope.environ
     out = _of_client(environ, trusted=scope.peer_trusted)
     principal = scope.require_principal()
@@ -79,7 +79,7 @@ def _of_client(environ: Mapping[str, Any], *, trusted: bool) -> dict[str, str]:
 
 
 def _framing(environ: Mapping[str, Any], body: Body) -> Mapping[str, str]:
-    """Exactly one of Content-Length and Transfer-Encoding, where there is or might be a body (RFC 9112 section 6)."""
+    """Exactly one of Content-Length and Transfer-Encoding, if there is or may be a body (RFC 9112 section 6)."""
     if not body.is_whole and body.length is None:
         return {"Transfer-Encoding": "chunked"}
     length = len(body.first) if body.is_whole else body.length
@@ -90,7 +90,7 @@ def _framing(environ: Mapping[str, Any], body: Body) -> Mapping[str, str]:
 
 
 def _named(name: str) -> str:
-    """A field's name in lower case, empty for one that is not passed on."""
+    """A field's name in lower case, empty if it is not forwarded."""
     lowered = name.lower()
     dropped = lowered in headers.NOT_RETURNED or lowered.startswith(headers.NOT_RETURNED_PREFIXES)
     return "" if dropped else lowered
@@ -102,10 +102,10 @@ _USUAL = frozenset({"keep-alive", "close"})
 
 
 def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What the client receives: a service's fields as they came, repeated ones too, less hop-by-hop and CORS ones;
-    then of `defaults` (lower-case name to value) those that the service did not say, and `Vary` by who asks.
+    """The fields of the response to the client: the service's unchanged, repeated ones too, without hop-by-hop and CORS
+    ones; then those of `defaults` (lower-case name to value) that the service did not set, and `Vary` by credentials.
 
-    A 304 gets no defaults: they would overwrite what the client has stored (RFC 9111 section 3.2).
+    A 304 gets no defaults: they would overwrite the stored fields of the client (RFC 9111 section 3.2).
     """
     named = answer.field("connection")
     dropped = headers.tokens(named) - _USUAL if named is not None else ()
@@ -139,8 +139,8 @@ _VARY = ("Vary", ", ".join(_BY_WHO_ASKS))
 
 
 def _varies_by_who_asks(vary: str) -> str:
-    """A service's Vary, and what the gateway knows a user by: else the next user of a browser is shown what was stored
-    for the last one (RFC 9111 section 4.1)."""
+    """A service's Vary, extended by the credentials: otherwise the next user of a browser would see the stored response
+    of the previous one (RFC 9111 section 4.1)."""
     named = headers.tokens(vary)
     if "*" in named:
         return vary

@@ -1,4 +1,4 @@
-"""The way of one request to a service and of its response back."""
+"""Forwards one request to a service and returns its response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.scope import current
 from gateway.transport import Adapter, CallFault, Timeouts, UpstreamResponse
 
 TURN = 16
-"""Pieces of a body that are passed on before others have a turn."""
+"""The number of pieces of a body that are forwarded before other greenlets have a turn."""
 
 
 class ServiceProxy:
@@ -35,8 +35,8 @@ class ServiceProxy:
         defaults: Mapping[str, str],
         tracer: Tracer,
     ) -> None:
-        """`bounds` of a call whose view asks for no others; `defaults`: response headers (lower-case name to value) set
-        where the service does not set them."""
+        """`bounds` of a call whose view passes no others; `defaults`: response headers (lower-case name to value) that
+        are added unless the service sets them."""
         self._upstream = upstream
         self._bounds = bounds
         self._adapter = adapter
@@ -45,15 +45,15 @@ class ServiceProxy:
         self._tracer = tracer
 
     def forward(self, timeouts: Timeouts | None = None) -> ForwardedResponse:
-        """The service's response to the request that is being served, whatever it is.
+        """The service's response to the current request.
 
-        1. The body is read as far as it is small (`Body`).
-        2. A place among the calls under way is taken; too many, or an open breaker, is ServiceUnavailable.
-        3. The request is sent, once more where that is safe; a fault is BadGateway or GatewayTimeout.
-        4. The response gets the time-outs of its kind, and where it has a length the first of its body is awaited.
-        5. The response goes back; its end, or the client's leaving, gives place and connection back.
+        1. A small body is read (`Body`).
+        2. A slot for a call in flight is taken; without one, or with an open breaker, ServiceUnavailable is raised.
+        3. The request is sent, and retried if that is safe; a fault raises BadGateway or GatewayTimeout.
+        4. The response gets the time-outs of its type; if it has a length, the first part of its body is awaited.
+        5. The response is returned; at its end, or when the client disconnects, slot and connection are released.
 
-        `timeouts` are this call's own, in place of the service's.
+        `timeouts` replace those of the service for this call.
         """
         scope = current()
         bounds = self._bounds
@@ -78,13 +78,13 @@ class ServiceProxy:
         return ForwardedResponse(pieces, response.status, response.reason, fields.to_client(response, self._defaults))
 
     def over(self, exchange: Exchange) -> None:
-        """The call has ended, however it did."""
+        """The call has ended, successfully or not."""
         self._disconnects.forget(exchange.call)
         exchange.claim.release()
 
 
 class _Pieces:
-    """The body of a response that is still arriving; closing it ends the call, wherever it is."""
+    """The body of a response that is still arriving; closing it ends the call at any point."""
 
     def __init__(self, proxy: ServiceProxy, response: UpstreamResponse, exchange: Exchange) -> None:
         self._proxy = proxy
@@ -93,20 +93,20 @@ class _Pieces:
 
     def __iter__(self) -> Iterator[bytes]:
         if self._response.length is None and not self._response.has_arrived:
-            yield b""  # the head goes out now: an event stream may be silent for long
+            yield b""  # sends the head now: an event stream may be silent for long
         try:
             for number, piece in enumerate(self._response):
                 self._bound_client()
                 yield piece
                 if number % TURN == TURN - 1:
-                    gevent.sleep(0)  # a quick service and a quick client would leave no turn to others
+                    gevent.sleep(0)  # a fast service and a fast client would leave no turn to others
         except CallFault as fault:
             if self._exchange is not None:
                 self._exchange.error(fault)
             raise
 
     def _bound_client(self) -> None:
-        """A client that does not read can not stretch the response's total time-out."""
+        """A client that does not read cannot extend the response's total time-out."""
         deadline = self._response.deadline
         if deadline is not None and self._exchange is not None:
             self._exchange.call.client.settimeout(max(0.001, deadline - monotonic()))

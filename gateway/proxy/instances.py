@@ -1,4 +1,4 @@
-"""The instances of one service: the least busy is asked, and one that is silent is left out for a while."""
+"""The instances of one service: the least busy one is called, and one that fails is left out for some time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gateway import errors
 from gateway.proxy.breaker import Breaker
 
 COMPARED = 8
-"""So many instances are compared; of more, two that are drawn (the power of two choices)."""
+"""Up to this number all instances are compared; above, two random ones (the power of two choices)."""
 
 
 class Instance:
-    """One instance of a service: its calls under way, and its health."""
+    """One instance of a service: its calls in flight, and its health."""
 
     __slots__ = ("base_url", "breaker", "in_flight", "name")
 
     def __init__(self, base_url: str, now: Callable[[], float] = monotonic) -> None:
-        """`base_url` has no last slash."""
+        """`base_url` has no trailing slash."""
         self.base_url = base_url
         self.name = urlsplit(base_url).netloc.rpartition("@")[2]
         self.breaker = Breaker(now)
@@ -28,16 +28,16 @@ class Instance:
 
 
 class Instances:
-    """Chooses who is asked, never leaving all of them out."""
+    """Chooses an instance, and never leaves all of them out."""
 
     def __init__(self, base_urls: Sequence[str], now: Callable[[], float] = monotonic) -> None:
         self.all = tuple(Instance(url, now) for url in base_urls)
         self._turn = 0
 
     def choose(self, but: Instance | None = None) -> Instance:
-        """The instance for one call, which is taken to be made; another than `but` where there is one.
+        """The instance for one call, which counts as made; not `but`, if there is another one.
 
-        Raises ServiceUnavailable while the breakers of all are open.
+        Raises ServiceUnavailable if all breakers are open.
         """
         chosen = self.all[0] if len(self.all) == 1 else self._least_busy([one for one in self.all if one is not but])
         if not chosen.breaker.admits():
@@ -47,7 +47,7 @@ class Instances:
 
     @property
     def are_unavailable(self) -> bool:
-        """Whether the breakers of all are open."""
+        """Whether all breakers are open."""
         return all(one.breaker.is_open for one in self.all)
 
     def _least_busy(self, others: list[Instance]) -> Instance:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 RATIO = 0.1
-"""Retries for each call."""
+"""Retries per call."""
 
 RESERVE = 100.0
-"""The most that is saved up: so many calls to one instance can be made again at once when it dies."""
+"""The maximum that is saved: the number of calls to one instance that can be retried at once when it dies."""
 
 
 class RetryBudget:
-    """Each call adds a tenth, each retry takes one. `calls` is counted by who makes them: a method would be 0.1 us."""
+    """Each call adds a tenth, each retry takes one. The caller increments `calls`: a method would cost 0.1 us."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -18,7 +18,7 @@ class RetryBudget:
         self._left = RESERVE
 
     def spend(self) -> bool:
-        """Take one; False where none is left."""
+        """Take one retry; False if none is left."""
         self._left = min(RESERVE, self._left + RATIO * (self.calls - self._counted))
         self._counted = self.calls
         if self._left < 1:

@@ -1,4 +1,4 @@
-"""Slots for calls under way: bounded in all, a share of them for each user, and a short queue before them."""
+"""Slots for calls in flight: bounded in total and per user, with a short queue."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gevent.event import Event as Signal
 from gateway import errors
 
 QUEUE_SECONDS = 1.0
-"""The longest wait for a place."""
+"""The longest wait for a slot."""
 
 
 class Limit(Protocol):
-    """A bound that may change."""
+    """A limit that may change."""
 
     current: int
     ceiling: int
 
 
 class FixedLimit:
-    """One that does not."""
+    """A fixed limit."""
 
     def __init__(self, ceiling: int) -> None:
         self.current = self.ceiling = ceiling
@@ -36,10 +36,10 @@ class _Waiting:
 
 
 class Slots:
-    """At most `limit.current` are taken, and of those at most `share` (0 to 1, one at least) by one user.
+    """At most `limit.current` slots are taken, and at most `share` of them (0 to 1, at least one) by one user.
 
-    Who finds none waits up to QUEUE_SECONDS; those who wait and those who have a place are together never more than
-    `limit.ceiling`, and of one user never more than its share of that.
+    If none is free, a call waits up to QUEUE_SECONDS. Waiting calls and taken slots together never exceed
+    `limit.ceiling`, and those of one user never exceed its share of that.
     """
 
     def __init__(self, limit: Limit, share: float) -> None:
@@ -50,7 +50,7 @@ class Slots:
         self.taken = 0
 
     def take(self, user: str) -> None:
-        """Take a place, or wait for one. Raises ServiceUnavailable where there is none in time."""
+        """Take a slot, or wait for one. Raises ServiceUnavailable if none is free in time."""
         held = self._held.get(user, 0)
         current = self._limit.current
         if not self._queue and self.taken < current and held < (int(current * self._share) or 1):
@@ -63,13 +63,13 @@ class Slots:
         self._wait(user)
 
     def try_take(self, user: str) -> None:
-        """Take a place without waiting. Raises ServiceUnavailable where there is none."""
+        """Take a slot without waiting. Raises ServiceUnavailable if none is free."""
         if not self._is_free(user):
             raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
         self._grant(user)
 
     def give_back(self, user: str) -> None:
-        """A place is free again."""
+        """Release a slot."""
         self.taken -= 1
         left = self._held[user] - 1
         if left:
@@ -96,7 +96,7 @@ class Slots:
             raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)
 
     def _admit(self) -> None:
-        """Let in one who waits and may: the first that came, but for those whose share is taken."""
+        """Give the slot to the first waiting call whose user has not used up its share."""
         if self.taken >= self._limit.current:
             return
         for waiting in self._queue:

@@ -1,4 +1,4 @@
-"""One service as the gateway sees it: its instances, the calls under way, its retries, its counts."""
+"""The upstream of one service: its instances, calls in flight, retries and counters."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gateway.transport import CallFault
 
 
 class Upstream:
-    """The instances of one service behind one bound.
+    """The instances of one service with a common limit.
 
-    Calls that wait for a response and bodies that are passed on (uploads, downloads, event streams) have places of
-    their own: what is slow because a client or an event is slow says nothing of what the service bears.
+    Calls that wait for a response and bodies in transfer (uploads, downloads, event streams) have separate slots: a
+    transfer that is slow because of a client or an event says nothing about the capacity of the service.
     """
 
     def __init__(
         self, name: str, base_urls: tuple[str, ...], in_flight: tuple[int, int], share: float, metrics: ServiceMetrics
     ) -> None:
-        """`name` is the service's in logs; `base_urls` have no last slash; `in_flight` is floor and ceiling of the
-        calls under way, `share` (0 to 1) what one user may have of them."""
+        """`name` is that of the service in logs; `base_urls` have no trailing slash; `in_flight` is floor and ceiling
+        of the calls in flight, `share` (0 to 1) the part of them for one user."""
         self.name = name
         self.metrics = metrics
         self.instances = Instances(base_urls)
@@ -32,9 +32,9 @@ class Upstream:
         self._transfers = Slots(FixedLimit(in_flight[1]), share)
 
     def enter(self, user: str, *, uploads: bool) -> Claim:
-        """A place for one call of `user`'s; `release` ends it. `uploads`: its body is still arriving.
+        """A slot for one call of `user`; `release` it afterwards. `uploads`: its body is still arriving.
 
-        Raises ServiceUnavailable where too many are under way, or the breakers of all instances are open.
+        Raises ServiceUnavailable if too many are in flight, or the breakers of all instances are open.
         """
         try:
             if uploads:
@@ -52,7 +52,7 @@ class Upstream:
         return Claim(self, places, user, is_call=not uploads)
 
     def choose(self, but: Instance | None) -> Instance:
-        """The instance for one attempt, another than `but` where there is one. Raises ServiceUnavailable."""
+        """The instance for one attempt; not `but`, if there is another one. Raises ServiceUnavailable."""
         try:
             return self.instances.choose(but)
         except errors.ServiceUnavailable:
@@ -60,13 +60,13 @@ class Upstream:
             raise
 
     def answered(self, instance: Instance) -> None:
-        """A call was answered, however badly."""
+        """A call was answered, even with an error."""
         if instance.breaker.failures:
             instance.breaker.succeeded()
             self.metrics.breaker_open(0)
 
     def failed(self, instance: Instance, fault: CallFault) -> None:
-        """A call brought no whole response."""
+        """A call got no complete response."""
         if not fault.unresponsive:
             self.answered(instance)
             return
@@ -74,8 +74,8 @@ class Upstream:
         self.metrics.breaker_open(self.instances.are_unavailable)
 
     def transfer(self, claim: Claim) -> None:
-        """The head is there and its body is still arriving: it is no call any more, but a transfer. Raises
-        ServiceUnavailable where too many are under way."""
+        """The head has arrived and the body is still arriving: the call becomes a transfer. Raises ServiceUnavailable
+        if too many are in flight."""
         if not claim.is_call:
             return
         try:
@@ -88,14 +88,14 @@ class Upstream:
         claim.is_call = False
 
     def leave(self, claim: Claim) -> None:
-        """What `enter` gave is given back."""
+        """Release the slot from `enter`."""
         claim.places.give_back(claim.user)
         self.metrics.calls.value = self._calls.taken + self._transfers.taken
 
 
 class Claim:
-    """What one request holds of an upstream: a place, and an instance while one is asked. `is_call`: it waits for a
-    response alone, so that its round trip is the service's."""
+    """The part of an upstream that one request holds: a slot, and an instance during a call. `is_call`: it only waits
+    for a response, so its round trip is the service's."""
 
     __slots__ = ("instance", "is_call", "places", "upstream", "user")
 
@@ -116,7 +116,7 @@ class Claim:
         return instance
 
     def release(self) -> None:
-        """It is over."""
+        """Release everything."""
         if self.instance is not None:
             self.instance.in_flight -= 1
             self.instance = None
