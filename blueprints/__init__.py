@@ -1,4 +1,4 @@
-"""The routes, one blueprint for each owner of a path."""
+"""The routes, with one blueprint for each path."""
 
 from blueprints import auth, docs, health, interviews, media, metrics, users
 

@@ -1,4 +1,4 @@
-"""How the gateway and what it depends on are: for balancers, orchestrators and people."""
+"""Health of the gateway and its dependencies, for load balancers, orchestrators and people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.wiring import engines
 
 blueprint = Blueprint("health", __name__)
 
-_ONLY_REPORTED = frozenset({"kafka"})  # requests are served without it
+_ONLY_REPORTED = frozenset({"kafka"})  # requests are served without Kafka
 
 
 @blueprint.get("/health")
@@ -23,7 +23,7 @@ def health() -> tuple[Response, int]:
     """200 while Keycloak and every service are healthy, else 503."""
     found = engines().probes.look()
     healthy = all(good for name, good in found.items() if name not in _ONLY_REPORTED)
-    if engines().settings.redis_url is not None:  # reported, and never fatal: without it the machine's file serves
+    if engines().settings.redis_url is not None:  # reported, but not fatal: without Redis the machine's file is used
         found = {**found, "redis": engines().store.healthy}
     body = jsonify(
         status="ok" if healthy else "degraded",
@@ -48,7 +48,7 @@ def live() -> Response:
 @public
 @free
 def ready() -> tuple[Response, int]:
-    """It may get traffic: Keycloak's keys were read, and it is not about to stop."""
+    """Ready for traffic: Keycloak's keys have been read, and the worker is not stopping."""
     good = engines().ready
     return _uncached(jsonify(status="ok" if good else "unavailable")), 200 if good else 503
 

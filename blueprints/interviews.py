@@ -1,4 +1,4 @@
-"""`/interviews` and everything under one of them, at the interview service."""
+"""`/interviews` and everything below, forwarded to the interview service."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ blueprint = Blueprint("interviews", __name__)
 @blueprint.route("/interviews/<id>", methods=["GET", "PUT", "PATCH", "DELETE"])
 @blueprint.route("/interviews/<id>/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def interviews(id: str = "", rest: str = "") -> Response:
-    """List, create, read, change, delete, and whatever the service has under one interview."""
+    """List, create, read, change and delete interviews, and everything below an interview."""
     return engines().services.of(INTERVIEWS).forward()

@@ -1,4 +1,4 @@
-"""`/media`: uploads, downloads and ranges, at the media service."""
+"""`/media`: uploads, downloads and ranges, forwarded to the media service."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ blueprint = Blueprint("media", __name__)
 @blueprint.route("/media/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 @limited("media", by_caller)
 def media(rest: str) -> Response:
-    """Forward; without MEDIA_SERVICE_URL there is no such route."""
+    """Forward; 404 without MEDIA_SERVICE_URL."""
     return engines().services.of(MEDIA).forward()

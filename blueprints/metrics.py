@@ -1,4 +1,4 @@
-"""`/metrics`: for Prometheus, from whichever worker it meets, the counts of all of them."""
+"""`/metrics` for Prometheus: any worker returns the counts of all of them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _FORWARDED = {"HTTP_VIA", *(f"HTTP_{name.upper().replace('-', '_')}" for name in
 @public
 @free
 def metrics() -> Response:
-    """Only for METRICS_ALLOWED_NETWORKS: behind a proxy that is not trusted, or that names no client, everybody has the
-    proxy's own address."""
+    """Only for METRICS_ALLOWED_NETWORKS, and not through a proxy that is not trusted or names no client, because then
+    every client has the proxy's address."""
     if not _names_its_client(request.environ) or not engines().metrics_readers.contains(current().client):
         raise errors.Forbidden()
     engines().observability.instruments.write()
@@ -34,7 +34,7 @@ def metrics() -> Response:
 
 
 def _names_its_client(environ: Mapping[str, Any]) -> bool:
-    """Whether a request came straight, or through a trusted proxy that says by X-Forwarded-For for whom it speaks."""
+    """Whether a request came directly, or through a trusted proxy that names the client in X-Forwarded-For."""
     if not any(name in _FORWARDED or name.startswith("HTTP_X_FORWARDED_") for name in environ):
         return True
     peer, proxies = environ.get("REMOTE_ADDR", ""), engines().trusted_proxies

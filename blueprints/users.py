@@ -1,4 +1,4 @@
-"""`/users/me`: the caller's own profile, at the user service."""
+"""`/users/me`: the caller's own profile, forwarded to the user service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Header names and the small grammars around them (RFC 9110): tables first, functions after."""
+"""Header names and their small grammars (RFC 9110): tables first, then functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pairs = Iterable[tuple[str, str]]
 
 
 class Fields(Headers):
-    """Headers whose fields are known to be good: none is looked at again."""
+    """Headers whose fields are known to be valid, so they are not checked again."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._list = fields
@@ -23,14 +23,14 @@ class Fields(Headers):
 
 
 def put(headers: Headers, fields: Pairs) -> None:
-    """Add fields of our own. A slice takes a third of what `extend` does."""
+    """Add fields of the gateway. A slice takes a third of the time of `extend`."""
     if isinstance(headers, Fields):
         headers.put(fields)
     else:
         headers[len(headers) :] = fields
 
 
-# RFC 9110 section 7.6.1 and what older peers add; never forwarded in either direction.
+# RFC 9110 section 7.6.1, and fields of older peers; never forwarded in either direction.
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -47,7 +47,7 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-# What proxies say of whom they speak for, beside X-Forwarded-*.
+# Fields in which proxies state the client, in addition to X-Forwarded-*.
 CLIENT_ADDRESS = frozenset(
     {
         "cf-connecting-ip",
@@ -67,13 +67,13 @@ CLIENT_ADDRESS = frozenset(
     }
 )
 
-# What the gateway says itself of a request; a client's own version of these never arrives at a service.
+# Fields that only the gateway sets; a client's own never reach a service.
 GATEWAY_SET = CLIENT_ADDRESS | {
     "authorization",
     "content-length",
     "expect",
     "host",
-    "proxy",  # CGI would make HTTP_PROXY of it (CVE-2016-5385)
+    "proxy",  # CGI would turn it into HTTP_PROXY (CVE-2016-5385)
     "traceparent",
     "tracestate",
     "via",
@@ -87,7 +87,7 @@ GATEWAY_SET = CLIENT_ADDRESS | {
 }
 GATEWAY_SET_PREFIXES = ("x-user-", "x-forwarded-", "proxy-")
 
-# Trace context of other systems than W3C's: like a sampled flag, believed from a trusted peer alone.
+# Trace context of systems other than W3C's: like a sampled flag, only accepted from a trusted peer.
 FOREIGN_TRACE = frozenset(
     {
         "b3",
@@ -104,10 +104,10 @@ FOREIGN_TRACE = frozenset(
 )
 FOREIGN_TRACE_PREFIXES = ("x-b3-", "x-datadog-", "x-instana-", "ot-tracer-", "uberctx-")
 
-# A service's word on these is not passed on: the gateway owns CORS, the connection, the request's id and its rate
+# A service's own values of these are dropped: the gateway owns CORS, the connection, the request's id and its rate
 # limits.
 NOT_RETURNED = HOP_BY_HOP | {
-    "alt-svc",  # it would lead browsers past the gateway
+    "alt-svc",  # it would direct browsers past the gateway
     "strict-transport-security",  # of the gateway's host, not of the service's
     "clear-site-data",  # it would clear the gateway's cookies
     "x-request-id",
@@ -122,13 +122,13 @@ NOT_RETURNED_PREFIXES = ("access-control-", "proxy-")
 VIA = "api-gateway"
 
 REMEMBERED_CHARACTERS = 128
-"""Longer lists are not remembered: clients make them up."""
+"""Longer lists are not cached, because clients can invent them."""
 
 TOKEN_BYTES = 16_384
-"""The longest access token that is looked at."""
+"""The maximum length of an access token."""
 
-# The gateway's cookies, without the prefix that a secure connection gives them. They never reach a service, and a
-# service can not set them.
+# The gateway's cookies, without the prefix of secure cookies. They never reach a service, and a service cannot set
+# them.
 ACCESS_COOKIE = "gateway_access"
 SESSION_COOKIE = "gateway_session"
 LOGIN_COOKIE = "gateway_login_"
@@ -151,22 +151,22 @@ _known_tokens = lru_cache(maxsize=1024)(_tokens)
 
 
 def identity_value(value: str) -> str:
-    """`value` as it stands in an identity header: percent-encoded (UTF-8) where it is not plain ASCII or holds `%`
-    or a comma, so that any name or role survives and none can end the header or forge a list member."""
+    """`value` for an identity header: percent-encoded (UTF-8) if it is not plain ASCII, or contains `%` or a comma, so
+    that every name or role can be sent, and none can end the header or forge a list member."""
     inner = value.strip(" ")
-    if inner != value:  # a receiver trims a field's ends: " admin" must not become "admin"
+    if inner != value:  # receivers strip a field's value: " admin" must not become "admin"
         return quote(value, safe="")
     return quote(value, safe=" !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~")
 
 
 def parse_traceparent(value: str | None) -> tuple[str, str, int] | None:
-    """W3C Trace Context section 3.2: (trace id, parent id, flags), or None where `value` is absent or malformed."""
+    """W3C Trace Context section 3.2: (trace id, parent id, flags), or None if `value` is missing or malformed."""
     if not value:
         return None
     found = _TRACEPARENT.fullmatch(value)
     if found is None:
         later = _LATER_TRACEPARENT.fullmatch(value)
-        # A higher version is read by what version 00 knows of it; ff is invalid, 00 has nothing after the flags.
+        # A higher version is parsed like version 00; ff is invalid, and 00 has nothing after the flags.
         if later is None or later[1] in ("00", "ff"):
             return None
         trace_id, parent_id, flags = later[2], later[3], later[4]
@@ -183,5 +183,5 @@ def is_own_cookie(pair: str) -> bool:
 
 
 def without_own_cookies(cookie: str) -> str:
-    """A Cookie field (RFC 6265 section 4.2.1) less the gateway's own; the others as they came."""
+    """A Cookie field (RFC 6265 section 4.2.1) without the gateway's cookies; the others are unchanged."""
     return "; ".join(pair.strip(" \t") for pair in cookie.split(";") if not is_own_cookie(pair))

@@ -6,13 +6,13 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 section 9.2.1, without TRACE, which no route has."""
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-"""RFC 9110 section 9.2.2: may be sent once more."""
+"""RFC 9110 section 9.2.2: may be retried."""
 
 WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
-"""A request of these has a body, if an empty one."""
+"""Methods whose requests have a body, even if it is empty."""
 
 ROUTED = ("GET", "POST", "PUT", "DELETE", "PATCH")
-"""What routes are made of; HEAD comes with GET, OPTIONS is the gateway's own."""
+"""The methods of routes; HEAD comes with GET, OPTIONS is answered by the gateway."""
 
 SERVED = frozenset({*ROUTED, "HEAD", "OPTIONS"})
 
@@ -20,9 +20,9 @@ KNOWN = SERVED | {"TRACE", "CONNECT"}
 """RFC 9110 section 9.1 and RFC 5789. Any other is 501."""
 
 OTHER = "other"
-"""The label of a method that is not SERVED: a client may make any text up."""
+"""The label of a method that is not SERVED, because a client can send any text."""
 
 
 def label(method: str) -> str:
-    """A method as metrics, spans and log lines name it."""
+    """The name of a method in metrics, spans and log lines."""
     return method if method in SERVED else OTHER

@@ -1,4 +1,4 @@
-"""A set of public keys as an issuer publishes it: each judged alone, none trusted for what it is not."""
+"""The set of public keys that an issuer publishes; each key is checked separately."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
 MIN_RSA_BITS = 2048
 MOST_OF_ONE_ID = 4
-"""Each is tried for a token."""
+"""The maximum number of keys that are tried for a token."""
 
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 
@@ -18,8 +18,8 @@ class KeySet:
     """The keys of one JWKS (RFC 7517) that may verify signatures."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        """`document` is a parsed JWKS. A key that is broken, too short, symmetric or not for signatures is left out;
-        it does not disable the others."""
+        """`document` is a parsed JWKS. A key that is malformed, too short, symmetric or not for signatures is ignored,
+        without an effect on the others."""
         members = document.get("keys")
         usable = [(jwk, key) for jwk in (members if isinstance(members, list) else []) if (key := _usable(jwk))]
         self._keys = tuple(usable)
@@ -28,19 +28,19 @@ class KeySet:
         return len(self._keys)
 
     def same_as(self, other: KeySet) -> bool:
-        """Whether both hold the same keys."""
+        """Whether both contain the same keys."""
         return [jwk for jwk, _ in self._keys] == [jwk for jwk, _ in other._keys]
 
     def find(self, kid: str | None, algorithm: str) -> tuple[Key, ...]:
-        """The keys of this id that fit the algorithm, mostly one: ids are the issuer's, and may come twice. Without an
-        id, the only key that fits."""
+        """The keys with this id that fit the algorithm; usually one, but the issuer may use an id twice. Without an id,
+        the only key that fits."""
         fitting = tuple(
             key for jwk, key in self._keys if _fits(jwk, key, algorithm) and (kid is None or jwk.get("kid") == kid)
         )
         return fitting[:MOST_OF_ONE_ID] if kid is not None or len(fitting) == 1 else ()
 
     def knows(self, kid: str) -> bool:
-        """Whether there is a key of this id, for whatever algorithm."""
+        """Whether there is a key with this id, for any algorithm."""
         return any(jwk.get("kid") == kid for jwk, _ in self._keys)
 
 
@@ -48,7 +48,7 @@ NO_KEYS = KeySet({})
 
 
 def _usable(jwk: Any) -> Key | None:
-    """The key where it may verify signatures; None for whatever else stands in a JWKS."""
+    """The key if it can verify signatures; None for any other entry of a JWKS."""
     try:
         if jwk.get("kty") not in ("RSA", "EC", "OKP") or jwk.get("use", "sig") != "sig":
             return None
@@ -58,7 +58,7 @@ def _usable(jwk: Any) -> Key | None:
         if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
             return None
     except Exception:
-        # Whatever a library says of a malformed key: it is one key less.
+        # A malformed key is ignored, whatever the exception of the library is.
         return None
     return key
 

@@ -1,4 +1,4 @@
-"""What the sign-in endpoints are sent: small JSON objects, and one form."""
+"""The request bodies of the sign-in endpoints: small JSON objects, and one form."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BODY_BYTES = 65_536
 
 
 def json_fields(environ: Mapping[str, Any], *names: str) -> dict[str, str | None]:
-    """The text fields `names` of the JSON object in the body; no body is an empty object, `null` is as absent.
+    """The string fields `names` of the JSON object in the body; no body counts as an empty object, `null` as absent.
 
-    Raises UnsupportedMediaType where it is not said to be JSON, BadRequest where it is none, or where a field is empty
-    or no text.
+    Raises UnsupportedMediaType for another content type, BadRequest for invalid JSON, or a field that is empty or not a
+    string.
     """
     kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind and kind != "application/json":
@@ -41,7 +41,7 @@ def json_fields(environ: Mapping[str, Any], *names: str) -> dict[str, str | None
 
 
 def form_field(environ: Mapping[str, Any], name: str) -> str:
-    """The one value of a field of a form (application/x-www-form-urlencoded). BadRequest where there is none."""
+    """The only value of a form field (application/x-www-form-urlencoded). Raises BadRequest if there is none."""
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise errors.BadRequest()
     try:
@@ -55,7 +55,7 @@ def form_field(environ: Mapping[str, Any], name: str) -> str:
 
 def _read(environ: Mapping[str, Any]) -> bytes:
     settings = engines().settings
-    # Anybody may send these: the whole of it within the time that others have for one read.
+    # Anybody may send these bodies: the time-out of one read applies to the complete body.
     with gevent.Timeout(settings.body_timeout, errors.RequestTimeout()):
         return b"".join(Body(environ, min(BODY_BYTES, settings.max_body), settings.body_timeout))
 
@@ -69,7 +69,7 @@ def _field(name: str, value: Any) -> str | None:
 
 
 def _is_text(value: str) -> bool:
-    """JSON can spell lone surrogates (RFC 8259 section 8.2), which are no text."""
+    """JSON can contain lone surrogates (RFC 8259 section 8.2), which are not valid text."""
     try:
         value.encode()
     except UnicodeEncodeError:

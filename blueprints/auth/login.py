@@ -1,4 +1,4 @@
-"""Signing in: the way to Keycloak and back."""
+"""Sign-in: the redirect to Keycloak and the callback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AUTH_ERRORS: Mapping[ErrorCode, str] = MappingProxyType(
         ErrorCode.RATE_LIMITED: "unavailable",
     }
 )
-"""What a navigation that fails tells the frontend; for other codes it is `unavailable` from status 500 on, else
+"""The `authError` of a failed navigation by code; for other codes it is `unavailable` from status 500 on, otherwise
 `failed`."""
 
 
@@ -36,7 +36,7 @@ AUTH_ERRORS: Mapping[ErrorCode, str] = MappingProxyType(
 @public
 @limited("auth", by_address)
 def login() -> Response:
-    """Begin a login: where to send the browser, and the cookie that binds the login to it."""
+    """Start a login: the URL for the browser, and the cookie that binds the login to it."""
     fields = json_fields(request.environ, "redirectUri", "returnTo")
     redirects, cookies, flow = engines().sign_in.redirects, engines().sign_in.cookies, engines().sign_in.login
     frontend = redirects.frontend(request.environ)
@@ -55,7 +55,7 @@ def login() -> Response:
 @public
 @limited("auth", key=None)
 def callback() -> Response:
-    """The end of a login: JSON for a program, a redirect to the frontend for a browser's navigation."""
+    """Complete a login: JSON for a program, a redirect to the frontend for a browser's navigation."""
     if request.method == "HEAD":
         raise errors.MethodNotAllowed("GET")
     sent, navigates = sent_cookies(request.environ), _is_navigation()
@@ -68,8 +68,9 @@ def callback() -> Response:
 
 
 def _complete(sent: SentCookies, *, navigates: bool) -> Response:
-    """The answer to a callback, with the login's cookie removed. A program's failed login keeps it until it lapses: it
-    may not be used up. TooManyRequests where it is one too many, which a browser learns as any other failure."""
+    """The response to a callback, with the login's cookie removed. After a program's failed login the cookie remains
+    until it expires, because the login may not have been used. Raises TooManyRequests over the rate limit, which a
+    browser sees like any other failure."""
     engines().limiter.count(_by_login(sent))
     query = _query()
     flow = engines().sign_in.login
@@ -85,7 +86,8 @@ def _complete(sent: SentCookies, *, navigates: bool) -> Response:
 
 
 def _by_login(sent: SentCookies) -> str:
-    """The login whose genuine cookie came along, else the address: an office behind one is not locked out."""
+    """The login whose genuine cookie was sent, otherwise the address, so that users who share an address are not locked
+    out."""
     try:
         return f"login {_login(request.args.get('state', ''), sent).state}"
     except LoginExpired:
@@ -113,8 +115,8 @@ def _signed_in(signed_in: SignedIn, found: Login, sent: SentCookies, *, navigate
 
 
 def _failed(failure: errors.GatewayError, frontend: str, return_to: str, sent: SentCookies) -> Response:
-    """The way of a browser whose login failed: to the page it came from, which is told why. Somebody who is signed in
-    by now (the Back button leads to a callback that was used) has nothing to be told."""
+    """The redirect of a browser whose login failed: to the page where it started, with the reason. A user who is
+    already signed in (the Back button leads to a used callback) gets no error."""
     if failure.code in (ErrorCode.LOGIN_EXPIRED, ErrorCode.RATE_LIMITED) and _is_signed_in(sent):
         return _to_frontend(frontend + return_to)
     otherwise = "unavailable" if failure.status >= 500 else "failed"
@@ -142,7 +144,7 @@ def _query() -> dict[str, str]:
 
 
 def _is_navigation() -> bool:
-    """Whether a person's browser goes here, and not a program (Fetch Metadata; RFC 9110 section 12.5.1)."""
+    """Whether the request is a browser's navigation, not a program's (Fetch Metadata; RFC 9110 section 12.5.1)."""
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
         return True
     accepted = request.accept_mimetypes

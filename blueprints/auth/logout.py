@@ -1,4 +1,4 @@
-"""Every way out: the user's, and Keycloak's word that a session is over."""
+"""Logout: by the user, and by Keycloak's back channel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.wiring import engines
 @public
 @free
 def logout() -> Response:
-    """End the session here, at once, and at Keycloak, if that can be reached."""
+    """End the session at once, and also at Keycloak if it can be reached."""
     environ, parts = request.environ, engines().sign_in
     refresh_token = json_fields(environ, "refreshToken")["refreshToken"]
     sent, token = sent_cookies(environ), bearer(environ)
@@ -35,7 +35,7 @@ def logout() -> Response:
     if token is None:
         parts.sessions.clear(response, sent)
     if engines().settings.public_url.startswith("https:"):
-        response.headers["Clear-Site-Data"] = '"cache"'  # the next user of this browser sees nothing of the last one
+        response.headers["Clear-Site-Data"] = '"cache"'  # the next user of this browser sees no old data
     return response
 
 
@@ -53,12 +53,12 @@ def _end_session(session: BrowserSession | None) -> dict[str, str]:
 @public
 @limited("default", key=None)
 def backchannel_logout() -> Response:
-    """Keycloak's word that a session is over; it waits for the answer."""
+    """End a session by Keycloak's logout token; Keycloak waits for the response."""
     flow = engines().sign_in.logout
     try:
         notice = flow.verify(form_field(request.environ, "logout_token"))
     except errors.GatewayError as refusal:
-        if refusal.status < 500:  # what is not Keycloak's is counted
+        if refusal.status < 500:  # requests of others than Keycloak are counted
             engines().limiter.count(by_address())
         raise errors.BadRequest() if isinstance(refusal, InvalidToken) else refusal from None
     flow.apply(notice)

@@ -9,6 +9,6 @@ blueprint = Blueprint("auth", __name__)
 
 @blueprint.after_request
 def never_stored(response: Response) -> Response:
-    """Every answer here sets or tells the state of a sign-in."""
+    """No response may be cached, because each one sets or returns the state of a sign-in."""
     response.headers["Cache-Control"] = "no-store"
     return response

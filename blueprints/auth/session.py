@@ -1,4 +1,4 @@
-"""A session while it lasts: who it is of, and new tokens for it."""
+"""An active session: its user, and new tokens for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gateway.wiring import engines
 @public
 @identified
 def session() -> Response:
-    """Who is signed in, for a frontend that boots: an error only where that can not be known."""
+    """The signed-in user, for the start of a frontend: an error only if it cannot be determined."""
     scope = current()
     principal, refusal = scope.principal, scope.refusal
     if principal is not None:
@@ -68,7 +68,7 @@ def _user(principal: Principal) -> dict[str, Any]:
 @public
 @limited("auth", key=None)
 def refresh() -> Response:
-    """New tokens: for the refresh token in the body, in a body; for the session cookie, in cookies alone."""
+    """New tokens: in the body for a refresh token in the body, only in cookies for the session cookie."""
     try:
         refresh_token = json_fields(request.environ, "refreshToken")["refreshToken"]
         refresh_by = partial(_by_cookie, *_own_session()) if refresh_token is None else partial(_by_body, refresh_token)
@@ -112,7 +112,7 @@ def _by_cookie(session: BrowserSession, refresh_token: str) -> Response:
 
 
 def _counted(ask: Callable[[Callable[[], None]], tuple[TokenAnswer, bool]], key: str) -> TokenAnswer:
-    """The tokens; `key` is who is counted where Keycloak is asked for them, and told what is left where it is not."""
+    """The tokens; `key` is counted if Keycloak is called, otherwise only its allowance is returned."""
     limiter = engines().limiter
     tokens, asked = ask(partial(limiter.count, key))
     if not asked:

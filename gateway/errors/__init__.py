@@ -1,4 +1,4 @@
-"""Errors: what the gateway answers with when it answers for itself, and the one JSON body of it."""
+"""Errors: the gateway's own error responses, and their JSON body."""
 
 from gateway.errors.codes import PROXY_ERRORS, ErrorCode
 from gateway.errors.faults import StartFault, drop_traceback

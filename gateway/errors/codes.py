@@ -1,4 +1,4 @@
-"""The stable word of each error, for programs: clients decide by it, and `docs/errors.md` lists it."""
+"""The stable code of each error, for programs; `docs/errors.md` lists them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class ErrorCode(StrEnum):
-    """The stable word of each error, beside its sentence."""
+    """The stable code of each error, in addition to its message."""
 
     BAD_REQUEST = auto()
     LOGIN_EXPIRED = auto()

@@ -1,15 +1,15 @@
-"""Errors that no client is answered with, and what every caught error needs."""
+"""Errors that never become a response, and the cleanup of caught errors."""
 
 from __future__ import annotations
 
 
 class StartFault(Exception):
-    """A worker can not begin as the machine is; the message says what to do."""
+    """A worker cannot start on this machine; the message says what to do."""
 
 
 def drop_traceback(error: BaseException) -> None:
-    """Take an error's frames from it, and from those it came of: they hold the request, and the request the error, so
-    that both would wait for the garbage collector."""
+    """Remove the frames from an error and its causes: they refer to the request, and the request to the error, so both
+    would have to wait for the garbage collector."""
     found: BaseException | None = error
     while found is not None:
         found.__traceback__ = None

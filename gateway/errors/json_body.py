@@ -1,4 +1,4 @@
-"""The one JSON body of errors, and what stands in it for a status that the framework or the HTTP parser decided."""
+"""The JSON body of all errors, and its content for errors of the framework or the HTTP parser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reason(status: int) -> str:
 
 
 def body(status: int, message: str, code: ErrorCode, path: str, trace_id: str) -> dict[str, object]:
-    """The one JSON body of every error answer. `path` has no query."""
+    """The JSON body of an error response. `path` has no query."""
     return {
         "statusCode": status,
         "message": message,
@@ -70,12 +70,12 @@ _OF_STATUS: Mapping[int, tuple[str, ErrorCode]] = MappingProxyType(
 
 
 def message_of(status: int) -> str:
-    """The client's sentence for a status that carries none of its own."""
+    """The message for a status without its own."""
     return _OF_STATUS[status][0] if status in _OF_STATUS else reason(status)
 
 
 def code_of(status: int) -> ErrorCode:
-    """The code for a status that carries none of its own."""
+    """The code for a status without its own."""
     if status in _OF_STATUS:
         return _OF_STATUS[status][1]
     return ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL_ERROR

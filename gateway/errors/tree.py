@@ -1,7 +1,6 @@
-"""Every error the gateway answers with, as one tree.
+"""The tree of all errors that the gateway answers with.
 
-A leaf is a status and a sentence. What a service answers itself (its own 4xx and 5xx) is no error of ours and never
-comes through here.
+A leaf is a status and a message. A service's own 4xx and 5xx responses are not among them.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class GatewayError(Exception):
-    """An answer that is an error: `status`, `message` and `code` (what the client reads), and extra `headers`.
+    """An error response: `status`, `message` and `code` for the client, and additional `headers`.
 
-    The tree, a leaf being a status with its sentence:
+    The tree, in which a leaf is a status with its message:
 
     GatewayError (500)
      ├─ BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405
      ├─ RequestTimeout 408, PayloadTooLarge 413, UnsupportedMediaType 415, TooManyRequests 429
-     ├─ ClientClosedRequest 499 (for the log alone)
+     ├─ ClientClosedRequest 499 (only for the log)
      └─ UnknownMethod 501, BadGateway 502, ServiceUnavailable 503, GatewayTimeout 504, LoopDetected 508
     """
 
@@ -51,14 +50,14 @@ class BadRequest(GatewayError):
 
 
 class Unauthorized(GatewayError):
-    """401 with the challenge of RFC 6750 section 3: without credentials it names no error code."""
+    """401 with the challenge of RFC 6750 section 3, which has no error code if there were no credentials."""
 
     status = 401
     message = "Unauthorized"
     code = ErrorCode.TOKEN_MISSING
 
     def __init__(self, challenge: str | None = None, message: str | None = None, code: ErrorCode | None = None) -> None:
-        """`challenge` is RFC 6750's error code ("invalid_token"), None where no credentials came."""
+        """`challenge` is RFC 6750's error code ("invalid_token"), None without credentials."""
         value = "Bearer" if challenge is None else f'Bearer error="{challenge}"'
         super().__init__(message, {"WWW-Authenticate": value}, code)
 
@@ -112,12 +111,12 @@ class TooManyRequests(GatewayError):
     code = ErrorCode.RATE_LIMITED
 
     def __init__(self, retry_after: int) -> None:
-        """`retry_after`: seconds until the rate limit lets the next one through."""
+        """`retry_after`: seconds until the rate limit allows the next request."""
         super().__init__(headers={"Retry-After": str(retry_after)})
 
 
 class ClientClosedRequest(GatewayError):
-    """The client closed its connection before the answer."""
+    """The client closed its connection before the response."""
 
     status = 499
     message = "Client closed request"
@@ -133,7 +132,7 @@ class UnknownMethod(GatewayError):
 
 
 class _CodedError(GatewayError):
-    """One that is answered in another's place: its code says what failed."""
+    """An error in place of the response of a service or Keycloak; its code says what failed."""
 
     def __init__(self, code: ErrorCode | None = None) -> None:
         super().__init__(code=code)
@@ -151,7 +150,7 @@ class ServiceUnavailable(GatewayError):
     code = ErrorCode.UNAVAILABLE
 
     def __init__(self, retry_after: int = 1, code: ErrorCode | None = None) -> None:
-        """`retry_after`: seconds after which a new try makes sense."""
+        """`retry_after`: seconds to wait before a retry."""
         super().__init__(headers={"Retry-After": str(max(1, retry_after))}, code=code)
 
 
