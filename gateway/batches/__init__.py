@@ -1,4 +1,4 @@
-"""What leaves the gateway in the background: bounded queues, sent in batches to a peer that may be away."""
+"""Background delivery: bounded queues that are sent in batches to a peer, with retries."""
 
 from gateway.batches.batches import Batches
 from gateway.batches.bounds import Bounds, Pace

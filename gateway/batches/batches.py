@@ -1,4 +1,4 @@
-"""A bounded queue whose items leave in batches, in order, by one greenlet; whoever fills it never waits."""
+"""A bounded queue whose items one greenlet sends in batches, in order; adding an item never waits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Item = TypeVar("Item")
 
 
 class Batches(Generic[Item]):
-    """Items on their way to one peer. A batch goes out when it is as large as `batch`, else when its first item has
-    waited for `pace.every`.
+    """Items for one peer. A batch is sent when it is as large as `batch`, or when its first item has waited for
+    `pace.every`.
 
-    While the peer is away the batch stays at the front and is tried again and again; of more than `held` the oldest
-    are dropped. An outage is one line in the log, its end another.
+    While the peer is down, the batch stays at the front and is retried; beyond `held` the oldest items are dropped. The
+    begin and the end of an outage are logged once each.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Batches(Generic[Item]):
         batch: Bounds,
         pace: Pace = USUAL,
     ) -> None:
-        """`name` is the peer in the lines of `log`. `send` returns when the peer has the items, else raises
-        RetryableFailure or PermanentFailure; anything else it raises is a bug, and as hopeless. `dropped` is told how
-        many items were lost."""
+        """`name` is the name of the peer in `log`. `send` returns when the peer has accepted the items; otherwise
+        it raises RetryableFailure or PermanentFailure; any other exception is a bug, and treated as permanent.
+        `dropped` is called with the number of lost items."""
         self._name = name
         self._send = send
         self._dropped = dropped
@@ -48,7 +48,7 @@ class Batches(Generic[Item]):
         self._pace = pace
         self._waiting: deque[tuple[Item, int]] = deque()
         self._waiting_size = 0
-        # What is being sent is out of the queue, so that making room can not touch it, and counts all the same.
+        # Items that are being sent are not in the queue, so they are not dropped for new ones, but still count.
         self._away: list[tuple[Item, int]] = []
         self._away_size = 0
         self._enough = Signal()
@@ -60,11 +60,11 @@ class Batches(Generic[Item]):
         self._sender: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
-        """Begin to send; what was put before goes first."""
+        """Start sending; items that were added before come first."""
         self._sender = gevent.spawn(self._keep_sending)
 
     def close(self, deadline: float) -> None:
-        """Send what is left, as long as it is taken, and end by `deadline`, a monotonic time. The rest is dropped."""
+        """Send what is left, unless it fails, and stop by `deadline`, a monotonic time. The rest is dropped."""
         self._closing.set()
         self._enough.set()
         if self._sender is not None:
@@ -78,11 +78,11 @@ class Batches(Generic[Item]):
             self._log.warning("%s: stopped with %d not delivered", self._name, left)
 
     def __len__(self) -> int:
-        """How many are here, those that are being sent included."""
+        """The number of items, including those that are being sent."""
         return len(self._waiting) + len(self._away)
 
     def put(self, item: Item, size: int) -> None:
-        """Take `item` of about `size` bytes. At once, and never an error: where there is no room the oldest goes."""
+        """Add `item` of about `size` bytes. Never waits, never raises: if the queue is full, the oldest is dropped."""
         if self._closed:
             self._drop(1)
             return
@@ -116,16 +116,16 @@ class Batches(Generic[Item]):
             try:
                 self._send_waiting()
             except Exception:
-                self._log.exception("%s: not sent", self._name)  # a bug; sending goes on all the same
+                self._log.exception("%s: not sent", self._name)  # a bug; continue to send
             if last or (self._pause and self._closing.is_set()):
-                return  # a try that failed while the end began was the last one: who closes next needs time too
+                return  # no retry after a failure during the stop: the next part needs time too
             if self._pause:
                 self._closing.wait(self._pause)
             else:
                 self._enough.wait(self._pace.every)
 
     def _send_waiting(self) -> None:
-        """Send what is here now, and not what comes meanwhile: that makes a batch of its own."""
+        """Send the current items; those that are added meanwhile become another batch."""
         self._enough.clear()
         waiting = len(self._waiting)
         while waiting > 0 and self._waiting:
@@ -144,7 +144,7 @@ class Batches(Generic[Item]):
             self._waiting_size -= size
 
     def _send_away(self) -> bool:
-        """Send what was taken. False where it is back at the front, to be tried again."""
+        """Send a batch. False if it was put back to the front for a retry."""
         try:
             self._send([item for item, _ in self._away])
         except RetryableFailure as error:
@@ -171,7 +171,7 @@ class Batches(Generic[Item]):
         return True
 
     def _is_news(self, error: Exception) -> bool:
-        """Whether this kind of fault was not told yet since something was last delivered."""
+        """Whether this type of fault has not been logged since the last delivery."""
         if type(error) in self._told:
             return False
         self._told.add(type(error))

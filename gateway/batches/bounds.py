@@ -1,4 +1,4 @@
-"""How many, how large, how often."""
+"""Bounds of queues and batches, and the times between them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """In seconds: how long an item waits for others at most, and how long a batch that could not be delivered waits
-    for its next try, at first and, doubled each time, at last."""
+    """In seconds: the longest time that an item waits for others; and the first and the longest wait before a retry,
+    which doubles each time."""
 
     every: float = 1.0
     first_retry: float = 0.5

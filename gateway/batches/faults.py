@@ -1,9 +1,9 @@
-"""Why a batch was not delivered, by what to do with it. The message is for the log: a status, an error's type."""
+"""Failures of delivery, by whether a retry helps. The message is for the log: a status, or the type of an error."""
 
 
 class RetryableFailure(Exception):
-    """The peer is away, or can not take anything now: the batch is kept."""
+    """The peer is down, or cannot accept anything now: the batch is kept."""
 
 
 class PermanentFailure(Exception):
-    """The peer will never take this batch: it is dropped."""
+    """The peer will never accept this batch: it is dropped."""

@@ -1,4 +1,4 @@
-"""One batch to one HTTP peer, once, and what its answer means. Trying again is the queue's business."""
+"""Sends one batch to one HTTP peer, and interprets its response. The queue retries."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TOO_MANY = 429
 
 
 def post(session: SealedSession, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Return when the peer has taken it (2xx). RetryableFailure where it is away, too slow, overloaded (429) or broken
-    (5xx); PermanentFailure for any other answer."""
+    """Return when the peer has accepted it (2xx). Raises RetryableFailure if it is down, too slow, overloaded (429) or
+    fails (5xx), PermanentFailure for any other response."""
     try:
         with session.post(url, data=body, headers=dict(headers), timeout=POST_TIMEOUTS) as response:  # type: ignore[arg-type]
             status = response.status_code
@@ -29,6 +29,6 @@ def post(session: SealedSession, url: str, body: bytes, headers: Mapping[str, st
 
 
 def place(url: str) -> str:
-    """A peer's address as a log may have it: without user and query."""
+    """A peer's address for the log: without user and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

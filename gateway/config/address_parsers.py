@@ -1,4 +1,4 @@
-"""Parsers of addresses in settings: URLs, origins, brokers. Each reads a string, or says what it expected instead."""
+"""Parsers of addresses in settings: URLs, origins, brokers. Each parses a string, or reports what it expected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _URL = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:
 
 
 def _split_url(value: str, expected: str) -> SplitResult:
-    """The parts of an absolute http(s) URL without user, query and fragment, else ValueError(expected)."""
+    """The parts of an absolute http(s) URL without user, query and fragment. Raises ValueError(expected)."""
     try:
         parts = urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -33,13 +33,13 @@ def _split_url(value: str, expected: str) -> SplitResult:
 
 
 def read_url(value: str) -> str:
-    """An absolute URL, kept character for character."""
+    """An absolute URL, unchanged."""
     _split_url(value, "expected an absolute http:// or https:// URL without user, query or fragment")
     return value
 
 
 def read_base_urls(value: str) -> tuple[str, ...]:
-    """Base URLs of the instances of one service, without their last slash."""
+    """Base URLs of the instances of one service, without trailing slashes."""
     expected = "expected http://host:port, or several of them separated by commas (one for each instance)"
     members = read_list(value)
     if not members:
@@ -70,12 +70,12 @@ def _origin(value: str, expected: str) -> str:
 
 
 def read_urls(value: str) -> tuple[str, ...]:
-    """Absolute URLs separated by commas, each kept character for character."""
+    """Absolute URLs separated by commas, unchanged."""
     return tuple(read_url(member) for member in read_list(value))
 
 
 def read_redis(value: str) -> SecretStr:
-    """The URL of a Redis, which may hold a password."""
+    """The URL of a Redis, which may contain a password."""
     if not re.match(r"(?:rediss?|unix)://\S+$", value):
         raise ValueError("expected redis://host:port/number, rediss:// or unix:// (a password goes before the host)")
     return SecretStr(value)

@@ -1,6 +1,6 @@
 """`.env` files as node's dotenv reads them (its 16th version): the NestJS gateway's file must mean the same here.
 
-python-dotenv differs where it counts: there `ab#cd` keeps its `#`, backticks are no quotes, `${A}` is expanded.
+python-dotenv differs: it keeps the `#` of `ab#cd`, does not support backticks as quotes, and expands `${A}`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _QUOTED = re.compile(r"""^(['"`])([\s\S]*)\1$""", re.MULTILINE)
 
 
 def parse(text: str) -> dict[str, str]:
-    """Names and values of a `.env` text; a later line wins. A line that is no assignment is passed over, as there."""
+    """Names and values of a `.env` file's text; the last assignment of a name is used, other lines are ignored."""
     values = {}
     for name, raw in _LINE.findall(re.sub(r"\r\n?", "\n", text)):
         value = raw.strip().strip("\ufeff")
@@ -31,7 +31,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def read(path: Path) -> dict[str, str]:
-    """The values of the file at `path`; none where there is no such file. OSError where it can not be read."""
+    """The values of the file at `path`; empty if there is none. Raises OSError if it cannot be read."""
     try:
         return parse(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Settings that can be read and can not be meant: each with its mend."""
+"""Settings that are valid but probably wrong, each with its correction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.config.problem import Problem
 from gateway.config.settings import Settings
 
 LIKENESS = 0.86
-"""From 0 to 1: how near an unknown name has to be to a known one (difflib)."""
+"""From 0 to 1: the similarity above which an unknown name is taken for a misspelling (difflib)."""
 
 _KNOWN = frozenset({*NAMES, *OLD_NAMES.values(), *(f"{name}_FILE" for name in SECRETS)})
 _CALLBACK = "/auth/callback"
@@ -38,11 +38,11 @@ OF_NEST: Mapping[str, str] = MappingProxyType(
         "NODE_TLS_REJECT_UNAUTHORIZED": "means nothing here: certificates are always verified; set CA_BUNDLE",
     }
 )
-"""Names of NestJS gateways that are read nowhere, and what to do instead."""
+"""Names of NestJS gateways that are not read, and what to do instead."""
 
 
 def impossible(settings: Settings) -> Iterator[Problem]:
-    """What can not work, or opens the gateway to everybody: problems."""
+    """Problems: settings that cannot work, or that open the gateway to everybody."""
     if settings.public_url_given is None and not settings.redirect_uri.endswith(_CALLBACK):
         yield Problem(
             "KEYCLOAK_REDIRECT_URI",
@@ -55,7 +55,7 @@ def impossible(settings: Settings) -> Iterator[Problem]:
 
 
 def doubtful(settings: Settings, given: Iterable[str]) -> Iterator[Problem]:
-    """What may be meant, and seldom is: warnings. `given` are all names of the environment and of `.env`."""
+    """Warnings: settings that are rarely intended. `given` are all names of the environment and of `.env`."""
     if not settings.production:
         yield from _of_everybody(settings)
     for name, networks in _networks(settings):
@@ -88,7 +88,7 @@ def _networks(settings: Settings) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _plain_http(settings: Settings) -> Iterator[Problem]:
-    """Browsers keep no `Secure` cookie of plain http, but for localhost."""
+    """Browsers accept no `Secure` cookie over plain http, except from localhost."""
     if not settings.production:
         return
     public = "PUBLIC_URL" if settings.public_url_given is not None else "KEYCLOAK_REDIRECT_URI"
@@ -104,7 +104,7 @@ def _is_open(url: str) -> bool:
 
 
 def _unknown(given: Iterable[str]) -> Iterator[Problem]:
-    """Names that nothing reads: a NestJS gateway's, and those that are nearly a known one."""
+    """Names that are not read: those of a NestJS gateway, and misspelled ones."""
     for name in sorted(set(given) - _KNOWN):
         if name in OF_NEST:
             yield Problem(name, OF_NEST[name])

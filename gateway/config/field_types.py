@@ -1,4 +1,4 @@
-"""The types of settings: what a field is, and the parser that makes it of a string."""
+"""The types of settings, each with its parser of strings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gateway.config.parsers import (
 
 
 def _kind(read: Any) -> BeforeValidator:
-    """A reader of strings as pydantic knows it; a value that is no string any more is a default or a test's own."""
+    """A parser of strings for pydantic; a value that is not a string is a default, or comes from a test."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 

@@ -1,4 +1,4 @@
-"""From the environment and `.env` to Settings, or to the list of everything that is wrong with them."""
+"""Loads Settings from the environment and `.env`, or reports all of their problems."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _PLACEHOLDERS = ("changeme", "change-me", "placeholder")
 def load(
     environ: Mapping[str, str] | None = None, directory: Path | None = None
 ) -> tuple[Settings, tuple[Problem, ...]]:
-    """The settings of the environment over those of `.env` in the working directory, and what to warn of.
+    """The settings of the environment and of `.env` in the working directory, and the warnings.
 
-    1. `.env` is read, the environment goes over it, secret files over both.
-    2. Empty is unset; required names are required.
-    3. Every value is read by its kind.
-    4. Secrets are judged: a problem in production, a warning in development; and what can not be meant.
+    1. `.env` is read; the environment takes precedence over it, and secret files over both.
+    2. Empty values count as unset; required names are checked.
+    3. Every value is parsed by its type.
+    4. Weak secrets are a problem in production and a warning in development; doubtful settings are checked.
 
     Raises ProblemsFound with all problems at once.
     """
@@ -70,7 +70,7 @@ def load(
 
 
 def _parsed(values: Mapping[str, Any], problems: list[Problem]) -> Settings | None:
-    """The settings; None where a value can not be read, which is added to `problems`."""
+    """The settings; None if a value is invalid, which is added to `problems`."""
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -83,7 +83,7 @@ def _parsed(values: Mapping[str, Any], problems: list[Problem]) -> Settings | No
 
 
 def _service_urls(values: Mapping[str, str], problems: list[Problem]) -> Mapping[str, tuple[str, ...]]:
-    """The base URLs of each service that is configured, by its name; what can not be read is added to `problems`."""
+    """The base URLs of each configured service, by its name; invalid ones are added to `problems`."""
     urls = {}
     for spec in SERVICES:
         if spec.setting not in values:
@@ -96,13 +96,13 @@ def _service_urls(values: Mapping[str, str], problems: list[Problem]) -> Mapping
 
 
 def _place(problem: Problem) -> int:
-    """Where a problem stands in the list of all: as its setting in the documents."""
+    """The position of a problem in the list: that of its setting in the documents."""
     name = problem.name.removesuffix("_FILE")
     return NAMES.index(name) if name in NAMES else len(NAMES)
 
 
 def _unknown_sampler(otel: Mapping[str, str]) -> Iterator[Problem]:
-    """The SDK would trace every request, and say so in words of its own."""
+    """The SDK would trace every request, and log its own message."""
     if otel.get("OTEL_TRACES_SAMPLER", _SAMPLERS[0]).lower() not in _SAMPLERS:
         yield Problem("OTEL_TRACES_SAMPLER", f"expected one of {', '.join(_SAMPLERS)}")
     try:
@@ -147,7 +147,7 @@ def _members(name: str, value: str) -> tuple[str, ...]:
 
 
 def _weak_secrets(values: Mapping[str, str]) -> Iterator[Problem]:
-    """Secrets that anybody could guess."""
+    """Secrets that can be guessed."""
     for name in SECRETS:
         if name in values and any(map(_is_placeholder, _members(name, values[name]))):
             yield Problem(name, _MADE_BY.get(name, "is a placeholder: make one with `openssl rand -hex 32`"))
@@ -163,7 +163,7 @@ def _weak_secrets(values: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _contradictions(values: Mapping[str, str], *, production: bool) -> Iterator[Problem]:
-    """Settings that are right alone and wrong together."""
+    """Settings that are valid separately but not together."""
     yield from _kafka_contradictions(values)
     if "openid" not in values.get("KEYCLOAK_SCOPES", "openid").split():
         yield Problem("KEYCLOAK_SCOPES", "has to hold openid: without it there is no ID token")

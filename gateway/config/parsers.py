@@ -1,4 +1,4 @@
-"""Parsers of the values of settings, but addresses. Each reads a string, or says what it expected instead."""
+"""Parsers of the values of settings, except addresses. Each parses a string, or reports what it expected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_networks(value: str) -> tuple[str, ...]:
 
 
 def read_algorithms(value: str) -> tuple[str, ...]:
-    """JWS algorithms (RFC 7518 section 3.1), of those that say who signed."""
+    """JWS algorithms (RFC 7518 section 3.1), without `none`."""
     known = (
         "RS256",
         "RS384",
@@ -107,7 +107,7 @@ def read_port(value: str) -> int:
 
 
 def _decimal(value: str) -> float:
-    """The number that a string is; NaN, which is in no range, where it is none."""
+    """The number in a string; NaN, which is in no range, if it is not a number."""
     try:
         return float(value)
     except ValueError:
@@ -123,7 +123,7 @@ def read_seconds(value: str) -> float:
 
 
 def read_leeway(value: str) -> float:
-    """A clock skew in seconds; more than a minute would keep lapsed tokens alive."""
+    """A clock skew in seconds; more than a minute would keep expired tokens valid."""
     seconds = _decimal(value)
     if not 0 <= seconds <= 60:
         raise ValueError("expected seconds from 0 to 60")
@@ -131,7 +131,7 @@ def read_leeway(value: str) -> float:
 
 
 def read_share(value: str) -> float:
-    """A part of a whole."""
+    """A fraction, over 0 and at most 1."""
     share = _decimal(value)
     if not 0 < share <= 1:
         raise ValueError("expected a share, over 0 and at most 1")

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration."""
+"""Problems of a configuration."""
 
 from __future__ import annotations
 

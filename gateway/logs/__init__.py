@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, on standard output, one `write` of at most 4,096 bytes. Writing one never blocks."""
+"""Log lines on standard output: one JSON object and one `write` of at most 4,096 bytes each. Writing never blocks."""
 
 from gateway.logs.lines import LOG_LINE_BYTES, SERVICE, encode_line
 from gateway.logs.records import GunicornLogger, JsonFormatter, StdoutHandler, configure, level_of

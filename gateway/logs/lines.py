@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 LOG_LINE_BYTES = 4096
-"""The workers share one pipe, and a pipe keeps a write of so many bytes whole (Linux's PIPE_BUF)."""
+"""The workers share one pipe, and a pipe never splits a write of up to this size (Linux's PIPE_BUF)."""
 
 SERVICE = "api-gateway"
 
@@ -15,7 +15,7 @@ _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 
 def encode_line(fields: dict[str, Any]) -> bytes:
-    """One line of JSON with its newline, of at most LOG_LINE_BYTES: longer strings are cut, the longest limit first."""
+    """One line of JSON with its newline, at most LOG_LINE_BYTES: long strings are truncated, to ever shorter limits."""
     line = _dump(fields)
     room = 1024
     while len(line) > LOG_LINE_BYTES and room:
@@ -32,6 +32,6 @@ def _cut(value: Any, room: int) -> Any:
 def _dump(fields: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(fields, str, _NEWLINE)
-    except TypeError:  # a lone surrogate, as the file system's names have them
+    except TypeError:  # a lone surrogate, as in names of the file system
         plain = {name: str(value).encode("utf-8", "replace").decode() for name, value in fields.items()}
         return orjson.dumps(plain, option=_NEWLINE)

@@ -1,7 +1,7 @@
-"""Records of `logging`, ours and those of libraries, as lines in our shape.
+"""Formats records of `logging`, the gateway's and those of libraries, as log lines.
 
-What is logged is listed where it is logged; a record of another library keeps its message, and of an exception its type
-and place: an exception's own words may quote a header or a URL.
+The fields of a line are listed where it is logged. A record of a library keeps its message; of an exception, only type
+and place are logged, because its text may quote a header or a URL.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from gateway.logs.writer import LEVELS, LogWriter
 from gateway.scope import serving
 
 _NAMES = {"CRITICAL": "error", "WARNING": "warn"}
-# Libraries that log their own story at debug and info: headers, URLs, retries.
+# Libraries that log details at debug and info: headers, URLs, retries.
 _QUIET = ("urllib3", "requests", "authlib", "flask_cors", "werkzeug", "gevent", "asyncio", "joserfc")
 
 
 def level_of(record: logging.LogRecord) -> str:
-    """A record's level as our lines name it."""
+    """The name of a record's level in log lines."""
     return _NAMES.get(record.levelname) or record.levelname.lower()
 
 
 class JsonFormatter(BaseJsonFormatter):
-    """Any log record in the shape of our lines, with the trace id of the request it was written in."""
+    """A log record as the fields of a line, with the trace id of the current request."""
 
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["timestamp"] = timestamp()
@@ -95,7 +95,7 @@ def configure(level: str, dropped: Callable[[int], None] = lambda count: None) -
 
 
 class GunicornLogger(Logger):
-    """gunicorn's own lines in the same shape; requests have the gateway's line, not gunicorn's."""
+    """gunicorn's own lines in the same format; requests have the gateway's line, not gunicorn's."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

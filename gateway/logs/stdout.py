@@ -1,13 +1,14 @@
-"""Standard output that never blocks the process that writes to it, whatever is behind it.
+"""Non-blocking standard output, regardless of its type.
 
-O_NONBLOCK belongs to the open file description, which all workers, the master and whoever started them share: it is
-not ours to set. What serves instead depends on what standard output is:
+O_NONBLOCK belongs to the open file description, which all workers, the master and their parent share, so the gateway
+must not set it. The alternative depends on the type of standard output:
 
-- a pipe or a terminal is opened once more through /proc: a description of our own on the same pipe, not blocking;
-- a socket (journald's) has the flag per call, MSG_DONTWAIT;
-- a file, or a pipe that may not be opened again, is written to by a thread.
+- a pipe or a terminal is opened again through /proc, which creates a separate, non-blocking description of it;
+- for a socket (journald) the flag is set per call, with MSG_DONTWAIT;
+- a file, or a pipe that cannot be opened again, is written by a thread.
 
-What can not be written at once waits, up to STDOUT_QUEUE_BYTES; what comes then is lost, and counted by who writes.
+Lines that cannot be written at once are queued, up to STDOUT_QUEUE_BYTES; further ones are lost, and counted by the
+caller.
 """
 
 from __future__ import annotations
@@ -22,32 +23,32 @@ from typing import Any, Protocol
 from gevent import monkey
 
 STDOUT_QUEUE_BYTES = 1 << 20
-"""Of lines that wait for their reader, per worker: some thousands."""
+"""The maximum of queued lines per worker: some thousands of lines."""
 
 STDOUT = 1
 
 Send = Callable[[bytes], int]
-"""Writes what it can of some bytes and returns how many. BlockingIOError where that is none now, another OSError where
-it will never be any."""
+"""Writes a part of some bytes and returns its length. Raises BlockingIOError if nothing can be written now, another
+OSError if it never can."""
 
 
 class Output(Protocol):
-    """Where whole lines go."""
+    """A destination of complete lines."""
 
     def write(self, lines: bytes) -> int:
-        """Write them now or later; how many lines were lost since the last call. Never waits, never raises. Without
-        any (`b""`) it goes on with what waits."""
+        """Write lines now or later; the number of lines lost since the last call. Never waits, never raises. With
+        `b""` it only continues with queued lines."""
 
     @property
     def waiting(self) -> bool:
-        """Whether something is not written yet."""
+        """Whether lines are queued."""
 
     def close(self) -> None:
-        """Write no more: what waits is lost."""
+        """Stop writing: queued lines are lost."""
 
 
 class QueuedOutput:
-    """Writes at once what `send` takes, and keeps the rest in order."""
+    """Writes at once what `send` accepts, and queues the rest in order."""
 
     def __init__(self, send: Send, close: Callable[[], object] = lambda: None) -> None:
         self._send = send
@@ -61,7 +62,7 @@ class QueuedOutput:
         return bool(self._queue)
 
     def write(self, lines: bytes) -> int:
-        if self._queue and self._owner != os.getpid():  # a fork: what waits is the parent's to write
+        if self._queue and self._owner != os.getpid():  # after a fork: the parent writes the queued lines
             self._queue.clear()
             self._size, self._owner = 0, os.getpid()
         lost = 0
@@ -77,7 +78,7 @@ class QueuedOutput:
         self._close()
 
     def _drain(self) -> int:
-        """Write what is taken; how many lines can not be written ever."""
+        """Write what is accepted; the number of lines that can never be written."""
         lost = 0
         while self._queue:
             lines = self._queue[0]
@@ -85,7 +86,7 @@ class QueuedOutput:
                 sent = self._send(lines)
             except BlockingIOError:
                 break
-            except OSError:  # nobody reads any more, the disk is full
+            except OSError:  # no reader any more, or the disk is full
                 lost += lines.count(b"\n")
                 sent = len(lines)
             self._size -= sent
@@ -97,13 +98,13 @@ class QueuedOutput:
 
 
 class ThreadOutput:
-    """Writes in a thread of the system's, so that a file system that hangs stops nobody else."""
+    """Writes in a native thread, so that a hanging file system blocks nothing else."""
 
     def __init__(self, file: int) -> None:
         self._file = file
         self._taken = self._done = 0
         self._lost: deque[int] = deque()
-        # gevent's own would run in the loop that this thread is to keep free.
+        # gevent's thread would run in the loop that must not block.
         self._queue: Any = monkey.get_original("queue", "SimpleQueue")()
         monkey.get_original("_thread", "start_new_thread")(self._work, ())
 
@@ -120,7 +121,7 @@ class ThreadOutput:
         return sum(self._lost.popleft() for _ in range(len(self._lost)))
 
     def close(self) -> None:
-        """The thread ends after what it has; nobody waits for it."""
+        """The thread ends after the lines that it has; nothing waits for it."""
         self._queue.put(None)
 
     def _work(self) -> None:
@@ -135,8 +136,8 @@ class ThreadOutput:
 
 
 def open_output(*, threads: bool, file: int = STDOUT) -> Output:
-    """The way to write to `file` that does not block. `threads`: whether a thread may be used; without one, what would
-    need it is written when it says that it can be."""
+    """The non-blocking writer for `file`. `threads`: whether a thread may be used; else such a file is written when
+    it reports that it is writable."""
     try:
         mode = os.fstat(file).st_mode
     except OSError:
@@ -149,7 +150,7 @@ def open_output(*, threads: bool, file: int = STDOUT) -> Output:
 
 
 def _to_pipe(file: int) -> QueuedOutput | None:
-    """None where it may not be opened again: it is another user's, or nobody reads it."""
+    """None if it cannot be opened again: it belongs to another user, or has no reader."""
     try:
         own = os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -163,7 +164,7 @@ def _to_socket(file: int) -> QueuedOutput:
 
 
 def _when_writable(file: int) -> Send:
-    """A pipe that says so takes PIPE_BUF bytes, unless another writer is quicker."""
+    """A writable pipe accepts PIPE_BUF bytes, unless another writer is faster."""
     select: Any = monkey.get_original("select", "poll")()
     select.register(file, 4)  # POLLOUT
 

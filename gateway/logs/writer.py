@@ -1,4 +1,4 @@
-"""What writes log lines: to standard output, and a copy of each to whoever wants one."""
+"""Writes log lines to standard output, and copies them to other receivers."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ log = logging.getLogger("gateway.logs")
 
 HELD_SECONDS = 0.05
 LAST_SECONDS = 1.0
-"""For standard output to take what waits, at the end."""
+"""The time for standard output to accept queued lines when the worker stops."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _URGENT = frozenset({"warn", "error"})
 
 
 def _ignore(count: int) -> None:
-    """Nobody counts."""
+    """Counts nothing."""
 
 
 class LogWriter:
-    """Standard output. Once started it writes several lines at once, as many as fit LOG_LINE_BYTES, HELD_SECONDS after
-    the first at the latest: a write for each line wakes the reader each time (200 us a request under load). Warnings
-    and errors are written at once, with what came before them."""
+    """Standard output. Once started it writes several lines at once, as many as fit LOG_LINE_BYTES, at most
+    HELD_SECONDS after the first one: a write per line would wake the reader each time (200 us a request under load).
+    Warnings and errors are written immediately, together with the lines before them."""
 
     def __init__(self, level: str = "debug", dropped: Callable[[int], None] = _ignore) -> None:
-        """`level`: what is less is not written. `dropped` is given the number of lines that standard output did not
-        take, each time there are some."""
+        """`level`: lines below it are not written. `dropped` is called with the number of lines that stdout did
+        not accept, if there are any."""
         self._from = LEVELS[level]
         self._dropped = dropped
         self._held = bytearray()
@@ -46,18 +46,18 @@ class LogWriter:
         self._not_copied = ""
 
     def also(self, copy: Callable[[int, str, bytes], None], *, but: str) -> None:
-        """Hand each line from now on to `copy` too: when it was written (nanoseconds since 1970), its level, its bytes
-        with the newline. Not those of the logger `but`, which reports what is wrong with `copy`."""
+        """Pass each line from now on to `copy` too: its time (nanoseconds since 1970), its level, its bytes with the
+        newline. Except those of the logger `but`, which reports the failures of `copy`."""
         self._copy = copy
         self._not_copied = but
 
     def start(self) -> None:
-        """Begin to gather lines; needs gevent's loop."""
+        """Start collecting lines; needs gevent's loop."""
         self._gathers = True
         self._write_to(open_output(threads=True))
 
     def close(self, deadline: float) -> None:
-        """Write what is held, and from now on each line at once, here alone: the copies' receiver has ended."""
+        """Write the held lines, and from now on each line at once and without copies, whose receiver has stopped."""
         self._copy = None
         self.flush()
         due = min(deadline, time.monotonic() + LAST_SECONDS)
@@ -68,17 +68,17 @@ class LogWriter:
         self._write_to(open_output(threads=False))
 
     def write(self, level: str, message: str, **fields: Any) -> None:
-        """Write one line past `logging` (60 us a line there, 5 here)."""
+        """Write one line without `logging` (60 us a line there, 5 here)."""
         if self.wants(level):
             begin = {"timestamp": timestamp(), "level": level, "service": SERVICE, "message": message}
             self.put(level, begin | fields)
 
     def put(self, level: str, fields: dict[str, Any]) -> None:
-        """Write one line of a level that is wanted."""
+        """Write one line of an enabled level."""
         self.emit(encode_line(fields), level)
 
     def wants(self, level: str) -> bool:
-        """Whether lines of this level are written."""
+        """Whether this level is enabled."""
         return LEVELS[level] >= self._from
 
     def emit(self, line: bytes, level: str, logger: str | None = None) -> None:
@@ -95,7 +95,7 @@ class LogWriter:
             gevent.spawn_later(HELD_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Write the held lines."""
         if self._held:
             held, self._held = self._held, bytearray()
             self._deliver(bytes(held))

@@ -1,4 +1,4 @@
-"""Traces: which requests have spans, what those hold, and where they go."""
+"""Traces: which requests have spans, their content, and their exporters."""
 
 from gateway.traces.jaeger import JaegerExporter
 from gateway.traces.otlp import OtlpExporter

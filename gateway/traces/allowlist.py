@@ -1,4 +1,4 @@
-"""Only what is listed leaves in a span: no query, no header, no words of an exception."""
+"""The allow-list of span attributes: no query, no header, no text of an exception is exported."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ATTRIBUTES = frozenset(
 )
 
 OF_CALLS = frozenset({"server.address", "server.port"})
-"""Of a request it would be its Host, which is whatever the client says."""
+"""Of a request it would be its Host, which the client can choose."""
 
 
 class AttributeAllowlist(SpanProcessor):
-    """Hands spans on to another processor with the ATTRIBUTES alone: events and a status's description hold the words
-    of exceptions, which may quote a URL or a header."""
+    """Passes spans to another processor with only the ATTRIBUTES: events and the description of a status contain the
+    text of exceptions, which may quote a URL or a header."""
 
     def __init__(self, to: SpanProcessor) -> None:
         self._to = to

@@ -1,6 +1,6 @@
-"""Spans for Jaeger's collector as it took them before OTLP: `POST /api/traces`, a `Batch` of jaeger.thrift.
+"""Sends spans to Jaeger's collector in its format before OTLP: `POST /api/traces`, a `Batch` of jaeger.thrift.
 
-What a span's parts become there is said by OpenTelemetry's specification, "OpenTelemetry to Jaeger Transformation".
+The mapping is that of OpenTelemetry's specification, "OpenTelemetry to Jaeger Transformation".
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class JaegerExporter:
         self._session = session
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send them in one call, each try in a call of its own. Raises RetryableFailure, PermanentFailure."""
+        """Send the spans in one call, without a retry. Raises RetryableFailure, PermanentFailure."""
         post(self._session, self.endpoint, batch(spans), _HEADERS)
 
 
@@ -77,7 +77,7 @@ def _span(span: ReadableSpan) -> bytes:
 
 
 def _told_apart(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
-    """What is a field of its own in OpenTelemetry, and a tag in Jaeger."""
+    """The fields of OpenTelemetry that are tags in Jaeger."""
     tags: dict[str, Any] = {}
     kind, status, scope = span.kind, span.status, span.instrumentation_scope
     code = status.status_code

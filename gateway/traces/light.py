@@ -1,7 +1,7 @@
-"""Spans of forwarded requests: the standard's API without what the SDK's spans do that ours do not need.
+"""Light spans of forwarded requests: OpenTelemetry's API without unneeded work of the SDK's spans.
 
-The SDK's span takes two locks, copies each attribute into a bounded dictionary and asks a sampler; what leaves is
-listed and short here, and whether it is recorded the scope of the request says. 45 us a span there, 9 here.
+The SDK's span takes two locks, copies each attribute into a bounded dictionary and asks a sampler. Here the attributes
+are few and on an allow-list, and the scope of the request has the sampling decision: 9 us a span instead of 45.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class LightSpan(trace.Span):
         self._attributes.update(attributes)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        """Events hold the words of exceptions: none leaves."""
+        """Events contain the text of exceptions, so they are not exported."""
 
     def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
-        """As an event."""
+        """Not exported, like an event."""
 
     def update_name(self, name: str) -> None:
         self._name = name
@@ -83,7 +83,7 @@ class LightSpan(trace.Span):
 
 
 class LightTracer(trace.Tracer):
-    """Makes them, where the scope of the request says so."""
+    """Creates spans if the scope of the request is sampled."""
 
     def __init__(self, resource: Resource, to: SpanProcessor) -> None:
         self.resource = resource

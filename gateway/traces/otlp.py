@@ -1,4 +1,4 @@
-"""Spans for any collector that speaks OTLP over HTTP, by OpenTelemetry's own exporter."""
+"""Sends spans to any collector with OTLP over HTTP, by OpenTelemetry's own exporter."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gateway.transport import SealedSession
 log = logging.getLogger("gateway.traces")
 
 BASE, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
-# The exporter tells of each failure, in its words and the peer's; the reader of headers quotes what it can not read,
-# and that may be a password.
+# The exporter logs each failure with the text of the peer, and the parser of headers quotes invalid ones, which may
+# contain a password.
 _TALKATIVE = ("opentelemetry.exporter", "opentelemetry.util.re")
 _PACKS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
 def endpoint(environ: Mapping[str, str]) -> str | None:
-    """Where the standard's variables say that traces go: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT as it is, else
-    OTEL_EXPORTER_OTLP_ENDPOINT with `/v1/traces` after it. None where neither is set."""
+    """The endpoint for traces: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT unchanged, otherwise OTEL_EXPORTER_OTLP_ENDPOINT with
+    `/v1/traces`. None if neither is set."""
     base = environ.get(BASE + "ENDPOINT")
     return environ.get(TRACES + "ENDPOINT") or (base.removesuffix("/") + "/v1/traces" if base else None)
 
@@ -45,7 +45,7 @@ class OtlpExporter:
             self._headers["Content-Encoding"] = _either(environ, "COMPRESSION").strip().lower()
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send them in one call, each try in a call of its own. Raises RetryableFailure, PermanentFailure."""
+        """Send the spans in one call, without a retry. Raises RetryableFailure, PermanentFailure."""
         try:
             body = otlp_wire.encode_spans(spans)
         except Exception:
@@ -58,7 +58,7 @@ def _either(environ: Mapping[str, str], name: str) -> str:
 
 
 def _headers(text: str) -> Mapping[str, str]:
-    """The headers of OTEL_EXPORTER_OTLP_HEADERS, less what is none."""
+    """The headers of OTEL_EXPORTER_OTLP_HEADERS, without invalid ones."""
     headers = parse_env_headers(text, liberal=True)
     if len(headers) < len([part for part in text.split(",") if part.strip()]):
         log.warning("OTLP: a part of OTEL_EXPORTER_OTLP_HEADERS is not a percent-encoded name=value and is ignored")

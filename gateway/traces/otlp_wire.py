@@ -1,5 +1,5 @@
-"""OTLP's protobuf (opentelemetry-proto v1 trace.proto) for what our spans hold: 4 us a span where the generated classes
-take 28. Any other is theirs to write; a test holds one against the other."""
+"""OTLP's protobuf (opentelemetry-proto v1 trace.proto) for the gateway's spans: 4 us a span, where the generated
+classes take 28. They encode all other spans; a test compares the two."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _varint(number: int) -> bytes:
     if 0 <= number < 0x80:
         return bytes((number,))
     out = bytearray()
-    number &= (1 << 64) - 1  # as two's complement where it is negative
+    number &= (1 << 64) - 1  # two's complement if it is negative
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
         number >>= 7
@@ -76,7 +76,7 @@ def _span(span: ReadableSpan) -> bytes:
 
 
 def _is_usual(span: ReadableSpan) -> bool:
-    """Whether a span holds only what is written here: ours do, those of an instrumentation may hold more."""
+    """Whether this module can encode a span: the gateway's yes, those of an instrumentation may contain more."""
     if span.events or span.links or span.context.trace_state or span.status.description:
         return False
     resource = span.resource.attributes.values()
@@ -86,8 +86,8 @@ def _is_usual(span: ReadableSpan) -> bool:
 
 
 def encode_spans(spans: Sequence[ReadableSpan]) -> bytes:
-    """The body of an ExportTraceServiceRequest. A batch with a span that is not usual is the generated classes' to
-    write: events, links, trace state, lists."""
+    """The body of an ExportTraceServiceRequest. The generated classes encode a batch with an unusual span: events,
+    links, trace state, lists."""
     if not all(map(_is_usual, spans)):
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as encode  # seldom needed
 

@@ -1,7 +1,7 @@
-"""From a span's end to its exporters, without the request waiting.
+"""Passes ended spans to the exporters without delaying the request.
 
-The SDK's BatchSpanProcessor is not used: a batch that fails is lost there, what it drops can not be counted but through
-its private metrics, its thread begins in the constructor, and its shutdown waits up to 30 seconds for the exporter.
+The SDK's BatchSpanProcessor is not used: it loses a batch that fails, its drops can only be counted through private
+metrics, its thread starts in the constructor, and its shutdown waits up to 30 seconds for the exporter.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from gateway.transport import SealedSession
 log = logging.getLogger("gateway.traces")
 
 HELD_BYTES = 8 << 20
-BATCH_BYTES = 128 << 10  # encoding it takes the worker 2 to 5 ms, and nobody is served meanwhile
+BATCH_BYTES = 128 << 10  # encoding it blocks the worker for 2 to 5 ms
 SPAN_BYTES = 600
-"""Of a span without its attributes, about; an attribute takes ATTRIBUTE_BYTES and its text."""
+"""The approximate size of a span without its attributes; an attribute takes ATTRIBUTE_BYTES and its text."""
 
 ATTRIBUTE_BYTES = 40
 
-# The standard's variables with our defaults: its own 5 s would lose more when a worker dies.
+# The standard variables with the gateway's defaults: the standard 5 s would lose more when a worker dies.
 _NUMBERS = {"MAX_QUEUE_SIZE": 2048, "MAX_EXPORT_BATCH_SIZE": 512, "SCHEDULE_DELAY": 1000}
 
 
 class Exporter(Protocol):
-    """One way out."""
+    """One exporter."""
 
     def send(self, spans: list[ReadableSpan]) -> None:
         """Raises RetryableFailure, PermanentFailure."""
 
 
 class SpanPipeline(SpanProcessor):
-    """Hands each ended span that is sampled to every exporter, through a queue of its own for each."""
+    """Passes each ended and sampled span to every exporter, through a separate queue for each."""
 
     def __init__(
         self, exporters: Mapping[str, Exporter], environ: Mapping[str, str], dropped: Callable[[int], None]
     ) -> None:
-        """`exporters` by the name the log has for them; the queues' bounds by `environ` (OTEL_BSP_*). `dropped` is told
-        how many spans an exporter has lost. Connects to nothing."""
+        """`exporters` by their name in the log; the queues' bounds by `environ` (OTEL_BSP_*). `dropped` is called with
+        the number of spans that an exporter has lost. Connects to nothing."""
         most, batch, delay = (_number(environ, name) for name in _NUMBERS)
         held = Bounds(items=most, size=HELD_BYTES)
         pace = Pace(every=delay / 1000)
@@ -57,12 +57,12 @@ class SpanPipeline(SpanProcessor):
         )
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         for queue in self._queues:
             queue.start()
 
     def close(self, deadline: float) -> None:
-        """Send what is left, to all at once, and end by `deadline`, a monotonic time."""
+        """Send what is left to all exporters concurrently, and stop by `deadline`, a monotonic time."""
         gevent.joinall([gevent.spawn(queue.close, deadline) for queue in self._queues])
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -77,9 +77,9 @@ class SpanPipeline(SpanProcessor):
 def span_pipeline(
     jaeger_endpoint: str | None, environ: Mapping[str, str], session: SealedSession, dropped: Callable[[int], None]
 ) -> SpanPipeline | None:
-    """The way out that is configured: JAEGER_ENDPOINT, the standard's OTEL_EXPORTER_OTLP_(TRACES_)ENDPOINT, or both,
-    and then both get every span. None where there is none, and where the standard's variables say that there shall be
-    none (`OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none`)."""
+    """The pipeline for the configured exporters: JAEGER_ENDPOINT, the standard OTEL_EXPORTER_OTLP_(TRACES_)ENDPOINT, or
+    both, which then get every span. None without an exporter, or if the standard variables disable tracing
+    (`OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none`)."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none":
         return None
     exporters: dict[str, Exporter] = {}
@@ -91,7 +91,7 @@ def span_pipeline(
 
 
 def _number(environ: Mapping[str, str], name: str) -> int:
-    """A whole number over 0 of OTEL_BSP_<name>; as the standard has it, what is none counts as unset."""
+    """The positive integer OTEL_BSP_<name>; by the standard, an invalid value counts as unset."""
     text = environ.get(f"OTEL_BSP_{name}", "")
     return int(text) if text.isascii() and text.isdigit() and int(text) else _NUMBERS[name]
 

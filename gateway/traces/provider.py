@@ -1,4 +1,4 @@
-"""The SDK's provider of spans: which are recorded, and under which trace id. The scope of a request says both."""
+"""The SDK's provider of spans, with the sampling decision and the trace id of the request's scope."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PRODUCTION_RATIO = 0.1
 
 
 def tracing_to(pipeline: SpanProcessor | None, settings: Mapping[str, str], *, production: bool) -> Tracing:
-    """Tracing whose spans go through `pipeline`; none without one. `settings`: the standard's variables, OTEL_*."""
-    os.environ.update(settings)  # the SDK reads them there; some of them may come from `.env`
+    """Tracing with spans through `pipeline`; without one, no tracing. `settings`: the standard variables, OTEL_*."""
+    os.environ.update(settings)  # the SDK reads the environment; some of them may come from `.env`
     sampler = _sampler(production=production)
     if pipeline is None:
         return Tracing(None, sampler, None)
@@ -39,19 +39,18 @@ def tracing_to(pipeline: SpanProcessor | None, settings: Mapping[str, str], *, p
 
 
 def _sampler(*, production: bool) -> Sampler:
-    """As the standard's variables say; without them parent-based, PRODUCTION_RATIO in production, else all."""
+    """The sampler of the standard variables; without them parent-based, PRODUCTION_RATIO in production, else all."""
     if os.environ.get("OTEL_TRACES_SAMPLER"):
-        return TracerProvider(shutdown_on_exit=False).sampler  # the SDK's own reading of them
+        return TracerProvider(shutdown_on_exit=False).sampler  # the SDK's own parser
     return ParentBased(TraceIdRatioBased(PRODUCTION_RATIO if production else 1.0))
 
 
-# Of the standard's samplers, those that decide about a trace that begins here by its id alone.
+# The standard samplers that decide about a new trace only by its id.
 _RATIOS = {"always_on": 1.0, "always_off": 0.0, "traceidratio": None}
 
 
 def _ratio(*, production: bool) -> float | None:
-    """The share of the traces that begin here which the standard's variables want; None where they name a sampler that
-    has to be asked about each."""
+    """The ratio of new traces that the standard variables request; None for a sampler that must decide about each."""
     name = os.environ.get("OTEL_TRACES_SAMPLER")
     if not name:
         return PRODUCTION_RATIO if production else 1.0
@@ -63,7 +62,7 @@ def _ratio(*, production: bool) -> float | None:
 
 
 class _AsDecided(Sampler):
-    """Spans of a request are recorded where its scope says so."""
+    """Records the spans of a request if its scope is sampled."""
 
     def should_sample(
         self,
@@ -84,7 +83,7 @@ class _AsDecided(Sampler):
 
 
 class _ScopesTrace(RandomIdGenerator):
-    """A trace that begins here has the scope's trace id."""
+    """Gives a new trace the trace id of the scope."""
 
     def generate_trace_id(self) -> int:
         return int(current().trace_id, 16)

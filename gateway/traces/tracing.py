@@ -1,8 +1,8 @@
 """Which requests are traced, and their server spans.
 
-A request's trace id is the scope's, sampled or not. Only a sampled one costs more than its decision (5 us). Its spans
-are made by hand where it is forwarded, and by opentelemetry-instrumentation-flask on the sign-in and the documents,
-which are few: that costs a request 100 us, also one that is not sampled.
+A request's trace id is that of its scope, sampled or not. A request that is not sampled only costs the decision (5 us).
+The gateway creates the spans of forwarded requests itself. opentelemetry-instrumentation-flask, which costs 100 us even
+without sampling, creates those of sign-in and documentation pages, which are rare.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Tracing:
     def __init__(
         self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None, tracer: Any = None
     ) -> None:
-        """Without a `provider` nothing is traced; a trusted proxy's decision is passed on all the same. `ratio` is what
-        `sampler` does with a trace that begins here, where that can be said once: asking it costs 10 us."""
+        """Without a `provider` nothing is traced, but a trusted proxy's decision is still passed on. `ratio` is the
+        constant ratio of `sampler` for new traces, if it has one: asking it costs 10 us."""
         self.provider = provider
         self._bound = None if ratio is None else TraceIdRatioBased.get_bound_for_rate(ratio)
         self.tracer = tracer or NO_TRACER
         self._sampler = sampler
 
     def begin(self, scope: Scope) -> None:
-        """Decide, and begin the server span where the request is sampled."""
+        """Decide, and start the server span if the request is sampled."""
         environ = scope.environ
         if self.provider is None:
             return
@@ -58,14 +58,14 @@ class Tracing:
 
     @staticmethod
     def served(scope: Scope) -> None:
-        """The view is done; an answer may still be under way, maybe in another greenlet's turn."""
+        """The view has returned; the response may still be sent, possibly by another greenlet."""
         if scope.span_token is not None:
             contexts.detach(scope.span_token)
             scope.span_token = None
 
     @staticmethod
     def end(scope: Scope, method: str, status: int) -> None:
-        """The answer was sent."""
+        """The response was sent."""
         if scope.span is None:
             return
         span = trace.get_current_span(scope.span)
@@ -84,7 +84,7 @@ class Tracing:
         if scope.parent_id is not None and scope.parent_sampled is not None:
             result = self._sampler.should_sample(parent_of(scope), int(scope.trace_id, 16), "")
         else:
-            # A client that nobody vouches for may choose its trace id, and with it what a ratio says of it.
+            # An untrusted client may choose its trace id, and with it the decision of a ratio.
             trace_id = int(scope.trace_id, 16) if scope.parent_id is None else getrandbits(128)
             if self._bound is not None:
                 return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
@@ -93,12 +93,12 @@ class Tracing:
 
 
 def name_of(method: str) -> str:
-    """The name of a request's span that has no route. Names are few, whatever clients send: Jaeger lists them all."""
+    """The span name of a request without a route. The number of names is bounded, because Jaeger lists them all."""
     return method if method in http_methods.SERVED else "HTTP"
 
 
 def parent_of(scope: Scope) -> Context:
-    """The client's span as the parent of ours; no parent where the trace begins here."""
+    """The client's span as the parent of the server span; no parent for a new trace."""
     if scope.parent_id is None:
         return Context()
     flags = TraceFlags(TraceFlags.SAMPLED if scope.sampled or scope.parent_sampled else TraceFlags.DEFAULT)
