@@ -1,4 +1,4 @@
-"""Events for other services, in a Kafka topic: nobody waits for Kafka, and sign-in lives without it."""
+"""Events for other services, in a Kafka topic: no request waits for Kafka, and sign-in works without it."""
 
 from gateway.events.auth_events import AuthEvents, KafkaAuthEvents, NullAuthEvents
 from gateway.events.counts import Counts

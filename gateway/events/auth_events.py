@@ -36,24 +36,24 @@ def logged_out(who: Subject, reason: LogoutReason, traceparent: str) -> Event:
 
 
 class AuthEvents(Protocol):
-    """Who is told of sessions. Nothing here waits for Kafka, and nothing raises."""
+    """Publishes the events of sessions. Nothing here waits for Kafka, and nothing raises."""
 
     def signed_in(self, who: Subject, refresh_token: str | None, life: float) -> None:
-        """Somebody came back from Keycloak with tokens; the refresh token lives for `life` seconds."""
+        """A user has signed in at Keycloak; the refresh token is valid for `life` seconds."""
 
     def refreshed(self, who: Subject, old: str, new: str | None, life: float) -> None:
-        """The refresh token `old` brought new tokens."""
+        """The refresh token `old` was exchanged for new tokens."""
 
     def signed_out(
         self, user_id: str | None, session_id: str | None, reason: LogoutReason, refresh_token: str | None = None
     ) -> None:
-        """A session is over, or without `session_id` all of the user's: published once, whoever says so again. Without
-        `user_id` it is looked for by the refresh token, then by the session; nothing is published where nobody knows
-        whose it is."""
+        """A session has ended, or without `session_id` all sessions of the user: published once, however often it is
+        reported. Without `user_id` the user is looked up by the refresh token, then by the session; if it is unknown,
+        nothing is published."""
 
 
 class KafkaAuthEvents:
-    """Publishes them, in the trace of the request that is being served."""
+    """Publishes them, in the trace of the current request."""
 
     def __init__(self, publisher: Publisher, registry: SessionRegistry) -> None:
         self._publisher = publisher
@@ -81,14 +81,14 @@ class KafkaAuthEvents:
             return self._registry.owner(refresh_token)
         user_id = self._registry.user_of(session_id)
         if user_id is None:
-            if session_id is not None:  # the key of an event is its user: without one it would be in no order
+            if session_id is not None:  # the key of an event is its user: without one it would have no order
                 log.warning("Kafka: the end of a session of an unknown user is not published")
             return None
         return Subject(user_id, session_id)
 
 
 class NullAuthEvents:
-    """Nobody is told: there is no Kafka."""
+    """Publishes nothing, without Kafka."""
 
     def signed_in(self, who: Subject, refresh_token: str | None, life: float) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Which brokers answer, and what they take: asked over a connection of our own, in a few bytes of Kafka's protocol."""
+"""Probes which brokers answer and which versions they support, over separate connections with Kafka's protocol."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import gevent
 from gevent import socket
 
 SECONDS = 2.0
-"""For one broker: to connect, and for each of its answers."""
+"""The time-out for one broker: to connect, and for each of its responses."""
 
 _PRODUCE, _FETCH, _API_VERSIONS = 0, 1, 18
 _HEADER = struct.Struct("!hhih")
-_NO_TOPICS = struct.pack("!hii", -1, 1000, 0)  # acks, time-out, none: it changes nothing
+_NO_TOPICS = struct.pack("!hii", -1, 1000, 0)  # acks, time-out, no topic: it changes nothing
 _MOST_BYTES = 1 << 20
 
 
 class BrokerProbe:
-    """Asks the brokers, one after the other: where name resolution hangs, each of the two questions holds one of the
-    threads that resolve names, and never a second one."""
+    """Asks the brokers one after the other: if name resolution hangs, each of the two probes occupies one of the
+    resolver's threads, and never a second one."""
 
     def __init__(self, brokers: tuple[str, ...], tls: ssl.SSLContext | None) -> None:
         """`brokers`: `host:port`; `tls`: None for plain connections."""
@@ -30,17 +30,17 @@ class BrokerProbe:
         self._looking: gevent.Greenlet[[], bool] | None = None
 
     def any_answers(self) -> bool:
-        """Whether a broker answers, within SECONDS or so."""
+        """Whether a broker answers, within about SECONDS."""
         if self._looking is None or self._looking.ready():
             self._looking = gevent.spawn(self._look)
         self._looking.join(SECONDS + 0.3)
         return bool(self._looking.ready() and self._looking.value)
 
     def takes_first_versions(self) -> bool | None:
-        """Whether all brokers that answer take what pykafka sends; None where none answers.
+        """Whether all brokers that answer support pykafka's versions; None if none answers.
 
-        Kafka 4 took the first versions away (KIP-896) and goes on to list Produce from 0, which clients in the field
-        look for: the list is right for Fetch, and trying Produce itself with no topic in it leaves no doubt.
+        Kafka 4 removed the first versions (KIP-896) but still lists Produce from 0 for the sake of existing clients.
+        The list is correct for Fetch, and a Produce request without a topic is the proof.
         """
         takes = [answer for answer in self._answers(first_versions=True) if answer is not None]
         return all(takes) if takes else None
@@ -49,7 +49,7 @@ class BrokerProbe:
         return any(answer is not None for answer in self._answers(first_versions=False))
 
     def _answers(self, *, first_versions: bool) -> Iterator[bool | None]:
-        """Of each broker None where it does not answer; else True, or whether it takes the first versions."""
+        """For each broker None if it does not answer; otherwise True, or whether it supports the first versions."""
         for address in list(self._addresses):
             try:
                 with _connected(address, self._tls) as connection:
@@ -58,7 +58,7 @@ class BrokerProbe:
             except (OSError, ValueError, struct.error):
                 yield None
                 continue
-            # The one that answered is the first to be asked the next time.
+            # The one that answered is asked first the next time.
             self._addresses.remove(address)
             self._addresses.insert(0, address)
             yield answer
@@ -81,7 +81,7 @@ def _connected(address: tuple[str, int], tls: ssl.SSLContext | None) -> plain.so
 
 
 def _ask(connection: plain.socket, key: int, content: bytes) -> bytes:
-    """The answer to one request in version 0, without its header. OSError where there is none."""
+    """The response to one request in version 0, without its header. Raises OSError if there is none."""
     request = _HEADER.pack(key, 0, 0, -1) + content
     connection.sendall(struct.pack("!i", len(request)) + request)
     (length,) = struct.unpack("!i", _read(connection, 4))
@@ -115,7 +115,7 @@ def _first(versions: dict[int, tuple[int, int]], key: int) -> bool:
 
 
 def _takes_produce(connection: plain.socket) -> bool:
-    """A broker closes the connection of who asks for a version that it does not have."""
+    """A broker closes the connection after a request with an unsupported version."""
     try:
         _ask(connection, _PRODUCE, _NO_TOPICS)
     except TimeoutError:

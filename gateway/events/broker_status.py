@@ -1,4 +1,4 @@
-"""How it stands with Kafka: one line in the log for each change, and what `/health` says."""
+"""The status of Kafka: one log line for each change, and the value for `/health`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ log = logging.getLogger("gateway.events")
 
 
 class BrokerStatus:
-    """Told by the publisher what happens; says it once."""
+    """The publisher reports what happens; each change is logged once."""
 
     def __init__(self, place: str) -> None:
-        """`place`: the brokers, as the log names them."""
+        """`place`: the brokers' name in the log."""
         self._place = place
         self._fault: Fault | None = None
         self._said: set[str] = set()  # in this outage
@@ -21,16 +21,16 @@ class BrokerStatus:
         self._through: str | None = None
 
     def ill(self, *, waiting: bool) -> bool:
-        """Whether events do not flow, as far as that is known; `waiting`: whether there are some that should."""
+        """Whether events are known not to be delivered; `waiting`: whether there are any."""
         return self._fault is not None and (waiting or self._fault.lasting)
 
     def opened(self, *, proven: bool) -> None:
-        """There is a new client; `proven`: and a broker that it can use."""
+        """A new client was opened; `proven`: and it can use a broker."""
         if proven:
             self._fault = None
 
     def fails(self, fault: Fault) -> None:
-        """Events do not flow."""
+        """Events are not delivered."""
         self._fault = fault
         if str(fault) not in self._said:
             self._said.add(str(fault))
@@ -44,7 +44,7 @@ class BrokerStatus:
             log.info("Kafka (KAFKA_BROKERS, %s): events flow, through %s", self._place, name)
 
     def full(self, count: int) -> None:
-        """So many wait, and there is no room for more."""
+        """The queue is full with this number of events."""
         if not self._said_full:
             self._said_full = True
             log.error("Kafka: %d events wait, each new event now drops the oldest", count)

@@ -1,4 +1,4 @@
-"""Which client is used: the one that is asked for, or the one that works."""
+"""Chooses the client: the configured one, or the one that works."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from gateway.events.with_confluent import ConfluentTransport
 log = logging.getLogger("gateway")
 
 IN_VAIN = 3
-"""So many pykafka clients that brought no event through, though the brokers say they would: another one is tried."""
+"""The number of pykafka clients without a delivered event after which the other client is tried."""
 
 
 class Clients:
-    """Opens transports. With `auto` that is pykafka where all of this hold, else confluent-kafka: the brokers take its
-    requests (asked each time, they may be new ones), connections are plain, and it can be imported."""
+    """Opens transports. `auto` uses pykafka if all of this is true, otherwise confluent-kafka: the brokers support its
+    requests (checked each time, because they may have been upgraded), connections are plain, and it can be imported."""
 
     def __init__(self, kafka: Kafka, reach: BrokerProbe) -> None:
         self._kafka = kafka
         self._reach = reach
         self._in_vain = 0
-        # pykafka splits at the first colon, and knows neither SASL nor a host name's check with TLS.
+        # pykafka splits at the first colon, and supports neither SASL nor host name verification with TLS.
         fits = kafka.protocol == "PLAINTEXT" and not any("[" in broker for broker in kafka.brokers)
         self._may_be_pykafka = kafka.client == "pykafka" or (kafka.client == "auto" and fits)
 
     def prepare(self) -> None:
-        """Import pykafka where it may be used: 0.2 seconds that no request should wait for. Where it is not installed
-        `auto` is confluent-kafka, and one line says so."""
+        """Import pykafka if it may be used, which takes 0.2 seconds and must not delay a request. If it is not
+        installed, `auto` uses confluent-kafka, and a log line says so."""
         if not self._may_be_pykafka:
             return
         fault = _pykafka_fault()
@@ -39,7 +39,7 @@ class Clients:
             self._may_be_pykafka = False
 
     def open(self) -> Transport:
-        """A new client. Unreachable, IncompatibleClient, or another Fault."""
+        """A new client. Raises Unreachable, IncompatibleClient, or another Fault."""
         if not self._may_be_pykafka:
             return ConfluentTransport(self._kafka)
         takes = self._reach.takes_first_versions()
@@ -55,17 +55,17 @@ class Clients:
         return ConfluentTransport(self._kafka)
 
     def worked(self) -> None:
-        """The last one brought an event through."""
+        """The last client has delivered an event."""
         self._in_vain = 0
 
 
 def _pykafka_fault() -> str | None:
     """Why pykafka cannot be imported."""
-    for name in ("pykafka", "kazoo"):  # each outage is a page of tracebacks there, and one line here
+    for name in ("pykafka", "kazoo"):  # it would log a page of tracebacks for each outage
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pkg_resources says that it will go
+            warnings.simplefilter("ignore")  # pkg_resources warns of its removal
             import gateway.events.with_pykafka  # noqa: F401
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""What is counted of events."""
+"""The counters of events."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class Counts(Protocol):
-    """Told by the publisher as it happens."""
+    """Called by the publisher."""
 
     def sent(self, n: int) -> None:
-        """So many were acknowledged by the broker."""
+        """The broker acknowledged this number of events."""
 
     def failed(self, n: int) -> None:
-        """So many were refused for good, and are lost."""
+        """The broker refused this number of events permanently; they are lost."""
 
     def dropped(self, n: int) -> None:
-        """So many were lost because the queue was full, or because the gateway ended before they were sent."""
+        """This number of events was lost because the queue was full, or the gateway stopped before they were sent."""
 
     def queued(self, n: int) -> None:
-        """So many wait now, or are under way."""
+        """The number of events that wait or are being sent."""

@@ -1,4 +1,4 @@
-"""What is published: the envelope of every event (`deploy/events` has the JSON Schema of each kind)."""
+"""The envelope of every event (`deploy/events` has the JSON Schema of each type)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.clock import timestamp
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `id` is its own for ever: one that arrives twice has the same; never a token or a secret in `data`."""
+    """One event. A duplicate has the same `id`; `data` never contains a token or a secret."""
 
     type: str
     user_id: str
@@ -25,7 +25,7 @@ class Event:
 
     @property
     def key(self) -> bytes:
-        """The events of one user have one key: they lie in one partition, in their order."""
+        """The events of one user have the same key, so they are in one partition, in order."""
         return self.user_id.encode()
 
     @property

@@ -1,16 +1,16 @@
-"""What can be wrong with Kafka: one tree, a leaf is what to do about it."""
+"""The tree of Kafka's faults, by what to do about them."""
 
 from __future__ import annotations
 
 
 class Fault(Exception):
-    """Why events do not flow: the text goes into one log line. Nothing of what was sent is in it."""
+    """Why events are not delivered: the text is for a log line, and contains nothing that was sent."""
 
     lasting = False
-    """Whether time alone will not mend it."""
+    """Whether waiting does not fix it."""
 
     said_after = 3
-    """So many failures in a row: a broker that closed an idle connection, or a topic that it makes, is no news."""
+    """The number of failures in a row that is logged: a closed idle connection, or a topic being created, is normal."""
 
 
 class Unreachable(Fault):
@@ -22,17 +22,17 @@ class AckTimeout(Fault):
 
 
 class IncompatibleClient(Fault):
-    """Client and broker do not fit each other."""
+    """The broker does not support the client."""
 
     lasting = True
     said_after = 1
 
 
 class AccessRefused(Fault):
-    """The broker answers, and takes no event of this gateway's: a topic that is not there, rights, a password."""
+    """The broker answers, but accepts no event from this gateway: a missing topic, permissions, a password."""
 
     lasting = True
 
 
 class RecordRejected(Fault):
-    """The broker takes events, and not this one: it is too large, or a batch with it is."""
+    """The broker accepts events, but not this one: it is too large, or its batch is."""

@@ -1,14 +1,14 @@
-"""Where pykafka's greenlets live, so that all of a client can be thrown away.
+"""Owns pykafka's greenlets, so that a client can be discarded completely.
 
-A pykafka producer whose broker died is dead for ever, and can not be stopped: after some seconds its workers have ended
-with an exception, `produce()` raises it after it has queued the message, `stop()` waits for workers that are no more,
-and then raises too. So it is not stopped but thrown away, and that takes three things:
+A pykafka producer does not recover when its broker dies, and cannot be stopped: after some seconds its workers have
+ended with an exception, `produce()` raises it after it has queued the message, `stop()` waits for the ended workers,
+and then raises too. Therefore it is discarded instead of stopped, in three steps:
 
-1. Its greenlets are ended from outside: one that went on would touch a producer that is gone (a ReferenceError on
-   standard error) or, worse, still send what another client has sent again meanwhile.
-2. `_running` is set to False: the producer's `__del__` calls `stop()`.
-3. `RequestHandler.__del__` waits until all its requests are done, in whatever greenlet drops the last reference, a
-   request's too. The requests of what was thrown away are never done: its queue does not wait.
+1. Its greenlets are killed: a remaining one would use a deleted producer (a ReferenceError on standard error) or,
+   worse, send events that another client has sent again meanwhile.
+2. `_running` is set to False, because the producer's `__del__` calls `stop()`.
+3. `RequestHandler.__del__` waits until all its requests are done, in the greenlet that drops the last reference, even
+   one of a request. The requests of a discarded client are never done, so its queue does not wait.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class _Requests(JoinableQueue):  # type: ignore[type-arg]  # it takes none at ru
     """The requests of one connection."""
 
     def join(self, timeout: float | None = None) -> bool:
-        """Waits for nothing (3): who wants an answer waits for it elsewhere."""
+        """Does not wait (3): responses are awaited elsewhere."""
         return True
 
 
 class Greenlets(GEventHandler):
-    """What pykafka makes its greenlets with; these are all its own."""
+    """Creates and owns all greenlets of a pykafka client."""
 
     Queue = _Requests
 
@@ -41,17 +41,17 @@ class Greenlets(GEventHandler):
         self._group = Group()
 
     def spawn(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> gevent.Greenlet[..., Any]:
-        """As pykafka asks; greenlets have no name."""
+        """The signature that pykafka expects; greenlets have no name."""
         kwargs.pop("name", None)
         return self._group.spawn(target, *args, **kwargs)
 
     def end(self) -> None:
-        """End them all (1)."""
+        """Kill all greenlets (1)."""
         self._group.kill(timeout=1.0)
 
 
 def discard(handler: Greenlets, cluster: Cluster | None, producer: Producer | None) -> None:
-    """Throw away what there is of a client."""
+    """Discard a client."""
     if producer is not None:
         producer._running = False  # 2
     handler.end()

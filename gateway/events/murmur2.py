@@ -1,6 +1,6 @@
-"""murmur2 as the Java client computes it: a user's events stay in the partition they were in before.
+"""murmur2 as in the Java client, so that a user's events stay in their partition.
 
-pykafka's own hash is another one, so is librdkafka's default (`consistent_random`): of 20 keys 6 and 2 would stay.
+pykafka's hash and librdkafka's default (`consistent_random`) differ from it: of 20 keys, 6 and 2 would stay.
 """
 
 from __future__ import annotations
@@ -25,5 +25,5 @@ def murmur2(data: bytes) -> int:
 
 
 def to_positive(data: bytes) -> int:
-    """What Java's and KafkaJS's default partitioners take modulo the number of partitions."""
+    """The hash that the default partitioners of Java and KafkaJS take modulo the number of partitions."""
     return murmur2(data) & 0x7FFFFFFF

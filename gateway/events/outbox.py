@@ -1,4 +1,4 @@
-"""Events that were not acknowledged yet, in their order, at most so many."""
+"""The bounded queue of events that have not been acknowledged, in order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from gateway.events.event import Event
 
 
 class Outbox:
-    """Those that wait, and before them those under way; the oldest that waits makes room when it is full."""
+    """Waiting events, and before them those that are being sent. When it is full, a new event drops the oldest waiting
+    one: this is where events are lost while Kafka is down."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -20,11 +21,11 @@ class Outbox:
 
     @property
     def under_way(self) -> int:
-        """How many were taken and not settled."""
+        """The number of events that are being sent."""
         return len(self._under_way)
 
     def add(self, event: Event) -> bool:
-        """Put it last; whether one was dropped for it."""
+        """Append the event; whether another one was dropped for it."""
         full = len(self) >= self._capacity
         if full and self._waiting:
             self._waiting.popleft()
@@ -32,16 +33,16 @@ class Outbox:
         return full
 
     def take(self, count: int) -> list[Event]:
-        """The first that wait, at most so many; they are under way now."""
+        """Take up to `count` of the oldest waiting events, to send them."""
         taken = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
         self._under_way |= {event.id: event for event in taken}
         return taken
 
     def settle(self, event: Event) -> bool:
-        """This one is done with; False where it was so already."""
+        """Remove an event that was sent or lost; False if it was removed already."""
         return self._under_way.pop(event.id, None) is not None
 
     def put_back(self) -> None:
-        """What is under way waits again, before all others, in the order it had."""
+        """Put the events that were being sent back to the front, in order."""
         self._waiting.extendleft(reversed(self._under_way.values()))
         self._under_way.clear()

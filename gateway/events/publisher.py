@@ -1,4 +1,4 @@
-"""The publisher: a queue that never blocks, and one greenlet that empties it into Kafka, whatever becomes of that."""
+"""The publisher: a queue that never blocks, and one greenlet that sends its events to Kafka."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ RETRIES = (0.1, 2.0)  # the first and the longest wait for another client
 
 
 class Publisher(Protocol):
-    """Takes events. It has a life, as everything that owns a greenlet."""
+    """Accepts events. It must be started and closed, because it owns a greenlet."""
 
     def start(self) -> None: ...
 
     def publish(self, event: Event) -> None:
-        """Take it; never blocks, never raises."""
+        """Queue an event; never blocks, never raises."""
 
     def healthy(self) -> bool:
-        """Whether events flow; waits for about two seconds at most."""
+        """Whether events are delivered; waits for about two seconds at most."""
 
     def close(self, deadline: float) -> None:
-        """Send what waits, as far as that can be done by `deadline`, a monotonic time."""
+        """Send the waiting events by `deadline`, a monotonic time; the rest is lost."""
 
 
 class NullPublisher:
-    """Events go nowhere."""
+    """Publishes nothing."""
 
     def start(self) -> None: ...
 
@@ -56,39 +56,39 @@ class NullPublisher:
 
 
 class ClientFactory(Protocol):
-    """Makes the clients of Kafka."""
+    """Creates clients of Kafka."""
 
     def prepare(self) -> None:
-        """Do what takes long, before a request waits for it."""
+        """Do slow preparations before requests are served."""
 
     def open(self) -> Transport:
         """A new client. Raises Unreachable, IncompatibleClient, or another Fault."""
 
     def worked(self) -> None:
-        """The client that was opened last has delivered something."""
+        """The client that was opened last has delivered an event."""
 
 
 class Reachability(Protocol):
-    """Whether there is a broker."""
+    """Checks whether a broker answers."""
 
     def any_answers(self) -> bool: ...
 
 
 class KafkaPublisher:
-    """Publishes at least once, each user's events in their order.
+    """Publishes at least once, each user's events in order.
 
-    1. `publish` puts an event into the outbox; nothing else here is done in a request's greenlet.
-    2. The publisher's own greenlet owns the client and everything of it. It hands over a batch, and the next one when
-       each event of that one is acknowledged: so nothing overtakes what has to be sent again.
-    3. Whatever goes wrong, the client is thrown away, what it did not acknowledge goes back to the front, and another
-       client is made after a pause.
-    4. A batch that is refused as too large is sent one by one; an event that is refused alone is lost.
+    1. `publish` adds an event to the outbox; nothing else runs in a request's greenlet.
+    2. The publisher's own greenlet owns the client. It sends a batch, and the next one only after each event was
+       acknowledged, so that nothing overtakes an event that must be sent again.
+    3. After any failure the client is discarded, unacknowledged events go back to the front, and another client is
+       created after a pause.
+    4. A batch that is refused as too large is sent one by one; an event that is still refused is lost.
     """
 
     def __init__(
         self, clients: ClientFactory, reach: Reachability, counts: Counts, condition: BrokerStatus, capacity: int
     ) -> None:
-        """`capacity`: events that wait, at most."""
+        """`capacity`: the maximum number of queued events."""
         self._clients = clients
         self._reach = reach
         self._counts = counts
@@ -100,7 +100,7 @@ class KafkaPublisher:
         self._greenlet: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
-        """Begin to connect; waits for nothing."""
+        """Start to connect, without waiting."""
         self._clients.prepare()
         self._greenlet = gevent.spawn(self._run)
 
@@ -163,8 +163,8 @@ class KafkaPublisher:
             self._outbox.put_back()
 
     def _await_reports(self, transport: Transport, size: int) -> None:
-        """Until each event of the batch is settled. Raises the first fault of them, or that of a client that is silent
-        for too long."""
+        """Wait until each event of the batch is settled. Raises the first fault of them, or AckTimeout for a client
+        that reports nothing for too long."""
         last, pause = monotonic(), POLLS[0]
         while self._outbox.under_way:
             reports = transport.reports()

@@ -1,4 +1,4 @@
-"""Whose sessions and refresh tokens are whose, so that each end is told once, and of somebody."""
+"""The users of sessions and refresh tokens, so that each end is published once, with its user."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gateway.events.subject import Subject
 from gateway.oidc import digest_of
 
 DAY = 86_400.0
-"""Longer than a refresh token lives: the refusal of a lapsed one is an end, too."""
+"""Longer than the lifetime of a refresh token: the refusal of an expired one ends the session too."""
 
 OLD_OWNER_SECONDS = 60.0
 
 
 class SessionRegistryStore(Protocol):
-    """Where it is kept, for all workers and machines."""
+    """Stores it for all workers and machines."""
 
     def add(self, key: str, life: float) -> bool: ...
 
@@ -29,7 +29,7 @@ class SessionRegistryStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """One sign-in into a session. Keycloak may give the same `sid` to a later sign-in, whose end is another one."""
+    """One sign-in of a session. A later sign-in may have the same `sid`, but its end is published separately."""
 
     user_id: str
     sign_in: str
@@ -40,32 +40,32 @@ _UNKNOWN = _Stay("", "", 0.0)
 
 
 class SessionRegistry:
-    """Kept in the store, so known as far as that reaches: on one machine, with Redis on all."""
+    """Stored in the store, so it is known on one machine, and with Redis on all machines."""
 
     def __init__(self, store: SessionRegistryStore) -> None:
         self._store = store
 
     def begin(self, who: Subject, refresh_token: str | None, life: float) -> None:
-        """Somebody signed in; the refresh token lives for `life` seconds."""
+        """A user signed in; the refresh token is valid for `life` seconds."""
         self._keep(who, _Stay(who.user_id, token_hex(8), life + DAY), refresh_token)
 
     def go_on(self, who: Subject, old: str, new: str | None, life: float) -> None:
-        """The refresh token `old` brought `new` (None: it stays), which lives for `life` seconds."""
+        """The refresh token `old` was exchanged for `new` (None: it is unchanged), valid for `life` seconds."""
         self._keep(who, _Stay(who.user_id, self._stay(who.session_id).sign_in, life + DAY), new or old)
         if new is not None and new != old:
             self._own(who, old, OLD_OWNER_SECONDS)
 
     def owner(self, refresh_token: str) -> Subject | None:
-        """Whose refresh token that is, None where it is not known."""
+        """The user of a refresh token, None if unknown."""
         found = self._read(f"owner:{digest_of(refresh_token)}")
         return Subject(found["user"], found["session"]) if found is not None else None
 
     def user_of(self, session_id: str | None) -> str | None:
-        """Whose session that is, None where it is not known."""
+        """The user of a session, None if unknown."""
         return self._stay(session_id).user_id or None
 
     def end(self, who: Subject) -> bool:
-        """The session is over: True for the first who says so of this sign-in. All of a user's end each time."""
+        """The session has ended: True for the first report of this sign-in. Always True for all sessions of a user."""
         if who.session_id is None:
             return True
         stay = self._stay(who.session_id)

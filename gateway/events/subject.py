@@ -1,4 +1,4 @@
-"""Whom an event is about."""
+"""The user of an event."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A user in one session. `session_id` is Keycloak's `sid`, else the gateway's own id of the session; None where all
-    sessions of the user are meant. What is not known is None."""
+    """A user in one session. `session_id` is Keycloak's `sid`, otherwise the gateway's own session id; None means all
+    sessions of the user. Unknown fields are None."""
 
     user_id: str
     session_id: str | None

@@ -1,4 +1,4 @@
-"""What a client library has to do for the publisher."""
+"""The interface of a client library for the publisher."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Client = Literal["auto", "pykafka", "confluent"]
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """Where events go. `brokers` are `host:port`; `protocol` as Kafka names it (`PLAINTEXT`, `SASL_SSL`, …); `ca` is a
-    PEM file, None for the system's certificates and those of `ca_bundle`."""
+    """The connection to Kafka. `brokers` are `host:port`; `protocol` is Kafka's name (`PLAINTEXT`, `SASL_SSL`, …); `ca`
+    is a PEM file, None for the system's certificates and those of `ca_bundle`."""
 
     brokers: tuple[str, ...]
     topic: str
@@ -34,36 +34,36 @@ class Kafka:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of an event: acknowledged, or `fault`."""
+    """The result of an event: acknowledged, or `fault`."""
 
     event: Event
     fault: Fault | None
 
 
 class Transport(Protocol):
-    """One client, until it is discarded: used by one greenlet, never blocking the others."""
+    """One client, until it is discarded: used by one greenlet, never blocks the others."""
 
     @property
     def name(self) -> str:
-        """As `KAFKA_CLIENT` names it."""
+        """Its name in `KAFKA_CLIENT`."""
 
     @property
     def connects(self) -> bool:
-        """Whether opening it shows that a broker can be used."""
+        """Whether opening it proves that a broker can be used."""
 
     @property
     def patience(self) -> float:
-        """Seconds without a report after which it can not be waited for any more."""
+        """Seconds without a report after which it is given up."""
 
     @property
     def fault(self) -> Fault | None:
-        """What the client itself says is wrong, while it goes on trying."""
+        """The failure that the client itself reports, while it continues to try."""
 
     def send(self, events: Sequence[Event]) -> None:
-        """Hand over a batch; the reports of the one before have all come. Any exception: throw the client away."""
+        """Send a batch, after all reports of the previous one. After any exception the client must be discarded."""
 
     def reports(self) -> list[Report]:
-        """What became of events since the last time; does not wait."""
+        """The results of events since the last call; does not wait."""
 
     def discard(self) -> None:
-        """Throw it away with all it has; never raises, never waits long."""
+        """Discard the client with all its events; never raises, never waits long."""

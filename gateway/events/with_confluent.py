@@ -1,4 +1,4 @@
-"""confluent-kafka: any broker, TLS and SASL, headers. librdkafka works in threads of its own and tries for ever."""
+"""confluent-kafka: any broker, TLS and SASL, headers. librdkafka works in its own threads and retries forever."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from gateway.events.transport import Kafka, Report
 _SETTINGS: dict[str, Any] = {
     "acks": "all",
     "partitioner": "murmur2_random",  # see gateway.events.murmur2
-    # One request at a time for each broker: what is sent again keeps its place.
+    # One request at a time for each broker, so that retries keep the order.
     "max.in.flight.requests.per.connection": 1,
-    "message.timeout.ms": 0,  # never: the queue is ours, and so is the word of when to drop
+    "message.timeout.ms": 0,  # never: the outbox decides when to drop
     "socket.timeout.ms": 10_000,
     "request.timeout.ms": 5_000,
     "reconnect.backoff.ms": 100,
     "reconnect.backoff.max.ms": 2_000,
     "topic.metadata.propagation.max.ms": 3_000,
     "linger.ms": 5,
-    "log_level": 0,  # else librdkafka writes to standard error; what matters comes by `error_cb`
+    "log_level": 0,  # otherwise librdkafka writes to standard error; errors arrive at `error_cb`
 }
 
 _REJECTED = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE)
 
-# What to look at, by librdkafka's code; anything else is that no broker can be used.
+# The settings to check, by librdkafka's code; any other code means that no broker can be used.
 _ADVICE: dict[int, tuple[type[Fault], str]] = {
     KafkaError._AUTHENTICATION: (
         AccessRefused,
@@ -48,14 +48,14 @@ _ADVICE: dict[int, tuple[type[Fault], str]] = {
 
 
 class ConfluentTransport:
-    """One librdkafka producer. `patience` is long: it finds brokers again by itself, and keeps the order."""
+    """One librdkafka producer. `patience` is long, because it reconnects automatically and keeps the order."""
 
     name = "confluent"
     connects = False
     patience = 120.0
 
     def __init__(self, kafka: Kafka) -> None:
-        """Connects to nothing yet. IncompatibleClient where librdkafka does not take the settings."""
+        """Does not connect yet. Raises IncompatibleClient if librdkafka refuses the settings."""
         self.fault: Fault | None = None
         self._topic = kafka.topic
         self._reports: list[Report] = []
@@ -83,7 +83,7 @@ class ConfluentTransport:
             self._reports.append(Report(event, _fault(error.args[0])))
 
     def reports(self) -> list[Report]:
-        """`poll(0)` calls back at once, for at most a millisecond; any longer poll would stop every greenlet."""
+        """`poll(0)` calls back at once, for at most a millisecond; a longer poll would block every greenlet."""
         for producer in self._producers:
             producer.poll(0)
         told, self._reports = self._reports, []
@@ -124,7 +124,7 @@ def _configuration(kafka: Kafka) -> dict[str, Any]:
 
 
 def _trusted(kafka: Kafka) -> dict[str, str]:
-    """Whom to believe: KAFKA_SSL_CA alone, else the system's certificates, and CA_BUNDLE's with them."""
+    """The trusted certificates: only KAFKA_SSL_CA, otherwise the system's and those of CA_BUNDLE."""
     if kafka.ca is not None:
         return {"ssl.ca.location": str(kafka.ca)}
     if kafka.ca_bundle is None:

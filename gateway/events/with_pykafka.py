@@ -1,4 +1,4 @@
-"""pykafka: brokers up to Kafka 3.9, without TLS, SASL and headers. It calls itself `pykafka`, whatever the settings."""
+"""pykafka: brokers up to Kafka 3.9, without TLS, SASL and headers. Its client id is always `pykafka`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.events.transport import Kafka, Report
 
 PYKAFKA_SOCKET_SECONDS = 5.0
 BUILD_SECONDS = 30.0
-"""More than a connection, a topic that is created and its metadata take; pykafka itself would ask for ever."""
+"""Longer than a connection, the creation of a topic and its metadata take; pykafka itself would ask forever."""
 
 _SETTINGS: dict[str, Any] = {
     "required_acks": -1,
@@ -48,7 +48,7 @@ _ADVICE: dict[type[Exception], tuple[type[Fault], str]] = {
 
 
 class PykafkaTransport:
-    """One pykafka producer, of the greenlet that made it: pykafka puts the reports where that one finds them."""
+    """One pykafka producer, used only by the greenlet that created it: pykafka stores the reports per thread."""
 
     name = "pykafka"
     connects = True
@@ -56,7 +56,7 @@ class PykafkaTransport:
     fault: Fault | None = None
 
     def __init__(self, kafka: Kafka) -> None:
-        """Connects, and has the topic created where the broker does that. Raises a Fault, with nothing left behind."""
+        """Connects, and lets the broker create the topic if it does that. Raises a Fault, after a cleanup."""
         self._handler = Greenlets()
         self._cluster: Any = None
         self._producer: Any = None
@@ -82,7 +82,7 @@ class PykafkaTransport:
         self._producer = Producer(self._cluster, topic, partitioner=HashingPartitioner(to_positive), **_SETTINGS)
 
     def send(self, events: Sequence[Event]) -> None:
-        """pykafka makes one request of all that goes to one broker, when this greenlet waits the next time."""
+        """pykafka sends all events for one broker in one request, when this greenlet waits the next time."""
         for event in events:
             message = self._producer.produce(event.value, partition_key=event.key)
             self._sent[id(message)] = message, event
