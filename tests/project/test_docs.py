@@ -16,6 +16,10 @@ from gateway.traces.allowlist import ATTRIBUTES
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+MODULES = re.compile(r"`((?:gateway|blueprints|tests)/[\w/]+(?:\.py)?)`")
+TO_BE_ADDED = {"blueprints/reports.py", "blueprints/docs/openapi/reports.py", "tests/routes/test_reports.py"}
+"""Files of the recipes in CONTRIBUTING.md."""
+
 PATHS = re.compile(r"`(?:GET|POST|PUT|PATCH|DELETE )?(/(?:auth|health|users|interviews|openapi\.json|docs)\b[a-z/.-]*)")
 SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
 MASTERS = (
@@ -156,6 +160,15 @@ class TestNames:
         makefile = (ROOT / "Makefile").read_text()
         for target in set(re.findall(r"\bmake ([a-z-]+)", "\n".join(code(document.read_text())))):
             assert re.search(rf"^(?:[a-z-]+ )*{target}\b[^:]*:", makefile, re.MULTILINE), target
+
+
+GUIDES = [ROOT / "CONTRIBUTING.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *GUIDES], ids=lambda document: document.relative_to(ROOT).as_posix())
+def test_modules_are_there(document: Path) -> None:
+    for module in set(MODULES.findall(document.read_text())) - TO_BE_ADDED:
+        assert (ROOT / module).exists(), module
 
 
 def code(text: str) -> list[str]:
