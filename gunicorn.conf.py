@@ -1,8 +1,8 @@
 """gunicorn's configuration: `gunicorn -c gunicorn.conf.py wsgi:app`.
 
-This file runs in the master, before gevent patches anything: it imports nothing that pulls in ssl or requests.
-What it needs of the settings it asks `python -m gateway.check` for, in a process of its own, which also says everything
-that is wrong with them before a port is bound.
+This file runs in the master before gevent's patches, so it must not import ssl or requests, even indirectly. It reads
+the settings from `python -m gateway.check` in a separate process, which also reports all of their problems before a
+port is bound.
 """
 
 import atexit
@@ -19,15 +19,15 @@ from pathlib import Path
 
 
 def _installed_first():
-    """gunicorn puts the working directory first: in a checkout its code would run in place of the installed one, half
-    pulled maybe at the next start of a worker. It comes last: what is not installed is still found there."""
-    # After USR2 of `python -m gunicorn` gunicorn's own folder is there too, whose `http` hides Python's.
+    """Move the working directory, which gunicorn puts first, to the end of the path. Otherwise gunicorn in a checkout
+    would run that code instead of the installed package, even if it is only partly updated."""
+    # After USR2 of `python -m gunicorn`, gunicorn's own folder is there too, whose `http` hides Python's.
     own = str(Path(sys.modules["gunicorn"].__file__).parent)
     sys.path[:] = sorted((f for f in sys.path if f != own), key=lambda folder: folder in ("", os.getcwd()))
 
 
 def _checked():
-    """What the check says: (the settings gunicorn needs or None, the problems)."""
+    """The result of the check: (the settings for gunicorn or None, the problems)."""
     check = "import sys; sys.path.append(sys.path.pop(0)); from gateway.check import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     if done.returncode:
@@ -36,7 +36,7 @@ def _checked():
 
 
 def _cpus():
-    """CPUs this process may use: the affinity, or less where a cgroup quota says so."""
+    """The number of CPUs for this process: the affinity, or less by a cgroup quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         with open("/sys/fs/cgroup/cpu.max") as file:
@@ -47,7 +47,7 @@ def _cpus():
 
 
 def _remove(folder, master):
-    """The files of the metrics go with the master, also where it could not begin; a worker that ends leaves them."""
+    """Remove the files of the metrics when the master exits, even after a failed start; a worker leaves them."""
     if os.getpid() == master:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -58,7 +58,7 @@ if _settings is None:
     print(_problems, file=sys.stderr)
     sys.exit(1)
 
-# The heartbeat must not wait for a disk, and a full one would end the workers that count in files.
+# The heartbeat must not wait for a disk, and a full disk would kill the workers that count in files.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 # Each worker counts in files of its own there; it has to be named before any worker imports prometheus_client. A reload
@@ -86,7 +86,7 @@ limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 32768  # all cookies are one field
 
-# Which peers speak for a client is TRUSTED_PROXIES' to say, nobody else's.
+# Only TRUSTED_PROXIES determines which peers can state a client's address.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers = {}
@@ -95,7 +95,7 @@ permit_unconventional_http_method = True  # answered 501 by the app, in our shap
 
 
 def when_ready(server):
-    """A reload with a configuration that cannot be used would end the master: it is checked first, and left out."""
+    """A reload with an invalid configuration would end the master, so it is checked first and refused."""
     reload = signal.getsignal(signal.SIGHUP)
 
     def guarded(signum, frame):
@@ -112,22 +112,22 @@ def when_ready(server):
 
 
 def pre_fork(server, worker):
-    """Whoever tidied the folder away must not keep a worker from beginning. What the master has imported is left out of
-    collections from here on, which would write to it and so make a copy of it in each worker."""
+    """Create the folder again if somebody removed it, so that a worker can start. Exclude the imports of the master from
+    garbage collection, which would write to them and so create a copy in each worker."""
     _metrics.mkdir(mode=0o700, exist_ok=True)
     gc.collect()
     gc.freeze()
 
 
 def post_fork(server, worker):
-    """Until a worker has handlers of its own it has copies of the master's, which forget a signal: told to stop while
-    it begins, it would serve on until `graceful_timeout`. It has nothing to finish."""
+    """Let a starting worker exit at once on a signal. It still has copies of the master's handlers, which ignore
+    signals, so it would otherwise continue until `graceful_timeout`."""
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, lambda signum, frame: os._exit(0))
 
 
 def child_exit(server, worker):
-    """A worker is gone, its gauges with it; what it counted the others add up (gateway/exposition.py)."""
+    """A worker has exited: remove its gauges, and keep its counters for the others (gateway/exposition.py)."""
     for file in _metrics.glob(f"*_{worker.pid}.db"):
         kind = file.name.partition("_")[0]
         try:

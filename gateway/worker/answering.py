@@ -1,4 +1,4 @@
-"""What is said to a client: the app's answer, or what stands in its place."""
+"""The response to a client: the app's, or an error in its place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Answering:
         self._listener = listener
 
     def answer(self, request: UsualRequest | StrictRequest) -> bool:
-        """Let the app answer; whether the connection can serve another request."""
+        """Call the app and send its response; whether the connection can serve another request."""
         serving = self._serving
         active = serving.instruments.active
         active.value += 1
@@ -41,7 +41,7 @@ class Answering:
             active.value -= 1
 
     def _begin(self, request: UsualRequest | StrictRequest) -> tuple[CoalescedResponse, dict[str, Any]]:
-        """The response, and the environ that the app gets."""
+        """The response, and the environ for the app."""
         serving = self._serving
         alive = (serving.worker, serving.turns)
         if isinstance(request, UsualRequest):
@@ -49,14 +49,14 @@ class Answering:
         response, environ = wsgi.create(
             request, self._client, self._addr, self._listener, serving.cfg, CoalescedResponse, alive
         )
-        if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn joins two lines by a comma, RFC 9113 section 8.2.3 not
+        if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn's join; RFC 9113 section 8.2.3
             environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
         return response, environ
 
     def _send(self, response: CoalescedResponse, environ: dict[str, Any]) -> bool:
         try:
             pieces = self._serving.app(environ, response.start_response)
-            environ[CUT] = True  # until all is said
+            environ[CUT] = True  # until everything is sent
             try:
                 for piece in pieces:
                     response.write(piece)
@@ -65,10 +65,10 @@ class Answering:
             finally:
                 pieces.close()
         except OSError:
-            self._give_up(response, 500)  # the client is gone, or the service, which the proxy has told
+            self._give_up(response, 500)  # the client has disconnected, or the service, which the proxy has logged
             return False
-        except gevent.GreenletExit:  # the worker stops, and waits no longer
-            if CUT not in environ:  # where an answer had begun its own line says so
+        except gevent.GreenletExit:  # the worker stops and no longer waits
+            if CUT not in environ:  # if a response had begun, its own line says so
                 self._tell("cut", 503, cut=True)
             self._give_up(response, 503)
             return False
@@ -79,7 +79,7 @@ class Answering:
         return not response.should_close()
 
     def _give_up(self, response: CoalescedResponse, status: int) -> None:
-        """End a connection whose answer can not be finished so that nobody takes what came for the whole."""
+        """Abort a connection whose response cannot be completed, so that it does not look complete."""
         if not response.headers_sent:
             write_error(self._client, status)
             return
@@ -87,7 +87,7 @@ class Answering:
         self._client.close()
 
     def refuse(self, refusal: Exception) -> None:
-        """Answer what the parser did not take. Nothing of the request is logged: it may hold a code or a token."""
+        """Answer a request that the parser refused. Nothing of it is logged: it may contain a code or a token."""
         status = status_of(refusal)
         trace_id = write_error(self._client, status)
         self._serving.instruments.answered("", None, status, None)

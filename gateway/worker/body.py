@@ -1,4 +1,4 @@
-"""A request's body in the pieces in which it arrives: gunicorn's own readers wait until a whole piece is there."""
+"""Reads a request's body as it arrives: gunicorn's own readers wait until a whole piece is there."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ PIECE_BYTES = 65_536
 
 
 class ArrivingBody(Body):
-    """gunicorn's body, which can also be read as it comes. Use either `read` or `read_arrived`, not both."""
+    """gunicorn's body, which can also be read as it arrives. Use either `read` or `read_arrived`, not both."""
 
     reader: Any
 
     @property
     def has_arrived(self) -> bool:
-        """Whether there is something to read without a wait. Where not, the next bytes wake the socket."""
+        """Whether there is something to read without waiting. If not, the next bytes wake the socket."""
         arrived: bool = self.reader.has_arrived
         return arrived
 
     def read_arrived(self) -> bytes:
-        """What has come of the body, at least a byte; waits where nothing is here. Empty at its end, and at the end of
-        the connection where that comes first. Raises what gunicorn raises for broken chunks."""
+        """The part of the body that has arrived; waits for at least a byte. Empty at its end, or at the end of the
+        connection. Raises gunicorn's exceptions for invalid chunks."""
         try:
             piece: bytes = self.reader.read_arrived()
         except BaseException:
@@ -52,7 +52,7 @@ class ArrivingLength(LengthReader):
 
 
 class ArrivingChunks(ChunkedReader):
-    """A chunked body. What is not yet of use stays in the unreader, so that it is known whether more is here."""
+    """A chunked body. Unused bytes stay in the unreader, so that it is known whether more has arrived."""
 
     def __init__(self, req: Any, unreader: Any) -> None:
         super().__init__(req, unreader)
@@ -63,7 +63,7 @@ class ArrivingChunks(ChunkedReader):
 
     @property
     def has_arrived(self) -> bool:
-        """Of a chunk some of its data, or the line with its size and more; also what breaks the rules."""
+        """Some data of a chunk, or the line with its size; also invalid input."""
         data = self.unreader.buf.getvalue()
         if self._left or not data:
             return bool(data)
@@ -82,7 +82,7 @@ class ArrivingChunks(ChunkedReader):
         return piece
 
     def parse_chunked(self, unreader: Any) -> Iterator[bytes]:
-        """The chunks' data in the pieces in which it comes (RFC 9112 section 7.1)."""
+        """The data of the chunks in pieces as they arrive (RFC 9112 section 7.1)."""
         size, rest = self.parse_chunk_size(unreader)
         while size > 0:
             self._is_first = False
@@ -105,7 +105,7 @@ class ArrivingChunks(ChunkedReader):
 
 
 def arriving(body: Body, request: Any) -> Body:
-    """`body` as gunicorn made it, as one that can be read as it arrives."""
+    """Wrap gunicorn's `body` so that it can be read as it arrives."""
     reader = body.reader
     if isinstance(reader, LengthReader):
         return ArrivingBody(ArrivingLength(reader.unreader, reader.length))

@@ -20,16 +20,16 @@ from gateway.worker.serving import Serving
 from gateway.worker.usual import UsualRequest, usual_request
 
 HEAD_SECONDS = 15.0
-"""For a whole request head, from its first byte (of a connection's first request: from connecting)."""
+"""The time for a complete request head, from its first byte (for the first request: from the connection on)."""
 
 SEND_SECONDS = 60.0
-"""For a client to take one piece of an answer."""
+"""The time for a client to receive one piece of a response."""
 
 FIRST_BYTES = 8192
 
 
 class Conversation:
-    """The requests of one connection, one after the other; `listener` is the address that it came to."""
+    """The requests of one connection, one after the other; `listener` is the address that it was accepted on."""
 
     def __init__(self, serving: Serving, client: socket.socket, addr: Any, listener: Any) -> None:
         self._serving = serving
@@ -52,14 +52,14 @@ class Conversation:
             if unread:
                 self._linger()
         except (OSError, gevent.GreenletExit):
-            pass  # the client is gone, or gave no sign for too long
+            pass  # the client has disconnected, or was silent for too long
         except Exception:
             log.exception("a connection was aborted by an error")
         finally:
             util.close(client)
 
     def _converse(self) -> bool:
-        """Answer one request after the other; whether there may be something of the client's still to read."""
+        """Answer one request after the other; whether there may be unread data from the client."""
         serving = self._serving
         self._client.settimeout(SEND_SECONDS)
         since, what = monotonic(), Waiting.FIRST
@@ -78,10 +78,10 @@ class Conversation:
             since, what = monotonic(), Waiting.NEXT
 
     def _await_request(self, since: float, what: Waiting) -> bytes:
-        """The first bytes of a request; none where the client closed, or sent nothing in time (`Places.close_late`).
+        """The first bytes of a request; empty if the client closed, or sent nothing in time (`Places.close_late`).
 
-        It waits also where they are here: a client that is quick would leave no turn to the others, and a try that
-        finds nothing costs more than the wait.
+        It waits even if they have arrived: a fast client would leave no turn to the others, and an attempt that finds
+        nothing costs more than the wait.
         """
         turns, waiting = self._serving.turns, self._serving.places.waiting
         data: bytes = self._reader.take_buffered()
@@ -104,7 +104,7 @@ class Conversation:
             waiting.pop(self._client, None)
 
     def _parse(self, data: bytes, begun: float) -> StrictRequest | None:
-        """The request that begins with `data`, its first byte having come at `begun`; None where it was refused."""
+        """The request that begins with `data`, whose first byte arrived at `begun`; None if it was refused."""
         waiting = self._serving.places.waiting
         waiting[self._client] = begun, Waiting.HEAD
         try:
@@ -122,7 +122,7 @@ class Conversation:
         return request
 
     def _read_away(self, request: UsualRequest | StrictRequest) -> bool:
-        """Read what nobody read of a request's body; False where it is too long, or does not come."""
+        """Read the unread rest of a request's body; False if it is too long, or does not arrive."""
         if getattr(request.body.reader, "length", 1) == 0:
             return True
         return bool(self._parser.finish_body(deadline=monotonic() + 1.0, max_bytes=DRAIN_BYTES))

@@ -1,4 +1,4 @@
-"""How many connections a worker can serve with the descriptors that there are."""
+"""The number of connections that a worker can serve with the available descriptors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import resource
 log = logging.getLogger("gateway.worker")
 
 SPARE = 128
-"""Descriptors for Redis, Kafka, Loki, collectors, Keycloak and files, beside those that are open at the start."""
+"""Descriptors for Redis, Kafka, Loki, collectors, Keycloak and files, in addition to those open at the start."""
 
 
 def room(wanted: int) -> int:
-    """How many client connections there can be at once, at most `wanted`; each may need another one, to a service.
+    """The number of simultaneous client connections, at most `wanted`; each may need another one, to a service.
 
-    The soft limit of descriptors (`RLIMIT_NOFILE`) is raised as far as that needs and the hard one allows. Where it
-    does not do, there are fewer connections, and one line says so.
+    The soft limit of descriptors (`RLIMIT_NOFILE`) is raised as needed, up to the hard limit. If that is not enough,
+    there are fewer connections, and a log line says so.
     """
     used = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else SPARE
     fixed = used + SPARE
@@ -33,7 +33,7 @@ def room(wanted: int) -> int:
 
 
 def _raised(needed: int) -> int:
-    """The soft limit, after it was raised to `needed` as far as that goes."""
+    """The soft limit, after it was raised to `needed` if possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= needed:

@@ -12,25 +12,25 @@ import gevent.socket
 from gateway.worker.turns import Turns
 
 LINGER_IDLE_SECONDS = 5.0
-"""For a client that sends nothing more, as nginx has it."""
+"""The time for a silent client, as in nginx."""
 
 TOTAL_SECONDS = 30.0
-"""For one that goes on sending."""
+"""The time for a client that continues to send."""
 
 TOTAL_BYTES = 256 << 20
-"""What is read away at most."""
+"""The maximum of discarded data."""
 
 _PIECE = 65_536
-_sink = bytearray(_PIECE)  # what is read away looks at nobody's
+_sink = bytearray(_PIECE)  # the discarded data is not inspected
 
 
 def linger(client: socket.socket, turns: Turns) -> None:
-    """Say that nothing more is said, and read what still comes, so that the client can read its answer: were it closed
-    at once, the system would reset the connection. Raises OSError when the client goes or falls silent."""
+    """Shut down the sending side, and discard what still arrives, so that the client can read its response: if the
+    connection were closed at once, the system would reset it. Raises OSError for a client that leaves or is silent."""
     if isinstance(client, ssl.SSLSocket):
         client.settimeout(0.0)
         with suppress(OSError, ValueError):
-            client.unwrap()  # says close_notify, and does not wait for the client's
+            client.unwrap()  # sends close_notify, and does not wait for the client's
     gevent.socket.socket.shutdown(client, socket.SHUT_WR)
     due = monotonic() + TOTAL_SECONDS
     left = TOTAL_BYTES

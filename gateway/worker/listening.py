@@ -1,4 +1,4 @@
-"""Accepting connections: in turn with the other workers, and with those that are served already."""
+"""Accepts connections, balanced between the workers, and fair to existing connections."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from gateway.worker.shares import Shares
 log = logging.getLogger("gateway.worker")
 
 DEFER_SECONDS = 0.003
-"""For a worker that has fewer connections to take a new one."""
+"""The time for a worker with fewer connections to accept a new one."""
 
 PAUSE_SECONDS = 0.1
-"""Without accepting, when there is no descriptor left for a connection."""
+"""The pause in accepting when no descriptor is left."""
 
 TOLD_SECONDS = 60.0
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-# A peer that vanished is noticed after a minute (the last of these three, or three probes without an answer), also by
-# an answer that only waits. Sockets inherit it from the one that listens.
+# A vanished peer is detected after a minute (the last of these three, or three probes without an answer), also during
+# an idle response. Sockets inherit this from the listening one.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
 
 Handle = Callable[[Any, socket.socket, Any], None]
-"""Serves a connection: the address it came to, the client's socket, the client's address."""
+"""Serves a connection: the listening address, the client's socket, the client's address."""
 
 
 class Listener(StreamServer):
-    """Accepts the connections of one socket, those first that no worker with fewer connections takes. Where descriptors
-    are used up it closes the connection that waits longest, and tries again a little later: it neither spins nor gives
-    up."""
+    """Accepts the connections of one socket, unless a worker with fewer connections accepts them first. If no
+    descriptor is left, it closes the connection that has been idle longest and retries a little later:
+    it neither spins nor gives up."""
 
     def __init__(self, sock: socket.socket, handle: Handle, places: Places, shares: Shares | None) -> None:
-        """`shares`: of the workers at this socket, None where there is one."""
+        """`shares`: those of the workers at this socket, None if there is only one."""
         sock.setblocking(True)
         watch_for_vanished(sock)
         self.max_accept = 16 if shares is None else 1
@@ -54,7 +54,7 @@ class Listener(StreamServer):
         super().__init__(sock, handle=partial(handle, sock.getsockname()), spawn=places.pool)
 
     def do_read(self) -> Any:
-        """(a client's socket, its address), None where there is none."""
+        """(a client's socket, its address), None if there is none."""
         self._places.make_room()
         if self._shares is not None and not self._is_mine(self._shares):
             return None
@@ -63,10 +63,10 @@ class Listener(StreamServer):
         except OSError as fault:
             if fault.errno in _EXHAUSTED:
                 self._wait_for_descriptors(fault)
-            return None  # else the client has gone before it was accepted
+            return None  # otherwise the client disconnected before it was accepted
 
     def _is_mine(self, shares: Shares) -> bool:
-        """Whether to take what waits; else it is left to others for a moment, and then taken by whoever comes first."""
+        """Whether to accept now; otherwise other workers have a moment to accept first."""
         count = len(self._places)
         shares.publish(count)
         now = monotonic()
@@ -93,8 +93,8 @@ class Listener(StreamServer):
             self.start_accepting()
 
     def empty_queue(self) -> None:
-        """Take what has connected already, and no more: closing the socket would reset it."""
-        self._shares = None  # nobody else is asked
+        """Accept the connections that are already established: closing the socket would reset them."""
+        self._shares = None  # without asking other workers
         self.stop_accepting()
         while (accepted := self.do_read()) is not None:
             self.do_handle(*accepted)
@@ -102,7 +102,7 @@ class Listener(StreamServer):
 
 
 def watch_for_vanished(sock: socket.socket) -> None:
-    """Let the system look after silent peers (RFC 1122 section 4.2.3.6, RFC 5482), where it can."""
+    """Let the system detect silent peers (RFC 1122 section 4.2.3.6, RFC 5482), if it can."""
     if sock.family == socket.AF_UNIX:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -112,7 +112,7 @@ def watch_for_vanished(sock: socket.socket) -> None:
 
 
 def secured(client: socket.socket, context: ssl.SSLContext, seconds: float) -> ssl.SSLSocket:
-    """The client's socket under TLS, whose handshake may take so many seconds. Raises OSError where it fails."""
+    """The client's socket with TLS, whose handshake has a time-out in seconds. Raises OSError if it fails."""
     wrapped = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
     try:
         with gevent.Timeout(seconds, TimeoutError()):

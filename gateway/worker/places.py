@@ -1,4 +1,4 @@
-"""The connections of a worker: how many there may be, and which of them ask for nothing just now."""
+"""The connections of a worker: their maximum, and the idle ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import gevent.socket
 from gevent.pool import Pool
 
 RESERVED = 100
-"""Places kept free, a tenth of few: with fewer, each new connection and request closes the one that waits longest."""
+"""Places kept free (a tenth of a small total): below, each new connection or request closes the longest idle one."""
 
 
 class Waiting(Enum):
-    """What a connection that asks for nothing waits for."""
+    """The reasons why a connection is idle."""
 
     FIRST = "its first request"
     NEXT = "another request"
@@ -25,43 +25,43 @@ class Waiting(Enum):
 
 
 class Places:
-    """Room for `size` connections at once. Nobody can keep others out by holding connections open."""
+    """At most `size` connections at once. Idle clients cannot keep others out."""
 
     def __init__(self, size: int) -> None:
         self.pool = Pool(size)
         self.waiting: dict[socket.socket, tuple[float, Waiting]] = {}
-        """Since when, a monotonic time, and for what; in the order in which they began to wait."""
+        """Since when (a monotonic time) and why, in the order in which they became idle."""
         self._reserved = min(RESERVED, -(-size // 10))
 
     def __len__(self) -> int:
         return len(self.pool)
 
     def make_room(self) -> None:
-        """Close the connection that waits longest, where few places are left."""
+        """Close the connection that has been idle longest, if few places are left."""
         if self.pool.free_count() < self._reserved:
             self.close_longest()
 
     def close_longest(self) -> None:
-        """Close the connection that waits longest, if there is one."""
+        """Close the connection that has been idle longest, if there is one."""
         for client in self.waiting:
             del self.waiting[client]
             _shut(client, socket.SHUT_RDWR)
             return
 
     def close_late(self, seconds: Mapping[Waiting, float]) -> None:
-        """Close connections that wait for longer than they may. One look for all: a timer for each wait is 10 us. What
-        has come already is still read."""
+        """Close connections that have been idle for too long. One sweep for all: a timer for each costs 10 us. Data
+        that has arrived is still read."""
         now = monotonic()
         for client, (since, what) in list(self.waiting.items()):
             if now - since > seconds[what]:
                 _shut(client, socket.SHUT_RD)
 
     def end(self) -> None:
-        """End all connections, whatever is under way."""
+        """Close all connections, even with requests in flight."""
         self.pool.kill(timeout=1.0)
 
 
 def _shut(client: socket.socket, how: int) -> None:
-    """Wake whoever waits for the client. TLS is not told: it would forget its state under the one that reads."""
+    """Wake the greenlet that waits for the client. TLS is bypassed: it would drop its state under the reader."""
     with suppress(OSError):
         gevent.socket.socket.shutdown(client, how)

@@ -1,4 +1,4 @@
-"""What is answered where there is no request that an app could answer: the parser's refusals, and faults on the way."""
+"""Responses without the app: to requests that the parser refuses, and after internal errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gunicorn.http import wsgi
 from gateway import errors
 from gateway.scope import new_trace_id
 
-# What the parser refuses, by the first class that fits; everything else it raises is a 400.
+# The statuses of the parser's exceptions, by the first class that matches; all others are 400.
 _REFUSALS: tuple[tuple[type[Exception], int], ...] = (
     (parsing.LimitRequestLine, 414),
     (parsing.LimitRequestHeaders, 431),
@@ -25,12 +25,12 @@ _REFUSALS: tuple[tuple[type[Exception], int], ...] = (
 
 
 def status_of(refusal: Exception) -> int:
-    """The status that a refusal of the parser's is answered with."""
+    """The status for an exception of the parser."""
     return next((status for kind, status in _REFUSALS if isinstance(refusal, kind)), 400)
 
 
 def write_error(client: socket.socket, status: int) -> str:
-    """Answer with our one error body, and say that the connection ends; the trace id that it names."""
+    """Answer with the error body and `Connection: close`; returns the trace id in the body."""
     trace_id = new_trace_id()
     body = orjson.dumps(errors.body(status, errors.message_of(status), errors.code_of(status), "", trace_id))
     lines: Mapping[str, object] = {

@@ -1,4 +1,4 @@
-"""What is found out about a name is kept: names come again and again, and strange ones do not stay."""
+"""A bounded cache of facts about names that occur often."""
 
 from __future__ import annotations
 

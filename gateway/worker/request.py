@@ -1,4 +1,4 @@
-"""A request as gunicorn parses it, and what of it gunicorn leaves open."""
+"""gunicorn's request, with the checks that gunicorn lacks."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def connection_options(values: Iterable[str]) -> frozenset[str]:
 
 
 class StrictRequest(Request):
-    """gunicorn's request, refused where its parser in C lets through what its parser in Python does not."""
+    """gunicorn's request, also refused if its parser in C accepts what its parser in Python does not."""
 
-    # `100 Continue` is said when the body is wanted, not when the head was read.
+    # `100 Continue` is sent when the body is read, not after the head.
     _policy_expect_continue = False
 
     def _peer_is_trusted_proxy(self) -> bool:
-        """Nobody is: no address of gunicorn.conf.py's, and not, as gunicorn has it, whoever comes by a Unix socket.
-        TRUSTED_PROXIES says whose word counts. Parsing the peer's address to find that out costs 10 us."""
+        """Never: no address is trusted, nor is every peer on a Unix socket, as in gunicorn. TRUSTED_PROXIES decides.
+        Parsing the peer's address to find that out would cost 10 us."""
         return False
 
     def should_close(self) -> bool:
-        """Whether the connection ends with this request (RFC 9112 section 9.3); gunicorn knows `close` only alone."""
+        """Whether the connection ends with this request (RFC 9112 section 9.3); gunicorn only knows `close` alone."""
         if self.must_close or self.method == "CONNECT":
             return True
         options = connection_options(value for name, value in self.headers if name == "CONNECTION")
@@ -49,7 +49,7 @@ class StrictRequest(Request):
         super().set_body_reader()
         self.body: Any = arriving(self.body, self)
         if codings and self.body is not None:
-            # A size is a few digits; extensions of gunicorn's 32 KiB for each byte would keep a worker busy.
+            # A size has a few digits; gunicorn's 32 KiB of extensions per byte would keep a worker busy.
             self.body.reader.limit_chunk_size_line = CHUNK_LINE_BYTES
 
 

@@ -1,4 +1,4 @@
-"""What goes out: gunicorn's response with fewer sends."""
+"""gunicorn's response with fewer sends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.worker.remembered import Remembered
 from gateway.worker.turns import Turns
 
 DRAIN_BYTES = 65_536
-"""An unread body up to this is read away to keep the connection; a longer one closes it."""
+"""An unread body up to this size is discarded to keep the connection; a longer one closes it."""
 
 
 _FIELD_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])

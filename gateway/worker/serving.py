@@ -1,4 +1,4 @@
-"""What all connections of a worker share."""
+"""The state that all connections of a worker share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.worker.turns import Turns
 
 
 class Worker(Protocol):
-    """The worker, as its connections see it."""
+    """The interface of the worker for its connections."""
 
     alive: bool
     wsgi: Any
@@ -20,12 +20,12 @@ class Worker(Protocol):
     log: Any
 
     def count_request(self) -> None:
-        """One more request; the worker may have to be replaced after so many."""
+        """Count a request; the worker is replaced after `max_requests`."""
 
 
 class CachedConfig:
-    """gunicorn's configuration, which looks a setting up anew each time, with what was asked for kept: 10 us a request.
-    A reload begins new workers."""
+    """gunicorn's configuration with cached settings, whose lookups would cost 10 us a request. A reload starts new
+    workers."""
 
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
@@ -37,7 +37,7 @@ class CachedConfig:
 
 
 class Serving:
-    """The app, the limits of a head, the places and turns: what a connection needs of its worker."""
+    """The parts of the worker that a connection needs: the app, the limits of a head, the places and turns."""
 
     def __init__(self, worker: Worker, places: Places, turns: Turns) -> None:
         self.worker = worker
@@ -63,7 +63,7 @@ class Serving:
         }
 
     def environ_of(self, client: socket.socket, listener: Any, addr: Any) -> dict[str, Any]:
-        """What all requests of a connection have in their environ (PEP 3333, RFC 3875)."""
+        """The environ that all requests of a connection share (PEP 3333, RFC 3875)."""
         peer = {"REMOTE_ADDR": addr}
         if isinstance(addr, tuple):
             peer = {"REMOTE_ADDR": addr[0], "REMOTE_PORT": str(addr[1])}

@@ -1,7 +1,7 @@
-"""Whose turn it is: what one client sends never keeps others from theirs (CONFORMANCE L6).
+"""Fair turns: one client never keeps others waiting (statement L6 of docs/conformance.md).
 
-A greenlet gives way only where it has to wait, and one whose socket is always ready never has to. So a client that is
-always ready stands in line; one that had to be waited for does not, however long the line is.
+A greenlet only yields when it has to wait, which never happens if its socket is always ready. So a client that is
+always ready waits in a queue; a client that had to be waited for is served at once, however long the queue is.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import gevent
 from gevent.hub import Waiter
 
 SLICE_SECONDS = 0.002
-"""How long those who are always ready are served between two looks at all sockets."""
+"""How long clients that are always ready are served between two polls of all sockets."""
 
 QUICK = 2
-"""Looks within which a socket was ready again: its client is always ready."""
+"""The number of polls within which a socket must be ready again for its client to count as always ready."""
 
 
 class Turns:
-    """The line of a worker's clients that are always ready. Where nobody else wants a turn it costs nothing."""
+    """The queue of a worker's clients that are always ready. It costs nothing if no other client waits."""
 
     def __init__(self) -> None:
         self._loop = gevent.get_hub().loop
@@ -31,12 +31,12 @@ class Turns:
 
     @property
     def looks(self) -> int:
-        """How often all sockets were looked at so far."""
+        """The number of polls of all sockets so far."""
         return self._loop.iteration
 
     def take(self, since: int) -> None:
-        """Before a request whose socket was waited for from look `since` on: at once for who was slow, or while this
-        look's slice lasts; else in line."""
+        """Wait for a turn before a request whose socket was waited for since poll `since`: at once for a slow client,
+        or during the slice of this poll; otherwise in the queue."""
         look = self._loop.iteration
         if look - since > QUICK:
             return
@@ -47,7 +47,7 @@ class Turns:
             self.give()
 
     def give(self) -> None:
-        """Let all others have a turn: between two steps of work whose next one is ready."""
+        """Let all others have a turn, between two steps of work."""
         waiter: Waiter[None] = Waiter()
         if not self._line:
             self._timer.start(self._serve)
@@ -55,7 +55,7 @@ class Turns:
         waiter.get()
 
     def _serve(self) -> None:
-        """A slice's worth of those in line, who may stand there again; by a timer, so that the loop looks between."""
+        """Serve the queue for one slice; called by a timer, so that the loop polls in between."""
         line = self._line
         until = perf_counter() + SLICE_SECONDS
         for _ in range(len(line)):

@@ -1,7 +1,8 @@
-"""The gunicorn worker: what gunicorn leaves open about slow, silent, broken and leaving clients, and about the end.
+"""The gunicorn worker, with the handling of slow, silent, broken and disconnected clients, and of a stop, that gunicorn
+lacks.
 
-gunicorn's parser and signals are used as they are. What a connection is served by is in `conversation`; this class
-begins, stops and replaces a worker.
+gunicorn's parser and signals are used unchanged. `conversation` serves a connection; this class starts, stops and
+replaces a worker.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from gateway.worker.shares import Shares
 from gateway.worker.turns import Turns
 
 WAITING_AT_STOP_SECONDS = {Waiting.FIRST: 1.0, Waiting.NEXT: 1.0, Waiting.HEAD: 3.0, Waiting.END: 1.0}
-"""For what a connection waits for while the worker stops. One that was answered a moment ago is in use: its client may
-have sent another request, which is answered, and told that it was the last."""
+"""How long an idle connection is kept during a stop. A connection that was just used may carry another request, which
+is answered with `Connection: close`."""
 
 CLOSE_SECONDS = 5.0
-"""For the engines to flush and end."""
+"""The time for the engines to flush and close."""
 
 MARGIN_SECONDS = 2.0
-"""Of the time to stop, before the arbiter kills: a second of it to end what is still under way."""
+"""The rest of the time to stop, before the arbiter kills: one second of it is for cutting requests in flight."""
 
 
 class GatewayWorker(GeventWorker):
@@ -56,13 +57,13 @@ class GatewayWorker(GeventWorker):
         self._stopping.set()
 
     def run(self) -> None:
-        """Serve until told to stop, then take no more connections, finish what is under way, end the engines."""
+        """Serve until a stop; then accept no more connections, finish the requests in flight, close the engines."""
         engines = self.wsgi.extensions["gateway"]
         try:
             engines.start()
         except StartFault as fault:
             self.log.error("a worker cannot start: %s", fault)
-            gevent.sleep(1.0)  # gunicorn tries again at once
+            gevent.sleep(1.0)  # gunicorn starts another worker at once
             sys.exit(1)
         places = Places(room(self.worker_connections))
         self._serving = Serving(self, places, Turns())
@@ -71,7 +72,7 @@ class GatewayWorker(GeventWorker):
         seconds = {
             Waiting.FIRST: HEAD_SECONDS,
             Waiting.NEXT: self.cfg.keepalive,
-            Waiting.HEAD: HEAD_SECONDS + 1.0,  # the reader has its own, and answers
+            Waiting.HEAD: HEAD_SECONDS + 1.0,  # the reader has its own time-out, and answers
             Waiting.END: TOTAL_SECONDS + 1.0,
         }
         while self.alive:
@@ -94,7 +95,7 @@ class GatewayWorker(GeventWorker):
         return listeners
 
     def _drain(self, places: Places) -> None:
-        """Let what is under way finish; what is not over in time is cut."""
+        """Wait for the requests in flight; those that do not end in time are cut."""
         due = monotonic() + self.cfg.graceful_timeout - CLOSE_SECONDS - MARGIN_SECONDS
         while len(places) and monotonic() < due:
             places.close_late(WAITING_AT_STOP_SECONDS)
@@ -103,20 +104,20 @@ class GatewayWorker(GeventWorker):
         places.end()
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """One connection, from accept to close; `listener` is the address that it came to."""
+        """Serve one connection, from accept to close; `listener` is the address that it was accepted on."""
         if self._tls is not None:
             waiting = self._serving.places.waiting
             waiting[client] = monotonic(), Waiting.HEAD
             try:
                 client = secured(client, self._tls, HEAD_SECONDS)
             except (OSError, gevent.GreenletExit):
-                return  # no TLS, or too slow
+                return  # invalid TLS, or too slow
             finally:
                 waiting.pop(client, None)
         Conversation(self._serving, client, addr, listener).run()
 
     def count_request(self) -> None:
-        """One more request; after `max_requests` another worker follows."""
+        """Count a request; after `max_requests` another worker replaces this one."""
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
