@@ -112,7 +112,7 @@ def when_ready(server):
 
 
 def pre_fork(server, worker):
-    """Create the folder again if somebody removed it, so that a worker can start. Exclude the imports of the master from
+    """Create the folder again if somebody removed it, so that a worker can start. Exclude the master's imports from
     garbage collection, which would write to them and so create a copy in each worker."""
     _metrics.mkdir(mode=0o700, exist_ok=True)
     gc.collect()

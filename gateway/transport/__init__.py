@@ -1,4 +1,4 @@
-"""The sealed HTTP session: every call that leaves the gateway goes through it, and carries only what it was given."""
+"""The sealed HTTP session: all outgoing calls of the gateway use it, and it adds nothing to a request."""
 
 from gateway.transport.adapter import Adapter, Timeouts
 from gateway.transport.connections import Connection, unpatched_poll

@@ -1,7 +1,7 @@
-"""The adapter under `requests`: a prepared request goes out as it is, byte for byte, on a kept connection.
+"""The adapter under `requests`: sends a prepared request unchanged, byte for byte, on a kept connection.
 
-`HTTPAdapter.send` is requests' extension point. The stock one normalises the target (`%7e` becomes `~`), adds headers,
-folds repeated ones and costs three times as much a call.
+`HTTPAdapter.send` is requests' extension point. The standard one normalises the target (`%7e` becomes `~`), adds
+headers, folds repeated ones and costs three times as much per call.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Timeouts:
 
 
 class Adapter(HTTPAdapter):
-    """Sends prepared requests over connections of its own. It follows, retries, decodes, stores and adds nothing."""
+    """Sends prepared requests over its own connections. It follows, retries, decodes, stores and adds nothing."""
 
     def __init__(
         self, tls: ssl.SSLContext, default: Timeouts, tracer: Tracer = NO_TRACER, resolver: Resolver | None = None
     ) -> None:
-        """`tls` verifies peers; `default` bounds calls that name no time-out themselves; `tracer` makes the spans of
-        what a session sends; `resolver` is one of its own where none is shared."""
+        """`tls` verifies peers; `default` bounds calls without their own time-outs; `tracer` creates the spans of a
+        session's calls; `resolver` is a new one if none is shared."""
         super().__init__()
         self._tracer = tracer
         self._tls = tls
@@ -66,10 +66,10 @@ class Adapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
-        """The response to `request` as a session wants it, its body unread; `response.raw` is an UpstreamResponse.
+        """The response to `request` for a session, with its body unread; `response.raw` is an UpstreamResponse.
 
-        `verify`, `cert` and `proxies` are not listened to: this adapter always verifies and never uses a proxy. Raises
-        what `call` raises.
+        `verify`, `cert` and `proxies` are ignored: this adapter always verifies and never uses a proxy. Raises the
+        exceptions of `call`.
         """
         request.headers.update({name: _text(value) for name, value in request.headers.items()})
         answer = (self._traced_call if spans.traced() else self.call)(request, self._bounds(timeout))
@@ -95,11 +95,11 @@ class Adapter(HTTPAdapter):
         fresh: bool = False,
         opened: Callable[[Connection], None] | None = None,
     ) -> UpstreamResponse:
-        """The response to `request`, its head read. What forwarding uses: requests' Response alone costs 27 us.
+        """The response to `request`, its head read. Forwarding uses this, because requests' Response costs 27 us.
 
-        `request.headers` must hold the framing of `request.body`: bytes, or a StreamedBody, which is stopped where the
-        response comes before its end. `fresh` asks for a new connection, `opened` gets the connection that is used.
-        Raises the faults of `gateway.transport.faults`, and whatever `request.body` raises.
+        `request.headers` must contain the framing of `request.body`: bytes, or a StreamedBody, which is stopped if the
+        response arrives before its end. `fresh` requires a new connection, `opened` is called with the connection.
+        Raises the faults of `gateway.transport.faults`, and the exceptions of `request.body`.
         """
         scheme, _, netloc, path = (request.url or "").split("/", 3)
         origin = self._origins.get(f"{scheme}//{netloc}") or self._origin(scheme, netloc)

@@ -1,4 +1,4 @@
-"""A new connection: every address of a name has its chance within the connect time-out (RFC 8305)."""
+"""New connections: every address of a name is tried within the connect time-out (RFC 8305)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gateway.transport.faults import ConnectError, ConnectTimedOut
 from gateway.transport.resolver import Address
 
 ATTEMPT_DELAY = 0.25
-"""Seconds that an address has for itself before the next one is tried too (RFC 8305 section 5)."""
+"""Seconds before the next address is tried too (RFC 8305 section 5)."""
 
-# A peer that vanished without a word is noticed within about a minute, between two bytes of an event stream too.
+# A vanished peer is detected within about a minute, also between two bytes of an event stream.
 KEEPALIVE_IDLE_SECONDS = 30
 KEEPALIVE_INTERVAL_SECONDS = 10
 KEEPALIVE_PROBES = 3
@@ -35,7 +35,7 @@ _KNOWN_OPTIONS = tuple(
     (level, getattr(socket, name), value) for level, name, value in _OPTIONS if hasattr(socket, name)
 )
 
-# The words for a log; the exceptions' own may quote anything. The first class that fits.
+# Texts for the log, because those of exceptions may quote anything. The first class that matches is used.
 _REASONS: tuple[tuple[type[OSError], str], ...] = (
     (ssl.SSLCertVerificationError, "its certificate is not trusted (CA_BUNDLE)"),
     (ssl.SSLError, "it does not speak TLS as it should"),
@@ -45,10 +45,10 @@ _REASONS: tuple[tuple[type[OSError], str], ...] = (
 
 
 def connect(addresses: Sequence[Address], due: float) -> tuple[socket.socket, Address]:
-    """A TCP connection to one of `addresses`, and to which: each is tried as soon as the one before has failed, or is
-    silent for ATTEMPT_DELAY; the first that connects is taken.
+    """A TCP connection to one of `addresses`, and its address: each is tried as soon as the one before has failed, or
+    has not connected after ATTEMPT_DELAY; the first that connects is used.
 
-    `due` is a monotonic time. Raises ConnectTimedOut, or ConnectError where all have failed.
+    `due` is a monotonic time. Raises ConnectTimedOut, or ConnectError if all have failed.
     """
     if len(addresses) == 1:
         try:
@@ -109,7 +109,7 @@ def _attempt(address: Address, due: float) -> socket.socket:
 
 
 def handshake(sock: socket.socket, host: str, tls: ssl.SSLContext, due: float) -> ssl.SSLSocket:
-    """TLS over `sock`, which is closed where that fails. An end without close_notify is an error on it, not an end
+    """TLS over `sock`, which is closed if that fails. On it, an end without close_notify is an error, not an end
     (RFC 8446 section 6.1). Raises ConnectTimedOut, ConnectError."""
     too_slow = gevent.Timeout(max(0.001, due - monotonic()))
     try:
@@ -126,7 +126,7 @@ def handshake(sock: socket.socket, host: str, tls: ssl.SSLContext, due: float) -
 
 
 def fault_of(error: OSError) -> ConnectError:
-    """Our fault for an error of the operating system or of TLS."""
+    """The fault for an error of the operating system or of TLS."""
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return ConnectTimedOut("no connection in time")
     return ConnectError(next((words for kind, words in _REASONS if isinstance(error, kind)), type(error).__name__))

@@ -1,4 +1,4 @@
-"""One connection to a peer: whether it is still good, and reading from it within a time."""
+"""One connection to a peer: reading with a deadline, and whether it can be used again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gevent.select import select as wait_for
 from gateway.transport.faults import ResponseTimeout
 
 RETIRE_SECONDS = 60.0
-"""A kept connection is not used again after this, so that a changed DNS answer is followed."""
+"""The maximum age of a kept connection, so that changes in DNS take effect."""
 
 
 def unpatched_poll() -> select.poll:
-    """A poll that only looks; gevent's own would wait in the hub."""
+    """A non-blocking poll; gevent's own would wait in the hub."""
     poll: select.poll = monkey.get_original("select", "poll")()
     return poll
 
@@ -33,10 +33,10 @@ class Connection:
 
     sock: socket.socket
     retire_at: float = field(default_factory=lambda: monotonic() + RETIRE_SECONDS)
-    """After this it serves no other call."""
+    """It serves no other call after this time."""
 
     due: float = inf
-    """When what is waited for has to be here."""
+    """The deadline of the current wait."""
 
     late: bool = False
     aborted: bool = False
@@ -51,19 +51,19 @@ class Connection:
         )
 
     def receive(self, size: int, due: float) -> bytes:
-        """What has come; empty only at the peer's clean end of the stream.
+        """Received data; empty only at the peer's clean end of the stream.
 
-        Raises TimeoutError where nothing came until `due`, another OSError where the connection was reset, aborted, or
+        Raises TimeoutError if nothing arrived until `due`, another OSError if the connection was reset, aborted, or
         ended without TLS's close_notify.
         """
         self.due = due
         if self._readable is not None:
             gevent.get_hub().wait(self._readable)
         else:
-            self.sock.settimeout(None)  # what TLS has read already wakes no watcher; `due` is the sweeper's
+            self.sock.settimeout(None)  # data that TLS has buffered wakes no watcher; the sweeper checks `due`
         try:
             data = self.sock.recv(size)
-        except BlockingIOError:  # woken for nothing
+        except BlockingIOError:  # a spurious wake-up
             return self.receive(size, due)
         except OSError:
             if self.late:
@@ -76,7 +76,7 @@ class Connection:
         return data
 
     def receive_ready(self, size: int) -> bytes | None:
-        """As `receive`, None where nothing is here yet."""
+        """Like `receive`, None if nothing has arrived yet."""
         self.sock.settimeout(0.0)
         try:
             return self.sock.recv(size)
@@ -84,19 +84,19 @@ class Connection:
             return None
 
     def send(self, data: bytes, timeout: float) -> int:
-        """Send what the peer takes; how much that was. Zero where the peer has something to say, or has gone.
-        ResponseTimeout where it takes nothing for `timeout` seconds."""
+        """Send as much as the peer accepts; the number of bytes. Zero if the peer has sent something, or disconnected.
+        Raises ResponseTimeout if it accepts nothing for `timeout` seconds."""
         self.sock.settimeout(0.0)
         due = monotonic() + timeout
         while True:
             try:
                 sent = self.sock.send(data)
-                if sent:  # TLS says nothing where it would block
+                if sent:  # TLS returns nothing if it would block
                     return sent
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 pass
             except OSError:
-                return 0  # what it said before it went can still be read
+                return 0  # data that it sent before can still be read
             left = due - monotonic()
             if left <= 0:
                 raise ResponseTimeout("the peer does not read")
@@ -105,28 +105,28 @@ class Connection:
                 return 0
 
     def close(self) -> None:
-        """Close; what is still to come on it is lost."""
+        """Close; further data is lost."""
         if self._readable is not None:
             self._readable.close()
         self.sock.close()
 
     def abort(self) -> None:
-        """End it under the greenlet that waits on it."""
+        """Abort it while another greenlet waits on it."""
         self.aborted = True
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def expire(self) -> None:
-        """Abort it because what was due has not come."""
+        """Abort it because of a missed deadline."""
         self.late = True
         self.abort()
 
     def has_input(self) -> bool:
-        """Whether there is something to read, the end included."""
-        return bool(self._poll.poll(0))  # a third of what recv costs, which raises where there is nothing
+        """Whether there is something to read, including the end."""
+        return bool(self._poll.poll(0))  # a third of the cost of recv, which raises if there is nothing
 
     def is_quiet(self) -> bool:
-        """Whether the peer has neither closed it nor said anything: both make it useless for another call."""
+        """Whether the peer has neither closed it nor sent anything: otherwise it cannot be used for another call."""
         if monotonic() > self.retire_at:
             return False
         if not self._poll.poll(0):
@@ -134,6 +134,6 @@ class Connection:
         if not isinstance(self.sock, ssl.SSLSocket):
             return False
         try:
-            return self.receive_ready(1) is None  # a session ticket is no data
+            return self.receive_ready(1) is None  # a session ticket is not data
         except OSError:
             return False

@@ -1,14 +1,14 @@
-"""What can go wrong with a call: one tree under requests' exceptions, by how far the call got.
+"""The faults of calls: a tree under requests' exceptions, by the progress of the call.
 
     CallFault (RequestException)
-    ├── ConnectError        nothing of the request has left: it can be sent elsewhere
+    ├── ConnectError        nothing of the request was sent: it can be sent elsewhere
     │   └── ConnectTimedOut
-    ├── NoResponse          sent, and the connection ended before the first byte of a response
-    ├── ResponseTimeout     sent, and the peer was too slow
-    └── ProtocolError       what came is no HTTP/1.1 response
-        └── IncompleteBody  the head came, its body did not end
+    ├── NoResponse          sent, but the connection ended before the first byte of a response
+    ├── ResponseTimeout     sent, but the peer was too slow
+    └── ProtocolError       not a valid HTTP/1.1 response
+        └── IncompleteBody  the head arrived, but not the complete body
 
-Metrics and logs call a fault by its class's `kind`.
+Metrics and logs name a fault by the `kind` of its class.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
 
 
 class CallFault(RequestException):
-    """A call that brought no whole response. `timed_out`: the gateway answers 504 for it, else 502; `unresponsive`: it
-    says that the peer may be down, which is what opens a circuit breaker."""
+    """A call without a complete response. `timed_out`: the gateway answers 504, otherwise 502; `unresponsive`: the peer
+    may be down, which opens a circuit breaker."""
 
     kind: ClassVar[str]
     timed_out: ClassVar[bool] = False
@@ -29,14 +29,14 @@ class CallFault(RequestException):
 
 
 class ConnectError(CallFault, RequestsConnectionError):
-    """No connection could be made: nothing of the request has left."""
+    """No connection could be made: nothing of the request was sent."""
 
     kind = "connect"
     unresponsive = True
 
 
 class ConnectTimedOut(ConnectError, ConnectTimeout):
-    """No connection could be made in time: nothing of the request has left."""
+    """No connection could be made in time: nothing of the request was sent."""
 
     kind = "connect_timeout"
     timed_out = True
@@ -49,7 +49,7 @@ class NoResponse(CallFault, RequestsConnectionError):
 
 
 class ResponseTimeout(CallFault, ReadTimeout):
-    """The peer was too slow: between two bytes, or in all."""
+    """The peer was too slow: between two bytes, or in total."""
 
     kind = "timeout"
     timed_out = True
@@ -57,17 +57,17 @@ class ResponseTimeout(CallFault, ReadTimeout):
 
 
 class ProtocolError(CallFault):
-    """What came is no HTTP/1.1 response, or one that can be read in two ways."""
+    """Not an HTTP/1.1 response, or an ambiguous one."""
 
     kind = "bad_answer"
 
 
 class IncompleteBody(ProtocolError):
-    """The response's body ended before its end."""
+    """The body of the response is incomplete."""
 
     kind = "cut"
 
 
 def loggable(error: Exception) -> str:
-    """What a log may say of an exception of `requests`: our faults' own words, of any other the type."""
+    """The log text of an exception of `requests`: the text of the gateway's faults, of any other the type."""
     return str(error) if isinstance(error, CallFault) else type(error).__name__

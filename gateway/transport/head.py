@@ -1,4 +1,4 @@
-"""The head of a response, however it was read."""
+"""The head of a response, from either parser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HEAD_BYTES = 65_536
 """The longest head of a response, or of a chunked body's trailers and extensions."""
 
 LINE_BYTES = 32_768
-"""The longest header line of a response: nginx and browsers take no longer one."""
+"""The longest header line of a response: nginx and browsers accept no longer one."""
 
 HEADER_FIELDS = 100
 
@@ -16,8 +16,8 @@ HEADER_FIELDS = 100
 @dataclass(slots=True)
 class Head:
     """`headers` are (name, value) pairs in their order, decoded as Latin-1; `fields` has the values of each name in
-    lower case, joined by commas. `length` is the body's where the head says it; `is_framed` whether the body ends by
-    itself and not with the connection; `keeps_alive` whether the connection may serve another call."""
+    lower case, joined by commas. `length` is that of the body if the head states it; `is_framed`: the body ends before
+    the connection; `keeps_alive`: the connection may serve another call."""
 
     status: int
     reason: str

@@ -1,4 +1,4 @@
-"""The connections to one origin: made, kept while they are good, given out again."""
+"""The pool of connections to one origin."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Origin:
         self._good: Address | None = None
 
     def connection(self, timeout: float, *, fresh: bool = False) -> Connection:
-        """A kept connection that is still good, else (or if `fresh`) a new one.
+        """A usable kept connection, otherwise (or if `fresh`) a new one.
 
         `timeout`, in seconds, bounds name resolution, connect and TLS handshake together. Raises ConnectError.
         """
@@ -59,7 +59,7 @@ class Origin:
         connection.close()
 
     def keep(self, connection: Connection, idle_seconds: float = RETIRE_SECONDS) -> None:
-        """Take back a connection whose response was read to its end. `idle_seconds`: how long the peer keeps it."""
+        """Return a connection whose response was read to its end. `idle_seconds`: how long the peer keeps it."""
         self._busy.discard(connection)
         connection.due = inf
         now = monotonic()
@@ -71,7 +71,7 @@ class Origin:
             connection.close()
 
     def expire_late(self, now: float) -> None:
-        """End the calls whose next byte was due before `now`."""
+        """Abort the calls whose next byte was due before `now`."""
         for connection in [busy for busy in self._busy if busy.due < now]:
             connection.expire()
 
@@ -101,7 +101,7 @@ class Origin:
     def _connect(self, timeout: float) -> socket.socket:
         due = monotonic() + timeout
         addresses = self._resolver.addresses(self._host, self._port, timeout)
-        if self._good in addresses:  # what worked last is tried first, and the others keep their turns
+        if self._good in addresses:  # the address that worked last is tried first, then the others in turn
             addresses = (self._good, *(address for address in addresses if address != self._good))
         sock, self._good = connect(addresses, due)
         return handshake(sock, self._host, self._tls, due) if self._scheme == "https" else sock

@@ -1,5 +1,5 @@
-"""llhttp (through httptools) reads a response: 2 us a head where http.client takes 31, and it refuses what http.client
-repairs in silence: bare CR or LF, folded lines, two lengths, a length beside chunks."""
+"""Parses a response with llhttp (httptools): 2 us a head, where http.client takes 31. It refuses what http.client
+silently repairs: bare CR or LF, folded lines, two lengths, a length with chunks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gateway.transport.head import HEAD_BYTES, HEADER_FIELDS, LINE_BYTES, Head, 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# RFC 9110 section 5.5 lets blanks end a field's value; llhttp knows `chunked` before spaces, and not before a tab.
+# RFC 9110 section 5.5 allows blanks after a field's value; llhttp accepts `chunked` before spaces, not before a tab.
 _TRAILING_BLANKS = re.compile(rb"(?<=[^\r\n\t ])[ \t]+(?=\r\n|\Z)")
 
 
 class ResponseParser:
-    """The response on one connection, fed as it comes: its final `head` once that is whole, the body into `arrived`.
+    """The response on one connection, fed as it arrives: its final `head` once it is complete, the body in `arrived`.
 
-    Interim responses but 101 are passed over (RFC 9110 section 15.2). `is_complete`: the body's end was there;
-    `is_dirty`: something came that belongs to no response, the connection is of no further use.
+    Interim responses except 101 are skipped (RFC 9110 section 15.2). `is_complete`: the end of the body has arrived;
+    `is_dirty`: data arrived that belongs to no response, so the connection cannot be used again.
     """
 
     def __init__(self, arrived: list[bytes], *, head_only: bool) -> None:
-        """`head_only`: it answers HEAD, and has no body whatever its head says."""
+        """`head_only`: the response to HEAD, which never has a body."""
         self.head: Head | None = None
         self.is_complete = self.is_dirty = False
         self._arrived = arrived
@@ -36,12 +36,12 @@ class ResponseParser:
         self._fault: str | None = None
 
     def feed(self, data: bytes) -> None:
-        """Read `data`, which is not empty. Raises ProtocolError where it is no HTTP."""
+        """Parse `data`, which is not empty. Raises ProtocolError if it is not HTTP."""
         if self._llhttp is None:
             raise ProtocolError("the response was closed")
         if self.head is None:
             data = _without_tabs(data)
-        self._received += len(data)  # what brings no body is no way to keep us busy
+        self._received += len(data)  # bounds extensions and trailers, which carry no body
         try:
             self._llhttp.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -54,10 +54,10 @@ class ResponseParser:
             raise ProtocolError("the head is too long" if self.head is None else "too much beside the body")
 
     def release(self) -> None:
-        """Let go of llhttp, which refers to this object: both would wait for the garbage collector."""
+        """Drop llhttp, which refers to this object: both would have to wait for the garbage collector."""
         self._llhttp = None
 
-    # What httptools calls.
+    # The callbacks of httptools.
 
     def on_message_begin(self) -> None:
         self.is_dirty = self.head is not None
@@ -71,7 +71,7 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head is not None:
-            return  # a trailer: hop-by-hop here, as the chunks it came with
+            return  # a trailer: hop-by-hop here, like its chunks
         self._headers.append((name.decode("latin-1"), value.decode("latin-1").rstrip(" \t")))
         self._count(len(name) + len(value) + 4)
         if len(self._headers) > HEADER_FIELDS:
@@ -90,7 +90,7 @@ class ResponseParser:
             return
         if llhttp.get_http_version() not in ("1.0", "1.1"):
             self._fault = "another version of HTTP"
-        # llhttp forgets with the message's end whether the connection is kept.
+        # llhttp forgets at the end of a message whether the connection is kept.
         self.head = self._head(status, keeps_alive=llhttp.should_keep_alive())
         self.is_complete = self._head_only
         self._received = 0
@@ -136,7 +136,7 @@ class ResponseParser:
 
 
 def _without_tabs(data: bytes) -> bytes:
-    """A head without blanks at its header lines' ends, where a tab is among them."""
+    """A head without blanks at the ends of its lines, if one of them is a tab."""
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end or b"\t" not in head:
         return data

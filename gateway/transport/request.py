@@ -1,4 +1,4 @@
-"""A request on its way out: its head byte for byte, its body as it is, until the peer has answered."""
+"""Sends a request: its head byte for byte, its body unchanged, until the peer answers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class StreamedBody(Protocol):
     """A request's body that is still arriving."""
 
     def next_piece(self, peer: Connection) -> bytes | None:
-        """What comes next, empty at the end; None as soon as `peer` has something to say first."""
+        """The next part, empty at the end; None if data from `peer` arrives first."""
 
 
 def send(
     connection: Connection, start: str, request: PreparedRequest, response: UpstreamResponse, timeout: float
 ) -> bool:
-    """Send `request` after `start`, its first lines. False where the peer's final response came before the request's
-    end: the rest is not sent (RFC 9110 section 10.1.1 and RFC 9112 section 9.5).
+    """Send `request` after `start`, its first lines. False if the peer's final response arrived before the end of the
+    request: the rest is not sent (RFC 9110 section 10.1.1 and RFC 9112 section 9.5).
 
-    Raises ResponseTimeout where the peer takes nothing for `timeout` seconds, what `response.hear` raises, and what the
-    body raises.
+    Raises ResponseTimeout if the peer accepts nothing for `timeout` seconds, and the exceptions of `response.hear` and
+    of the body.
     """
     lines = [f"{name}: {value}\r\n" for name, value in request.headers.items() if name != "Host"]
     head = f"{start}{''.join(lines)}\r\n"
@@ -59,7 +59,7 @@ def _send_chunks(connection: Connection, body: StreamedBody, response: UpstreamR
 
 
 def _next(connection: Connection, body: StreamedBody, response: UpstreamResponse) -> bytes | None:
-    """The next piece; None where the final response is there. Interim ones stop no upload."""
+    """The next piece; None if the final response has arrived. Interim ones do not stop an upload."""
     while (piece := body.next_piece(connection)) is None:
         if response.hear():
             return None
@@ -67,7 +67,7 @@ def _next(connection: Connection, body: StreamedBody, response: UpstreamResponse
 
 
 def _send_all(connection: Connection, data: bytes, response: UpstreamResponse, timeout: float) -> bool:
-    """Whether all of `data` was sent, and not the final response heard first."""
+    """Whether all of `data` was sent before the final response arrived."""
     sent = connection.send(data, timeout)
     while sent < len(data):
         data = data[sent:]

@@ -1,4 +1,4 @@
-"""Names to addresses, so that a name whose resolver hangs holds one thread and slows no other name."""
+"""Resolves names so that a name whose resolver hangs occupies one thread and delays no other name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from gevent.threadpool import ThreadPool
 from gateway.transport.faults import ConnectError, ConnectTimedOut
 
 FRESH_SECONDS = 5.0
-"""How long an answer of the resolver is used without asking again."""
+"""How long an answer of the resolver is cached."""
 
 STALE_SECONDS = 60.0
-"""How long after that it is still used while the resolver is asked anew, or fails (RFC 8767's idea)."""
+"""How long after that it is still used during another lookup, or if that fails (as in RFC 8767)."""
 
 FAILURE_SECONDS = 1.0
-"""How long a failure is kept."""
+"""How long a failure is cached."""
 
 RESOLVING_THREADS = 64
-"""How many names can be looked up at once."""
+"""The number of simultaneous lookups."""
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 Lookup = Callable[[str, int], list[tuple[Any, ...]]]
@@ -38,7 +38,7 @@ def _getaddrinfo(host: str, port: int) -> list[tuple[Any, ...]]:
 
 @dataclass(slots=True)
 class _Name:
-    """What is known of one name; times are monotonic."""
+    """The cache entry of one name; times are monotonic."""
 
     addresses: tuple[Address, ...] = ()
     fresh_until: float = 0.0
@@ -47,23 +47,23 @@ class _Name:
 
 
 class Resolver:
-    """Addresses of names: numeric ones at once, others by one lookup at a time for each name, kept for some seconds.
+    """Addresses of names: numeric ones at once, others by one lookup at a time for each name, cached for some seconds.
 
-    It has threads of its own: gevent's ten serve everything else too, and ten calls to one hanging name take them all.
+    It has its own threads: gevent's ten serve everything else too, and ten calls to one hanging name would occupy them.
     """
 
     def __init__(self, lookup: Lookup = _getaddrinfo, now: Callable[[], float] = monotonic) -> None:
-        """`lookup` gives what `socket.getaddrinfo` gives, and may block."""
+        """`lookup` returns the result of `socket.getaddrinfo`, and may block."""
         self._lookup = lookup
         self._now = now
         self._pool: ThreadPool | None = None
         self._names: dict[tuple[str, int], _Name] = {}  # bounded by the configuration: only its peers are called
 
     def addresses(self, host: str, port: int, timeout: float) -> tuple[Address, ...]:
-        """The addresses to try, in the order to try them (RFC 8305 section 4).
+        """The addresses in the order in which to try them (RFC 8305 section 4).
 
-        Raises ConnectTimedOut where the resolver does not answer within `timeout` seconds, ConnectError where it does
-        not know the name.
+        Raises ConnectTimedOut if the resolver does not answer within `timeout` seconds, ConnectError for an unknown
+        name.
         """
         numeric = numeric_address(host, port)
         if numeric is not None:
@@ -100,7 +100,7 @@ class Resolver:
 
 
 def numeric_address(host: str, port: int) -> Address | None:
-    """The address that `host` spells, None where it is a name."""
+    """The numeric address in `host`, None if it is a name."""
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, host)
@@ -111,7 +111,7 @@ def numeric_address(host: str, port: int) -> Address | None:
 
 
 def _interleaved(addresses: list[Address]) -> tuple[Address, ...]:
-    """The resolver's order, with the families in turn (RFC 8305 section 4)."""
+    """The resolver's order with alternating families (RFC 8305 section 4)."""
     unique = list(dict.fromkeys(addresses))
     first = [address for address in unique if address[0] == unique[0][0]]
     other = [address for address in unique if address[0] != unique[0][0]]

@@ -1,4 +1,4 @@
-"""A service's response as it comes from the wire: a strict head, then its body as it arrives."""
+"""A service's response from the connection: a strictly parsed head, then its body as it arrives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.transport.whole import whole_response
 
 READ_BYTES = 65_536
 READ_BYTES_IN_ALL = 1 << 20
-"""Of a body that is read and not passed on: Keycloak's documents and tokens are far shorter."""
+"""The maximum of a body that is not forwarded: Keycloak's documents and tokens are far shorter."""
 
 
 class UpstreamResponse:
@@ -49,15 +49,15 @@ class UpstreamResponse:
     # The head.
 
     def read_head(self) -> None:
-        """Read up to the end of the final response's head, and keep what of the body came with it.
+        """Read up to the end of the final response's head, and keep the part of the body that arrived with it.
 
-        Raises NoResponse where the peer ended the connection first, ResponseTimeout, ProtocolError.
+        Raises NoResponse if the peer ended the connection first, ResponseTimeout, ProtocolError.
         """
         while self._head is None:
             self._take_head(self._receive())
 
     def hear(self) -> bool:
-        """Read what is here, without waiting; whether that is a final response's head. Raises as `read_head`."""
+        """Read without waiting; whether the head of the final response is complete. Raises like `read_head`."""
         while self._head is None and self._connection is not None:
             try:
                 data = self._connection.receive_ready(READ_BYTES)
@@ -84,7 +84,7 @@ class UpstreamResponse:
         self._feed(data)
 
     def field(self, name: str) -> str | None:
-        """The values of a field, by its name in lower case, joined by commas; None where it is not there."""
+        """The values of a field, by its name in lower case, joined by commas; None if it is missing."""
         return self._head.fields.get(name) if self._head is not None else None
 
     def _set_head(self, head: Head) -> None:
@@ -103,11 +103,11 @@ class UpstreamResponse:
 
     @property
     def has_arrived(self) -> bool:
-        """Whether some of the body is here, or its end."""
+        """Whether a part of the body has arrived, or its end."""
         return self._complete or bool(self._arrived)
 
     def await_body(self) -> None:
-        """Wait for the first of the body, or its end. Raises as iterating does."""
+        """Wait for the first part of the body, or its end. Raises the exceptions of iteration."""
         while not self.has_arrived:
             self._receive_body()
 
@@ -145,7 +145,7 @@ class UpstreamResponse:
     # The end.
 
     def close(self) -> None:
-        """Keep the connection where the response was read cleanly to its end, else close it. May be called again."""
+        """Keep the connection if the response was read cleanly to its end, otherwise close it. May be called again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -165,7 +165,7 @@ class UpstreamResponse:
         self.close()
 
     def refuse_reuse(self) -> None:
-        """Close the connection after this response, whatever it says of itself."""
+        """Close the connection after this response, regardless of its headers."""
         self._unusable = True
 
     def _receive_body(self) -> None:
@@ -196,7 +196,7 @@ class UpstreamResponse:
             raise self._cut() from None
 
     def _cut(self) -> CallFault:
-        """Any end but the peer's clean one (RFC 9112 section 8): what it is depends on what was there."""
+        """The fault for any end except a clean one (RFC 9112 section 8); it depends on what had arrived."""
         if self._head is not None:
             return IncompleteBody("the body was cut short")
         return (
@@ -204,7 +204,7 @@ class UpstreamResponse:
         )
 
     def _feed(self, data: bytes) -> None:
-        if self._parser is None:  # a whole response was there
+        if self._parser is None:  # the response was complete
             raise ProtocolError("something after the response")
         self._parser.feed(data)
         if self._head is None and self._parser.head is not None:
@@ -214,8 +214,8 @@ class UpstreamResponse:
 
 @lru_cache(maxsize=64)
 def _idle_seconds(keep_alive: str) -> float:
-    """How long to keep a connection whose peer says `Keep-Alive: timeout=5`: a second less, so that it is not closed
-    under the next call."""
+    """How long to keep a connection whose peer sends `Keep-Alive: timeout=5`: a second less, so that it is not closed
+    during the next call."""
     for parameter in keep_alive[:256].split(","):
         name, _, value = parameter.strip().partition("=")
         if name.strip().lower() == "timeout" and value.strip().isdecimal():

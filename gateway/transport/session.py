@@ -1,4 +1,4 @@
-"""A `requests.Session` that is only a transport: no cookie jar, proxy, `.netrc`, redirect or header of its own."""
+"""A `requests.Session` that is only a transport: without cookie jar, proxy, `.netrc`, redirects or default headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.transport.adapter import Adapter
 
 
 def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
-    """Verifies peers by the system's certificates and those in `ca_bundle` (PEM). OSError where it can not be read."""
+    """Verifies peers by the system's certificates and those in `ca_bundle` (PEM). Raises OSError if unreadable."""
     context = ssl.create_default_context()
     if ca_bundle is not None:
         context.load_verify_locations(cafile=ca_bundle)
@@ -21,7 +21,7 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
 
 
 def seal(session: requests.Session, adapter: Adapter) -> None:
-    """Take from `session` whatever would add to a request: the environment, its own headers, its cookie jar."""
+    """Remove everything from `session` that adds to a request: the environment, its own headers, its cookie jar."""
     session.trust_env = False
     session.headers.clear()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -31,12 +31,12 @@ def seal(session: requests.Session, adapter: Adapter) -> None:
 
 
 class SealedSession(requests.Session):
-    """For the gateway's own calls to Keycloak and to health endpoints; forwarding speaks to the adapter itself."""
+    """For the gateway's own calls to Keycloak and to health endpoints; forwarding uses the adapter directly."""
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         seal(self, adapter)
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        """Never one: a redirect is an answer."""
+        """Never follow a redirect: it is returned as the response."""
         return None

@@ -1,4 +1,4 @@
-"""One look at all connections a few times a second: a timer for each wait is 10 us, and a request has two."""
+"""One sweep of all connections a few times a second: a timer for each wait costs 10 us, and a request has two."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import gevent
 from gateway.transport.origin import Origin
 
 POOL_SWEEP_SECONDS = 0.25
-"""How late a time-out may be, and how long a connection that its peer has closed stays open."""
+"""The maximum delay of a time-out, and of closing a connection that its peer has closed."""
 
 
 class Sweeper:
-    """Ends calls that are late, and lets idle connections go that are no longer good."""
+    """Aborts calls after their deadline, and closes idle connections that cannot be used again."""
 
     def __init__(self, origins: Callable[[], Collection[Origin]]) -> None:
         self._origins = origins
         self._sweeping: gevent.Greenlet[[], None] | None = None
 
     def ensure(self) -> None:
-        """Begin, where it has not begun."""
+        """Start, if it is not running."""
         if self._sweeping is None:
             self._sweeping = gevent.spawn(self._sweep)
 
     def close(self) -> None:
-        """End."""
+        """Stop."""
         if self._sweeping is not None:
             self._sweeping.kill()
             self._sweeping = None
