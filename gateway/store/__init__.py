@@ -1,4 +1,4 @@
-"""Leases and values with a life: in Redis for several machines, else in a file of this machine."""
+"""Leases and values with an expiry: in Redis for several machines, otherwise in a file of this machine."""
 
 from gateway.store.folder import StoreFault
 from gateway.store.store import Store

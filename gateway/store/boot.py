@@ -1,4 +1,4 @@
-"""Which boot of the machine this is: monotonic times of another one mean nothing."""
+"""Identifies the boot of the machine, because monotonic times of another boot are meaningless."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zlib import crc32
 
 
 def boot_id() -> bytes:
-    """The same for all processes until the machine starts again; empty where the system (not Linux) does not say."""
+    """The same for all processes until the machine reboots; empty if the system (not Linux) does not state it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
     except OSError:
@@ -15,5 +15,5 @@ def boot_id() -> bytes:
 
 
 def boot_number() -> int:
-    """The same as a number of 31 bits, never 0."""
+    """The boot as a number of 31 bits, never 0."""
     return crc32(boot_id()) & 0x7FFFFFFF or 1

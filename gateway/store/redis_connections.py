@@ -1,4 +1,4 @@
-"""The connections to Redis of a store: whether Redis can be used, and what is asked of it."""
+"""The connections of a store to Redis, and whether Redis can be used."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ log = logging.getLogger("gateway.store")
 Reply = TypeVar("Reply")
 
 REDIS_SOCKET_SECONDS = 0.25  # per connect and per read
-CALL_SECONDS = 1.0  # for all of a call: name resolution, a server that drips
-IDLE_SECONDS = 3.0  # one that is closed after it was used no longer ago is an outage
+CALL_SECONDS = 1.0  # for a complete call: name resolution, a slow reply
+IDLE_SECONDS = 3.0  # closing a connection that was used more recently counts as an outage
 CONNECTIONS = 50
 _NO_SPAN = nullcontext()
 
@@ -46,7 +46,7 @@ class RedisConnections:
             socket_timeout=REDIS_SOCKET_SECONDS,
             socket_connect_timeout=REDIS_SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
-            protocol=2,  # which every Redis speaks
+            protocol=2,  # which every Redis supports
         )
         self.client = Redis(connection_pool=self._pool)
         kind = recorded(self._pool.connection_class)
@@ -63,7 +63,7 @@ class RedisConnections:
         self._pool.disconnect()
 
     def look(self) -> bool:
-        """Find out whether it can be written to; a change is one line in the log."""
+        """Check whether Redis can be written to; a change is logged."""
 
         def write() -> bool:
             if not self.client.set(self._prefix + "look", b"", px=1000):
@@ -83,7 +83,7 @@ class RedisConnections:
         return self._try(command, call) if self.up else None
 
     def count(self, name: bytes, amount: int, window: float, known: int, known_left: float) -> tuple[int, float] | None:
-        """As `RedisCounters.count`; None where Redis is away or fails now."""
+        """Like `RedisCounters.count`; None if Redis is down or fails now."""
         if not self.up:
             return None
         if not self._counters.ready:
@@ -103,7 +103,7 @@ class RedisConnections:
         try:
             with self._span(command), gevent.Timeout(CALL_SECONDS, TooSlow):
                 return call()
-        except Exception as error:  # what is no Redis may make redis-py raise anything
+        except Exception as error:  # a server that is not Redis can make redis-py raise anything
             self._fail(of_exception(error))
             return None
 
@@ -132,7 +132,7 @@ class RedisConnections:
 
     @property
     def _place(self) -> str:
-        """Where Redis is, without who may enter."""
+        """The address of Redis, without credentials."""
         known = self._pool.connection_kwargs
         place = known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
         return f"{place}/{known.get('db') or 0}"

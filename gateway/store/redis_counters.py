@@ -1,4 +1,4 @@
-"""Counters in Redis, for all machines: one round trip that concurrent requests share."""
+"""Counters in Redis, shared by all machines, with one round trip for concurrent requests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RedisCounters:
 
     @property
     def idle(self) -> float:
-        """Seconds since it was asked last."""
+        """Seconds since the last command."""
         return monotonic() - self._pipeline.used
 
     def count(self, name: bytes, amount: int, window: float, known: int, known_left: float) -> tuple[int, float]:
@@ -72,5 +72,5 @@ class RedisCounters:
 
 
 def _packed(*words: bytes) -> bytes:
-    """Words in the protocol's form."""
+    """A command in the format of the protocol."""
     return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])

@@ -18,25 +18,25 @@ from redis import exceptions
 
 
 class RedisFault(Exception):
-    """`reason` says why in words for a log: an error's own text may hold what was sent, the password too."""
+    """`reason` is the text for the log, because an error's own text may contain what was sent, even the password."""
 
     reason = "an error"
 
 
 class ConnectionLost(RedisFault):
-    """It can not be connected to, or the connection has ended."""
+    """No connection could be made, or it was closed."""
 
     reason = "no connection"
 
 
 class TooSlow(RedisFault):
-    """No answer in time."""
+    """No reply in time."""
 
     reason = "too slow"
 
 
 class NotRedis(RedisFault):
-    """An answer that Redis does not give."""
+    """A reply that does not come from a Redis."""
 
     reason = "it answers as no Redis does"
 
@@ -48,13 +48,13 @@ class ErrorReply(RedisFault):
 
 
 class WrongPassword(ErrorReply):
-    """Or none, where one is needed."""
+    """A wrong password, or a missing one."""
 
     reason = "a wrong password"
 
 
 class NotPermitted(ErrorReply):
-    """The user's rights (ACL) do not reach."""
+    """The user lacks permissions (ACL)."""
 
     reason = "its user may not do this"
 
@@ -72,7 +72,7 @@ class Full(ErrorReply):
 
 
 class Loading(ErrorReply):
-    """It has just been started."""
+    """Redis is still starting."""
 
     reason = "it still loads what it keeps"
 
@@ -100,12 +100,12 @@ _BY_CLASS: tuple[tuple[type[Exception], type[RedisFault]], ...] = (
 
 
 def of_reply(text: str) -> ErrorReply:
-    """What an error reply is; its first word is a code."""
+    """The fault for an error reply, by its first word, which is a code."""
     return _BY_CODE.get(text.partition(" ")[0], ErrorReply)()
 
 
 def of_exception(error: Exception) -> RedisFault:
-    """What an exception of redis-py's is: the first class that fits. What is no Redis may make it raise anything."""
+    """The fault for an exception of redis-py: the first class that matches. Anything but a Redis can cause any."""
     if isinstance(error, RedisFault):
         return error
     if isinstance(error, exceptions.ResponseError):

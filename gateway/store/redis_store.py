@@ -1,4 +1,4 @@
-"""Redis, for what several machines know together. It never raises and never takes long."""
+"""Redis as the shared state of several machines. It never raises and never takes long."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class RedisStore:
         return self._connections.up
 
     def add(self, name: bytes, value: bytes, life: float) -> bool | None:
-        """Whether it was not there; None where Redis did not answer."""
+        """Whether it was new; None if Redis did not answer."""
         return self._ask("SET", lambda: bool(self._client.set(self._key(name), value, nx=True, px=_milliseconds(life))))
 
     def put(self, name: bytes, value: bytes, life: float) -> None:
         self._ask("SET", lambda: self._client.set(self._key(name), value, px=_milliseconds(life)))
 
     def get(self, name: bytes) -> bytes | None:
-        """The value; None also where Redis did not answer."""
+        """The value; None also if Redis did not answer."""
 
         def value() -> bytes | None:
             found = self._client.get(self._key(name))
@@ -63,15 +63,15 @@ class RedisStore:
         return self._ask("GET", value)
 
     def remove(self, name: bytes, value: bytes) -> None:
-        """Remove it where this is its value."""
+        """Remove it if this is its value."""
         self._ask("EVAL", lambda: self._client.eval(_REMOVE, 1, self._key(name), value))
 
     def forget(self, name: bytes) -> None:
-        """Remove it, whatever its value."""
+        """Remove it regardless of its value."""
         self._ask("DEL", lambda: self._client.delete(self._key(name)))
 
     def end(self, name: bytes, value: bytes, life: float) -> bool:
-        """Publish to all machines that a session ended; whether Redis took it."""
+        """Publish to all machines that a session ended; whether Redis accepted it."""
         taken = self._ask(
             "EVAL",
             lambda: (
@@ -82,7 +82,7 @@ class RedisStore:
         return bool(taken)
 
     def ended_after(self, last: bytes) -> list[tuple[bytes, bytes, bytes]]:
-        """(id, name, value) of the next ends after the one with the id `last`; b"0" for the first ones."""
+        """(id, name, value) of the next revocations after the id `last`; b"0" for the first ones."""
 
         def read() -> list[tuple[bytes, bytes, bytes]]:
             rows = cast("list[Any]", self._client.xrange(self._revocations, min=_next(last), count=PAGE))
@@ -95,7 +95,7 @@ class RedisStore:
 
     @contextmanager
     def news(self) -> Iterator[Callable[[], bool]]:
-        """A function that says at once whether some session ended since it was last asked."""
+        """A function that returns at once whether a session ended since its last call."""
         subscription: PubSub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
         def any_news() -> bool:
@@ -119,6 +119,6 @@ def _milliseconds(life: float) -> int:
 
 
 def _next(ident: bytes) -> bytes:
-    """The id after this one (`XRANGE` takes what it is given as included)."""
+    """The id after this one (`XRANGE` includes its start)."""
     time, _, number = ident.partition(b"-")
     return time + b"-" + str(int(number) + 1).encode() if number else b"-"

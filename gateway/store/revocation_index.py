@@ -1,4 +1,4 @@
-"""The ended sessions as a worker knows them: asked on every request, so it is a look into a dict."""
+"""The index of revocations in a worker: every request needs it, so it is a lookup in a dict."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _TIMES = struct.Struct("<dd")
 
 
 def sealed_end(sealer: Sealer, session: str, at: float, until: float) -> tuple[bytes, bytes]:
-    """Name and sealed value of a session's end."""
+    """Name and sealed value of a revocation."""
     name = sealer.name("ended", session)
     return name, sealer.seal(name, _TIMES.pack(at, until) + session.encode())
 
 
 def opened_end(sealer: Sealer, name: bytes, value: bytes) -> tuple[str, float, float] | None:
-    """(session, at, until), None where the value is not one of ours."""
+    """(session, at, until), None if the value was not sealed by this deployment."""
     text = sealer.open(name, value)
     if text is None:
         return None
@@ -85,7 +85,7 @@ class RevocationIndex:
         return number
 
     def write_late(self) -> None:
-        """Write the ends that could not be written."""
+        """Write the revocations that could not be written before."""
         while self._unwritten and self._local.all_see_it:
             session, (at, until) = next(iter(self._unwritten.items()))
             try:
@@ -102,7 +102,7 @@ class RevocationIndex:
         return known is not None and known >= (at, until) and known[1] > time()
 
     def catch_up(self) -> None:
-        """Read what has ended since the last time."""
+        """Read the revocations since the last time."""
         seen = self._local.ended_count[0]
         for number, name, value in self._local.ended_after(self._last):
             opened = opened_end(self._sealer, name, value)
@@ -124,7 +124,7 @@ class RevocationIndex:
             del self._sessions[session]
 
     def write_again(self) -> None:
-        """The machine's file is a new one: it gets what is known here."""
+        """The machine's file was replaced: write the known revocations to it."""
         self._last = 0
         for session, (at, until) in list(self._sessions.items()):
             with suppress(FileUnusable):

@@ -1,4 +1,4 @@
-"""Sessions that end on other machines are made known on this one, and this one's on the others."""
+"""Exchanges revocations with the other machines through Redis."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FIRST = b"0"
 
 
 class RevocationSync:
-    """Reads Redis's list of ends from its beginning whenever Redis is back, then what is new: on each message, and
-    every READ_SECONDS in any case. Every worker does; the first one writes the machine's file, where the others
-    find it."""
+    """Reads Redis's list of revocations from its beginning whenever Redis is back, then the new ones: on each message,
+    and at least every READ_SECONDS. Every worker does so; the first one writes the machine's file, where the others
+    find them."""
 
     def __init__(self, redis: RedisStore, local: LocalStore, revocations: RevocationIndex, sealer: Sealer) -> None:
         self._redis = redis
@@ -34,12 +34,12 @@ class RevocationSync:
         self._last = _FIRST
 
     def begin(self) -> None:
-        """Look for Redis once, and read what has ended before this worker's first request."""
+        """Check Redis once, and read the revocations before this worker's first request."""
         if self._redis.look():
             self._read()
 
     def follow(self) -> None:
-        """For ever: follow while Redis is up, look for it every BACK_OFF_SECONDS while it is not."""
+        """Loop forever: read while Redis is up, check it every BACK_OFF_SECONDS while it is down."""
         while True:
             try:
                 if self._redis.up or self._redis.look():
@@ -61,7 +61,7 @@ class RevocationSync:
                 gevent.sleep(LISTEN_SECONDS)
 
     def _publish(self) -> None:
-        """What ended here while Redis was down."""
+        """Publish the revocations of this machine from the time when Redis was down."""
         while alone := self._local.ended_alone():
             for number, name, value, until in alone:
                 if not self._redis.end(name, value, until - time()):

@@ -1,4 +1,4 @@
-"""What leaves the process: names that reveal nothing, values that only the same secret opens."""
+"""Hashes names and seals values that leave the process."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class Sealer:
         self.deployment = derived[64:].hex()
 
     def name(self, kind: str, key: str) -> bytes:
-        """What a key of this kind is called outside."""
+        """The stored name of a key of this kind."""
         digest = self._naming.copy()
         digest.update(f"{kind}\0{key}".encode())
         return digest.digest()
 
     def counter(self, key: str) -> bytes:
-        """What a counter is called outside: 16 bytes."""
+        """The stored name of a counter: 16 bytes."""
         digest = self._counters.copy()
         digest.update(key.encode())
         return digest.digest()
 
     def seal(self, name: bytes, value: bytes) -> bytes:
-        """The value, for this name alone."""
+        """The sealed value, bound to this name."""
         nonce = os.urandom(_NONCE)
         return nonce + self._cipher.encrypt(nonce, value, name)
 
     def open(self, name: bytes, sealed: bytes) -> bytes | None:
-        """The value; None where it was sealed for another name, by another secret, or changed since."""
+        """The value; None if it was sealed for another name or with another secret, or was modified."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], name)
         except (InvalidTag, ValueError):

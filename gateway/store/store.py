@@ -1,4 +1,4 @@
-"""`Store`: what the workers, and with Redis the machines, must know together, for as long as it matters."""
+"""`Store`: the state that the workers, and with Redis the machines, share."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _EARLY = 0.002
 
 
 class Store:
-    """Leases and values with a life, for all workers of this machine, and with Redis for all machines.
+    """Leases and values with an expiry, for all workers of this machine, and with Redis for all machines.
 
-    Everything is written to the machine's file, and to Redis while that is up. So a switch in the middle, either way,
-    loses nothing on one machine: what was added stays added, a lease stays held. Between machines, while Redis is
-    away, two may add the same key or hold the same lease, once each, and learn of ended sessions when it is back.
-    Names are hashed and values sealed with keys of the secret; what another secret sealed is as absent.
+    Everything is written to the machine's file, and also to Redis while it is up. A switch in either direction loses
+    nothing on one machine: added keys stay added, and held leases stay held. While Redis is down, two machines may add
+    the same key or hold the same lease, once each, and learn of ended sessions when it is back. Names are hashed and
+    values sealed with keys of the secret; values of another secret are ignored.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Store:
         self._revocations = RevocationIndex(self._local, self._sealer, self._counters, most_ends)
         self._redis: RedisStore | None = None
         if redis_url:
-            from gateway.store.redis_store import RedisStore  # redis-py is 9 MB of a worker: only for who uses it
+            from gateway.store.redis_store import RedisStore  # redis-py is 9 MB of a worker: only if used
 
             self._redis = RedisStore(redis_url, deployment, tracer, redis_away)
         self._upkeep = StoreUpkeep(self._counters, self._local, self._revocations, sweep_seconds)
@@ -93,7 +93,7 @@ class Store:
 
     @property
     def healthy(self) -> bool:
-        """Whether Redis answers; True where none is used."""
+        """Whether Redis answers; True if none is used."""
         return self._redis is None or self._redis.up
 
     def add(self, key: str, life: float) -> bool:
@@ -104,7 +104,7 @@ class Store:
         return self._take(self._sealer.name("add", key), b"", life)
 
     def put(self, key: str, value: bytes, life: float) -> None:
-        """Keep a value for `life` seconds, whatever was there."""
+        """Store a value for `life` seconds, replacing any other."""
         name = self._sealer.name("put", key)
         sealed = self._sealer.seal(name, value)
         self._local.put(name, sealed, life)
@@ -112,7 +112,7 @@ class Store:
             self._redis.put(name, sealed, life)
 
     def get(self, key: str) -> bytes | None:
-        """The value that was put: Redis's, else the machine's."""
+        """The stored value: Redis's, otherwise the machine's."""
         name = self._sealer.name("put", key)
         sealed = self._redis.get(name) if self._redis is not None else None
         opened = self._sealer.open(name, sealed) if sealed is not None else None
@@ -122,16 +122,16 @@ class Store:
         return self._sealer.open(name, sealed) if sealed is not None else None
 
     def lease(self, key: str, life: float) -> str | None:
-        """A token for the one holder, None while someone else is that. It ends by itself after `life` seconds."""
+        """A token for the only holder, None while another one holds it. It expires after `life` seconds."""
         name = self._sealer.name("lease", key)
         token = secrets.token_hex(16)
         if self._take(name, token.encode(), life):
             return token
-        self._local.remove(name, token.encode())  # free here, held on another machine
+        self._local.remove(name, token.encode())  # free here, but held on another machine
         return None
 
     def release(self, key: str, token: str) -> None:
-        """End a lease before its time; does nothing where the token is no longer its holder's."""
+        """Release a lease early; does nothing if the token no longer holds it."""
         name = self._sealer.name("lease", key)
         if self._redis is not None:
             self._redis.remove(name, token.encode())
@@ -146,13 +146,13 @@ class Store:
                 self._local.mark_shared(number)
 
     def count(self, key: str, amount: int, window: float) -> tuple[int, float]:
-        """What the counter `key` comes to with `amount` more, and the seconds until its window ends, which began with
-        the first count.
+        """Add `amount` to the counter `key`; the new count, and the seconds until its window ends, which began with the
+        first count.
 
-        Without Redis over all workers of this machine. With it over all machines: Redis's word counts, and the machine
-        keeps it. So while Redis is away each machine goes on from what it heard last, by itself; and a Redis that is
-        back, empty or with old counts, goes on from the fullest window that a machine sends it: what several machines
-        counted meanwhile is not added up.
+        Without Redis it covers all workers of this machine. With it, all machines: Redis's count is used, and the
+        machine keeps a copy. While Redis is down, each machine counts separately from its last copy. When Redis is
+        back, empty or with old counts, it continues from the fullest window that a machine sends; the counts of
+        several machines meanwhile are not added up.
         """
         name = self._sealer.counter(key)
         if self._redis is not None and self._redis.up:
@@ -170,18 +170,18 @@ class Store:
         return self._counters.table.read(self._sealer.counter(key))
 
     def forget_count(self, key: str) -> None:
-        """Let the counter's next window begin with the next count."""
+        """Reset the counter: the next count starts a new window."""
         name = self._sealer.counter(key)
         self._counters.table.clear(name)
         if self._redis is not None:
             self._redis.forget(name)
 
     def ended_at(self, session: str) -> float | None:
-        """When the session ended (seconds since the epoch), None where it did not. For each request: 0.2 us."""
+        """When the session ended (seconds since the epoch), None if it did not. Called for each request: 0.2 us."""
         return self._revocations.at(session)
 
     def end_of(self, session: str) -> tuple[float, float] | None:
-        """When the session ended and until when that is remembered, None where it did not."""
+        """When the session ended and until when that is remembered, None if it did not."""
         return self._revocations.end_of(session)
 
     def _take(self, name: bytes, value: bytes, life: float) -> bool:

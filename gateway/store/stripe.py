@@ -1,4 +1,4 @@
-"""One part of a counter table: sets of counters in a file, with a lock that a killed process gives back."""
+"""One part of a counter table: sets of counters in a file, with a lock that a killed process releases."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Stripe:
         return (int(self._numbers[place]), left) if left > 0.0 else (0, 0.0)
 
     def clear(self, name: bytes) -> None:
-        """Forget a counter."""
+        """Remove a counter."""
         place = self._place(name)
         if place:
             self._numbers[place + WAYS] = 0.0

@@ -1,4 +1,4 @@
-"""What is done again and again for the store's files: what has expired goes, what was lost is made again."""
+"""Periodic upkeep of the store's files: removes expired entries, and creates lost files again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StoreUpkeep:
         self._seconds = seconds
 
     def run(self) -> None:
-        """For ever."""
+        """Loop forever."""
         while True:
             gevent.sleep(self._seconds)
             try:
