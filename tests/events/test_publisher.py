@@ -236,7 +236,7 @@ def test_the_oldest_makes_room_when_it_is_full(caplog: pytest.LogCaptureFixture)
     stage.publisher.close(time.monotonic() + 1)
     assert stage.broker.users == numbers(12)[-5:]
     assert stage.counts.of == {"sent": 5, "failed": 0, "dropped": 7}
-    assert len([record for record in caplog.records if "the oldest is lost" in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if "drops the oldest" in record.getMessage()]) == 1
 
 
 @pytest.mark.parametrize("stage", [Narrow], indirect=True)
