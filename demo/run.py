@@ -1,6 +1,6 @@
 """``python -m demo``: everything on one machine until Ctrl-C.
 
-1. Every port is free, or its name and its part are told.
+1. Every port is free, or its name and its part are printed.
 2. The parts start, each as a process, with a folder that goes with them; each one answers.
 3. What to try is printed.
 4. A part that ends from now on is named, and started again by the key r and Enter: the others go on.
@@ -70,12 +70,12 @@ class Demo:
                     raise DemoError(f"{child.part.name} does not answer at {child.part.ready}:\n{child.last_lines()}")
 
     def wait_for_the_end(self, keys: Keys, say: Callable[[str], None]) -> None:
-        """Until a signal: whatever ends meanwhile is told, and comes back when the key says so."""
-        told: set[Child] = set()
+        """Until a signal: whatever ends meanwhile is reported, and comes back when the key says so."""
+        reported: set[Child] = set()
         while not self.stopped:
             for child in self.children:
-                if child.exit_code is not None and child not in told:
-                    told.add(child)
+                if child.exit_code is not None and child not in reported:
+                    reported.add(child)
                     say(f"{child.part.name} ended with {child.exit_code} ({child.log}). Start it again: r and Enter.")
             if "r" in keys.read():
                 self.start_again(say)

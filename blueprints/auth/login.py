@@ -122,8 +122,8 @@ def _failed(failure: errors.GatewayError, frontend: str, return_to: str, sent: S
     otherwise = "unavailable" if failure.status >= 500 else "failed"
     path, hash_, fragment = return_to.partition("#")
     mark = "&" if "?" in path else "?"
-    told = AUTH_ERRORS.get(failure.code, otherwise)
-    return _to_frontend(f"{frontend}{path}{mark}authError={told}{hash_}{fragment}")
+    code = AUTH_ERRORS.get(failure.code, otherwise)
+    return _to_frontend(f"{frontend}{path}{mark}authError={code}{hash_}{fragment}")
 
 
 def _is_signed_in(sent: SentCookies) -> bool:

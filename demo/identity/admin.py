@@ -32,5 +32,5 @@ def drop_key() -> ResponseReturnValue:
 
 @admin.post("/end-session")
 def end_session() -> ResponseReturnValue:
-    """Form field ``sid``; the client is told through its back channel before this answers."""
+    """Form field ``sid``; the client hears of it through its back channel before this answers."""
     return jsonify(ended=provider().end_session(request.form["sid"]))

@@ -61,7 +61,7 @@ class Server(AuthorizationServer):
 
 
 class Revocation(RevocationEndpoint):
-    """RFC 7009. A refresh token takes its session along; nobody is told through the back channel."""
+    """RFC 7009. A refresh token takes its session along; nobody hears of it through the back channel."""
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> RevokedToken:
         provider: Provider = self.server.provider
@@ -103,7 +103,7 @@ class EndSession(EndSessionEndpoint):
 
 
 class ClientLogout(TokenEndpoint):
-    """Keycloak's own call beside it: a client ends the session of its refresh token, and all clients are told."""
+    """Keycloak's own call beside it: a client ends the session of its refresh token, and all clients hear of it."""
 
     ENDPOINT_NAME = "client_logout"
 

@@ -26,7 +26,7 @@ class Change:
 
 
 class Changes:
-    """The changes of everybody, each told to its owner. ``beat``: seconds after which a quiet stream says a comment, so
+    """The changes of everybody, each sent to its owner. ``beat``: seconds after which a quiet stream says a comment, so
     that nobody on the way takes it for dead."""
 
     def __init__(self, beat: float = 15.0) -> None:

@@ -55,7 +55,7 @@ class Batches(Generic[Item]):
         self._closing = Signal()
         self._closed = False
         self._pause = 0.0
-        self._told: set[type[Exception]] = set()
+        self._logged: set[type[Exception]] = set()
         self._lost = 0
         self._sender: gevent.Greenlet[[], None] | None = None
 
@@ -163,18 +163,18 @@ class Batches(Generic[Item]):
                 self._log.exception("%s: a batch could not be encoded and is dropped", self._name)
         else:
             self._forget_away()
-            if self._told:
+            if self._logged:
                 self._log.info("%s: delivered again, %d were dropped", self._name, self._lost)
-            self._told.clear()
+            self._logged.clear()
             self._lost = 0
         self._pause = 0.0
         return True
 
     def _is_news(self, error: Exception) -> bool:
         """Whether this type of fault has not been logged since the last delivery."""
-        if type(error) in self._told:
+        if type(error) in self._logged:
             return False
-        self._told.add(type(error))
+        self._logged.add(type(error))
         return True
 
     def _put_back(self) -> None:

@@ -86,8 +86,8 @@ class ConfluentTransport:
         """`poll(0)` calls back at once, for at most a millisecond; a longer poll would block every greenlet."""
         for producer in self._producers:
             producer.poll(0)
-        told, self._reports = self._reports, []
-        return told
+        reports, self._reports = self._reports, []
+        return reports
 
     def discard(self) -> None:
         """The end of a producer joins its threads, one of which may be in name resolution: a thread of the system's

@@ -88,15 +88,15 @@ class PykafkaTransport:
             self._sent[id(message)] = message, event
 
     def reports(self) -> list[Report]:
-        told: list[Report] = []
+        reports: list[Report] = []
         while True:
             try:
                 message, error = self._producer.get_delivery_report(block=False)
             except Empty:
-                return told
+                return reports
             _, event = self._sent.pop(id(message), (None, None))
             if event is not None:
-                told.append(Report(event, _fault(error) if error is not None else None))
+                reports.append(Report(event, _fault(error) if error is not None else None))
 
     def discard(self) -> None:
         discard(self._handler, self._cluster, self._producer)

@@ -29,11 +29,11 @@ class Advice:
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
     def give(self, cause: str) -> None:
         """`cause` is a key of ADVICE."""
         now = self._now()
-        if now - self._told.get(cause, -QUIET_SECONDS) >= QUIET_SECONDS:
-            self._told[cause] = now
+        if now - self._logged.get(cause, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._logged[cause] = now
             log.warning("Auth: %s", ADVICE[cause], extra={"reason": cause})

@@ -25,7 +25,7 @@ DEFER_SECONDS = 0.003
 PAUSE_SECONDS = 0.1
 """The pause in accepting when no descriptor is left."""
 
-TOLD_SECONDS = 60.0
+LOG_PAUSE_SECONDS = 60.0
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -50,7 +50,7 @@ class Listener(StreamServer):
         self._places = places
         self._shares = shares
         self._taken_until = 0.0
-        self._told = -TOLD_SECONDS
+        self._logged = -LOG_PAUSE_SECONDS
         super().__init__(sock, handle=partial(handle, sock.getsockname()), spawn=places.pool)
 
     def do_read(self) -> Any:
@@ -80,8 +80,8 @@ class Listener(StreamServer):
     def _wait_for_descriptors(self, fault: OSError) -> None:
         self._places.close_longest()
         self._pause(PAUSE_SECONDS)
-        if monotonic() - self._told > TOLD_SECONDS:
-            self._told = monotonic()
+        if monotonic() - self._logged > LOG_PAUSE_SECONDS:
+            self._logged = monotonic()
             log.error("no connection can be accepted for now: %s", fault.strerror)
 
     def _pause(self, seconds: float) -> None:

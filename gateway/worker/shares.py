@@ -17,7 +17,7 @@ STALE_SHARE_SECONDS = 3.0
 
 # Created when the master imports this, before it forks, so that all its workers share the memory.
 _memory = memoryview(mmap.mmap(-1, SLOTS * 16)).cast("d")
-_told, _counts = _memory[:SLOTS], _memory[SLOTS:]
+_seen, _counts = _memory[:SLOTS], _memory[SLOTS:]
 
 
 class Shares:
@@ -29,13 +29,13 @@ class Shares:
     def publish(self, count: int) -> None:
         """Publish the number of connections of this worker."""
         _counts[self._slot] = count
-        _told[self._slot] = monotonic()
+        _seen[self._slot] = monotonic()
 
     def leave(self) -> None:
         """This worker accepts no more connections."""
-        _told[self._slot] = 0.0
+        _seen[self._slot] = 0.0
 
     def others_have_fewer(self, count: int) -> bool:
         """Whether another live worker has fewer than `count` connections (4 us, for each new connection)."""
         fresh = monotonic() - STALE_SHARE_SECONDS
-        return any(told > fresh and other < count for told, other in zip(_told.tolist(), _counts.tolist(), strict=True))
+        return any(seen > fresh and other < count for seen, other in zip(_seen.tolist(), _counts.tolist(), strict=True))

@@ -50,7 +50,7 @@ def watchers() -> Iterator[Watchers]:
         yield running
 
 
-def told(gateway: Gateway) -> list[str]:
+def logged(gateway: Gateway) -> list[str]:
     """What it said of the three."""
     return [line["message"] for line in gateway.lines() if line.get("logger") in ("gateway.loki", "gateway.traces")]
 
@@ -90,7 +90,7 @@ def test_requests_go_on_and_all_arrives_in_the_end(
     hangs would wait 2 seconds. The outage lasts until every queue knows of it and some more, and is short enough
     that nothing is lost."""
     watchers, mark = module_watchers, request.node.callspec.id
-    before, lost_before = len(told(watched)), lost(scrape(watched))
+    before, lost_before = len(logged(watched)), lost(scrape(watched))
     outage(watchers)
     plain: list[float] = []
     took: list[float] = []
@@ -104,17 +104,17 @@ def test_requests_go_on_and_all_arrives_in_the_end(
     def ask_until(end: Callable[[], bool], seconds: float) -> None:
         began = time.monotonic()
         while not end():
-            assert time.monotonic() - began < seconds, told(watched)[before:]
+            assert time.monotonic() - began < seconds, logged(watched)[before:]
             paths.add(f"/interviews/{mark}-{len(paths)}")
             ask(gateway, plain, "/interviews/plain")
             ask(watched, took, f"/interviews/{mark}-{len(paths) - 1}")
             time.sleep(0.01)
 
-    def all_told() -> bool:
-        new = told(watched)[before:]
+    def all_logged() -> bool:
+        new = logged(watched)[before:]
         return all(any(text.startswith(name) for text in new) for name in NAMES)
 
-    ask_until(all_told, 20)
+    ask_until(all_logged, 20)
     known = len(took)
     end = time.monotonic() + 1.5
     ask_until(lambda: time.monotonic() > end and len(took) > known + 5, 20)
@@ -124,7 +124,7 @@ def test_requests_go_on_and_all_arrives_in_the_end(
 
     watchers.come_back()
     until(lambda: arrived(watchers, paths), 20, "all to arrive")
-    new = until(lambda: len(found := told(watched)[before:]) >= 6 and found, 10, "the end of three outages")
+    new = until(lambda: len(found := logged(watched)[before:]) >= 6 and found, 10, "the end of three outages")
     for name in NAMES:
         down, up = (text for text in new if text.startswith(name))
         assert "cannot be delivered (" in down and up.endswith("delivered again, 0 were dropped")
@@ -207,7 +207,7 @@ def test_memory_is_flat_for_a_minute_of_each_outage(start_gateway: StartGateway,
         assert more < 16 * MIB, f"{more / MIB:.1f} MiB more after {load.good} requests"
         for now, was, times in zip(lost(scrape(gateway)), then, per_request, strict=True):
             assert 0.9 * times * load.good <= now - was <= 1.1 * times * load.good
-    assert all(any(text.startswith(name) for text in told(gateways[-1])) for name in NAMES)
+    assert all(any(text.startswith(name) for text in logged(gateways[-1])) for name in NAMES)
 
 
 @pytest.mark.conformance("S1")
@@ -225,7 +225,7 @@ def test_sigterm_while_all_hang(
     assert gateway.wait(STOP) == 0
     assert time.monotonic() - began < STOP
     for name in NAMES:
-        assert any(text.startswith(name) and text.endswith("not delivered") for text in told(gateway)), name
+        assert any(text.startswith(name) and text.endswith("not delivered") for text in logged(gateway)), name
 
 
 @pytest.mark.conformance("S1")
@@ -241,7 +241,7 @@ def test_the_last_ones_are_sent_at_the_end(
     gateway.signal(signal.SIGTERM)
     assert gateway.wait(STOP) == 0
     assert arrived(watchers, paths)
-    assert not told(gateway)
+    assert not logged(gateway)
 
 
 def test_loki_has_the_lines_of_standard_output(

@@ -75,20 +75,20 @@ def test_all_arrives_in_order(kind: Kind, peer: Service, shipping: ShippingProce
     shipping.put(0, 1500)
     until(lambda: len(arrived(kind, peer)) == 1500)
     assert arrived(kind, peer) == list(range(1500))
-    assert shipping.dropped == 0 and shipping.told() == []
+    assert shipping.dropped == 0 and shipping.logged() == []
 
 
 def test_a_peer_that_is_not_there(kind: Kind, peer: Service, shipping: ShippingProcess) -> None:
     peer.stop()
     shipping.put(0, 10)
     assert shipping.took < 1
-    until(shipping.told)
+    until(shipping.logged)
     shipping.put(10, 20)
     peer.start()
     until(lambda: len(arrived(kind, peer)) == 20, 10)
     assert arrived(kind, peer) == list(range(20))
-    until(lambda: len(shipping.told()) == 2)
-    (down, warned), (up, back) = shipping.told()
+    until(lambda: len(shipping.logged()) == 2)
+    (down, warned), (up, back) = shipping.logged()
     assert (down, up) == ("warn", "info")
     assert warned.startswith(f"{kind.name} (") and f":{peer.port}" in warned and "(refused)" in warned
     assert back.endswith("delivered again, 0 were dropped")
@@ -102,11 +102,11 @@ def test_a_peer_that_can_not_now(kind: Kind, peer: Service, shipping: ShippingPr
     shipping.put(0, 10)
     until(lambda: len(peer.requests) == 1)
     shipping.put(10, 20)
-    until(lambda: len(shipping.told()) == 2, 10)
+    until(lambda: len(shipping.logged()) == 2, 10)
     sent = [kind.numbers(received) for received in peer.requests]
     assert sent[0] == list(range(10)) and sent[1][:10] == list(range(10)) and sent[2][:10] == list(range(10))
     assert arrived(kind, peer, 2) == list(range(20))
-    assert f"(status {status})" in shipping.told()[0][1] and shipping.dropped == 0
+    assert f"(status {status})" in shipping.logged()[0][1] and shipping.dropped == 0
 
 
 @pytest.mark.parametrize("status", [302, 400])
@@ -118,9 +118,9 @@ def test_a_peer_that_will_not(kind: Kind, peer: Service, shipping: ShippingProce
         until(lambda: shipping.dropped == turn * 10 + 10)
     peer.answer = TAKEN
     shipping.put(30, 40)
-    until(lambda: len(shipping.told()) == 2)
+    until(lambda: len(shipping.logged()) == 2)
     assert arrived(kind, peer) == list(range(40)) and shipping.dropped == 30
-    (_, warned), (_, back) = shipping.told()
+    (_, warned), (_, back) = shipping.logged()
     assert f"refused by the receiver (status {status})" in warned and back.endswith("30 were dropped")
     assert "MARK" not in shipping.stdout.read_text()
 
@@ -131,8 +131,8 @@ def test_a_peer_that_hangs(kind: Kind, peer: Service, shipping: ShippingProcess)
     until(lambda: peer.requests)
     shipping.put(10, 20)
     assert shipping.took < 1
-    until(shipping.told)
-    assert "(no byte in time)" in shipping.told()[0][1]
+    until(shipping.logged)
+    assert "(no byte in time)" in shipping.logged()[0][1]
     peer.answer = TAKEN
     before = len(peer.requests)
     until(lambda: len(arrived(kind, peer, before)) == 20, 10)
@@ -143,9 +143,9 @@ def test_a_peer_that_drips(kind: Kind, peer: Service, shipping: ShippingProcess)
     """A byte now and then does not hold the queue: the call has an end."""
     peer.answer = replies.drip(b"x" * 1000, replies.head(200, [("Content-Length", "1000")]), every=0.2)
     shipping.put(0, 10)
-    until(shipping.told, 10)
+    until(shipping.logged, 10)
     # Its end comes between two bytes, or as one is there.
-    assert any(words in shipping.told()[0][1] for words in ("(no byte in time)", "(the response took too long)"))
+    assert any(words in shipping.logged()[0][1] for words in ("(no byte in time)", "(the response took too long)"))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_end_has_a_bound(kind: Kind, peer: Service, shipping: ShippingProces
     shipping.close(1.0)
     assert shipping.took < 3
     assert shipping.dropped == 25
-    assert any(text.endswith("stopped with 25 not delivered") for _, text in shipping.told())
+    assert any(text.endswith("stopped with 25 not delivered") for _, text in shipping.logged())
 
 
 @pytest.mark.conformance("S1")
@@ -183,8 +183,8 @@ def test_a_long_outage_keeps_the_newest(kind: Kind, peer: Service, shipping: Shi
     until(lambda: len(arrived(kind, peer)) == held, 20)
     got = arrived(kind, peer)
     assert got == sorted(got) and got[batch - held :] == list(range(30_000 + batch - held, 30_000))
-    until(lambda: len(shipping.told()) == 2)
-    assert shipping.told()[1][1].endswith(f"{30_000 - held} were dropped")
+    until(lambda: len(shipping.logged()) == 2)
+    assert shipping.logged()[1][1].endswith(f"{30_000 - held} were dropped")
 
 
 class TestLoki:
@@ -229,7 +229,7 @@ class TestLoki:
         peer.answer = replies.by_turn(failing(503), failing(400), TAKEN)
         with ShippingProcess(tmp_path, loki=peer.url, jaeger="http://127.0.0.1:1/api/traces") as shipping:
             shipping.put(0, 1)
-            until(lambda: len([text for _, text in shipping.told() if text.startswith("Loki")]) == 2, 10)
+            until(lambda: len([text for _, text in shipping.logged() if text.startswith("Loki")]) == 2, 10)
             shipping.put(1, 2)
         loggers = {
             json.loads(line).get("logger")

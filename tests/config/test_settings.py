@@ -132,9 +132,9 @@ class TestSources:
         gateway = start_gateway(unset, cwd=tmp_path, ready=False)
         assert gateway.get("/health/live").status == 200
         gateway.wait_line(lambda line: "JWT_SECRET:" in line["message"])
-        told = {line["message"] for line in gateway.lines() if line["level"] == "warn"}
-        told = {message for message in told if message.startswith("Settings: ")}
-        assert {message.split()[1] for message in told} == {"KEYCLOAK_CLIENT_SECRET:", "JWT_SECRET:"}
+        reported = {line["message"] for line in gateway.lines() if line["level"] == "warn"}
+        reported = {message for message in reported if message.startswith("Settings: ")}
+        assert {message.split()[1] for message in reported} == {"KEYCLOAK_CLIENT_SECRET:", "JWT_SECRET:"}
 
 
 class TestSecretFiles:
@@ -418,9 +418,9 @@ class TestCheck:
     def test_the_check_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
         assert (done.returncode, done.stderr) == (0, "")
-        told = json.loads(done.stdout)
-        assert told.pop("graceful_timeout") > 0
-        assert told == {"bind": "[::]:4001", "workers": 3, "level": "info"}
+        reported = json.loads(done.stdout)
+        assert reported.pop("graceful_timeout") > 0
+        assert reported == {"bind": "[::]:4001", "workers": 3, "level": "info"}
 
     def test_the_check_says_what_is_wrong(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})

@@ -29,18 +29,18 @@ PAGE = "http://localhost:3000"
 
 
 @pytest.fixture(scope="module")
-def told() -> list[str]:
+def posted() -> list[str]:
     """The logout tokens that reached the client."""
     return []
 
 
 @pytest.fixture(scope="module")
-def provider(told: list[str]) -> Iterator[Provider]:
+def provider(posted: list[str]) -> Iterator[Provider]:
     receiver = Flask("receiver")
 
     @receiver.post("/auth/backchannel-logout")
     def receive() -> str:
-        told.append(request.form["logout_token"])
+        posted.append(request.form["logout_token"])
         return ""
 
     with serving(receiver) as url:
@@ -321,13 +321,13 @@ def test_a_page_may_fetch_a_long_token_from_its_origin_alone(provider: Provider)
 
 
 def test_a_revoked_refresh_token_ends_the_session_quietly(
-    provider: Provider, browser: Browser, told: list[str]
+    provider: Provider, browser: Browser, posted: list[str]
 ) -> None:
-    tokens, before = signed_in(provider, browser), len(told)
+    tokens, before = signed_in(provider, browser), len(posted)
     assert post(provider, "revoke", token=tokens["refresh_token"]).status_code == 200
     assert refresh(provider, tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert userinfo(provider, tokens["access_token"]).status_code == 401
-    assert len(told) == before
+    assert len(posted) == before
 
 
 def test_revoking_garbage_is_200_with_an_error(provider: Provider) -> None:
@@ -346,22 +346,22 @@ def test_userinfo(provider: Provider, browser: Browser) -> None:
     assert userinfo(provider, tokens["id_token"]).status_code == 401
 
 
-def test_end_session_tells_the_client_and_goes_back(provider: Provider, browser: Browser, told: list[str]) -> None:
-    tokens, before = signed_in(provider, browser), len(told)
+def test_end_session_tells_the_client_and_goes_back(provider: Provider, browser: Browser, posted: list[str]) -> None:
+    tokens, before = signed_in(provider, browser), len(posted)
     fields = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": PAGE + "/", "state": "s"}
     answer = post(provider, "logout", auth=None, **fields)
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{PAGE}/?state=s")
     assert refresh(provider, tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
-    header, claims = read(provider, told[-1])
+    header, claims = read(provider, posted[-1])
     access = read(provider, tokens["access_token"])[1]
-    assert len(told) == before + 1 and header["typ"] == "logout+jwt"
+    assert len(posted) == before + 1 and header["typ"] == "logout+jwt"
     assert (claims["aud"], claims["sid"], claims["sub"]) == (CLIENT[0], access["sid"], access["sub"])
     assert claims["exp"] == claims["iat"] + 120 and "nonce" not in claims
     assert list(claims["events"]) == ["http://schemas.openid.net/event/backchannel-logout"]
 
     assert post(provider, "logout", auth=None, **fields).status_code == 302
-    assert len(told) == before + 1
+    assert len(posted) == before + 1
     assert "<form" in browser.open(auth_url(provider)).text
 
 
@@ -377,16 +377,18 @@ def test_end_session_trusts_no_strangers_hint(provider: Provider, browser: Brows
     assert "Location" not in post(provider, "logout", auth=None, **evil).headers
 
 
-def test_a_client_ends_the_session_of_its_refresh_token(provider: Provider, browser: Browser, told: list[str]) -> None:
-    tokens, before = signed_in(provider, browser), len(told)
+def test_a_client_ends_the_session_of_its_refresh_token(
+    provider: Provider, browser: Browser, posted: list[str]
+) -> None:
+    tokens, before = signed_in(provider, browser), len(posted)
     for auth, token in ((("other-app", "other"), tokens["refresh_token"]), (CLIENT, "garbage")):
         refused = post(provider, "logout", auth=auth, refresh_token=token)
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
-    assert len(told) == before
+    assert len(posted) == before
     answer = post(provider, "logout", refresh_token=tokens["refresh_token"])
     assert (answer.status_code, answer.content) == (204, b"")
     assert refresh(provider, tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    assert len(told) == before + 1
+    assert len(posted) == before + 1
     assert "<form" in browser.open(auth_url(provider)).text
     assert post(provider, "logout", refresh_token=tokens["refresh_token"]).status_code == 204
 

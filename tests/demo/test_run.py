@@ -125,10 +125,10 @@ def test_a_part_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a child that its parent is gone")
 def test_parts_do_not_outlive_a_demo_that_is_killed(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    reported = tmp_path / "ended"
     part = f"""
 import pathlib, signal, sys
-signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(told)!r}).write_text("ended"), sys.exit()))
+signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(reported)!r}).write_text("ended"), sys.exit()))
 print("up", flush=True)
 signal.pause()
 """
@@ -147,9 +147,9 @@ signal.pause()
         assert running.stdout and running.stdout.readline() == b"up\n"
         running.kill()
     deadline = time.monotonic() + 10
-    while not told.exists() and time.monotonic() < deadline:
+    while not reported.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert told.exists()
+    assert reported.exists()
 
 
 def test_a_taken_port_is_named() -> None:

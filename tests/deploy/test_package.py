@@ -49,12 +49,12 @@ def test_a_wheel_holds_the_tree_and_nothing_that_was_deleted(wheel: zipfile.ZipF
 )
 def test_gunicorn_in_a_checkout_runs_what_is_installed(installed: bool, runs: str, tmp_path: Path) -> None:
     """`gateway` is here a package that says where it is from as soon as the check of the settings imports it."""
-    told = tmp_path / "told"
+    reported = tmp_path / "checked"
     for folder, who in (("checkout", "checkout"), ("site", "installed")):
         package = tmp_path / folder / "gateway"
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("")
-        (package / "check.py").write_text(SAYS.format(file=str(told), who=who))
+        (package / "check.py").write_text(SAYS.format(file=str(reported), who=who))
     hides = (
         "import sys; sys.path[:] = [p for p in sys.path if p != {root!r}]; sys.meta_path[:] = [f for f in sys.meta_path"
     )
@@ -68,4 +68,4 @@ def test_gunicorn_in_a_checkout_runs_what_is_installed(installed: bool, runs: st
     done = subprocess.run(
         command, cwd=tmp_path / "checkout", env=environment, capture_output=True, text=True, timeout=60
     )
-    assert done.returncode != 0 and told.read_text() == runs, done.stderr
+    assert done.returncode != 0 and reported.read_text() == runs, done.stderr

@@ -33,6 +33,6 @@ def test_a_status_without_a_code_of_its_own_has_one_of_the_catalogue() -> None:
 
 
 def test_what_a_browser_is_told() -> None:
-    told = {code: row[1] for row in OF_SIGN_IN.finditer(PAGE) for code in re.findall(r"`(\w+)`", row[2])}
-    assert {str(code): word for code, word in AUTH_ERRORS.items()}.items() <= told.items()
-    assert set(told) <= {str(code) for code in ErrorCode}
+    reported = {code: row[1] for row in OF_SIGN_IN.finditer(PAGE) for code in re.findall(r"`(\w+)`", row[2])}
+    assert {str(code): word for code, word in AUTH_ERRORS.items()}.items() <= reported.items()
+    assert set(reported) <= {str(code) for code in ErrorCode}

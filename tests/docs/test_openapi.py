@@ -219,15 +219,15 @@ class TestErrors:
 
     def test_described_errors_say_what_the_gateway_says(self, document: Node) -> None:
         phrases = {417: "Expectation Failed", **PHRASES}
-        told: dict[int, set[str]] = {}
+        reported: dict[int, set[str]] = {}
         for response in document["components"]["responses"].values():
             for example in response["content"].get("application/json", {}).get("examples", {}).values():
                 body = example["value"]
                 assert body["error"] == phrases[body["statusCode"]]
-                told.setdefault(body["statusCode"], set()).add(body["message"])
-        for status, messages in told.items():
+                reported.setdefault(body["statusCode"], set()).add(body["message"])
+        for status, messages in reported.items():
             assert messages <= MESSAGES.get(status, messages)
-        assert told[401] == MESSAGES[401]
+        assert reported[401] == MESSAGES[401]
 
 
 class TestExamples:
@@ -399,14 +399,14 @@ def check_described(document: Node, response: Node, answer: Answer) -> None:
     if media_type == "application/json":
         check_schema(document, content.get(media_type, content.get("*/*"))["schema"], answer.json())
     known = {name.lower(): resolved(document, header) for name, header in response["headers"].items()}
-    told = {name.lower(): value for name, value in answer.headers if not name.lower().startswith("access-control-")}
-    assert told.keys() - EVERYWHERE <= known.keys() | {"referrer-policy"}
+    reported = {name.lower(): value for name, value in answer.headers if not name.lower().startswith("access-control-")}
+    assert reported.keys() - EVERYWHERE <= known.keys() | {"referrer-policy"}
     unread = not answer.header("X-Request-Id")
-    assert RATE_LIMIT & told.keys() in (RATE_LIMIT, set()), "all of them, where the request was counted"
-    assert known.keys() - RATE_LIMIT - {"x-request-id", "set-cookie"} <= told.keys() or not answer.status >= 400
+    assert RATE_LIMIT & reported.keys() in (RATE_LIMIT, set()), "all of them, where the request was counted"
+    assert known.keys() - RATE_LIMIT - {"x-request-id", "set-cookie"} <= reported.keys() or not answer.status >= 400
     assert not unread or answer.json()["path"] == "", "only a request that could not be read has no id"
-    for name in known.keys() & told.keys():
-        value: Any = told[name]
+    for name in known.keys() & reported.keys():
+        value: Any = reported[name]
         kind = known[name]["schema"]["type"]
         check_schema(document, known[name]["schema"], int(value) if kind == "integer" else value)
 

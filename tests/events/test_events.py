@@ -115,8 +115,8 @@ def tell(gateway: Gateway, token: str) -> Answer:
     return gateway.get("/auth/backchannel-logout", headers={"Content-Type": FORM}, method="POST", body=body)
 
 
-def told(messages: list[Message]) -> list[tuple[str, str]]:
-    return [message.told for message in messages]
+def summaries(messages: list[Message]) -> list[tuple[str, str]]:
+    return [message.summary for message in messages]
 
 
 class TestAuthenticated:
@@ -154,7 +154,7 @@ class TestAuthenticated:
         visitor = Visitor(single)
         assert visitor.sign_in(as_user(), navigates=True).status == 303
         (message,) = events.wait(1)
-        assert message.told == SIGNED_IN
+        assert message.summary == SIGNED_IN
 
     def test_a_failed_callback_publishes_nothing(self, single: Gateway, events: Reader) -> None:
         visitor = Visitor(single)
@@ -168,7 +168,7 @@ class TestAuthenticated:
         guest = Guest(single)
         assert guest.post("/auth/refresh").status == 200
         first, second = events.wait(2)
-        assert second.told == REFRESHED
+        assert second.summary == REFRESHED
         assert second.data == {**first.data, "authMethod": "jwt_refresh"}
         assert second.key == first.key and second.event["eventId"] != first.event["eventId"]
 
@@ -177,7 +177,7 @@ class TestAuthenticated:
         program = Visitor(single)
         assert program.post("/auth/refresh", {"refreshToken": guest.tokens["refreshToken"]}).status == 200
         first, second = events.wait(2)
-        assert second.told == REFRESHED and second.data["sessionId"] == first.data["sessionId"] == guest.sid
+        assert second.summary == REFRESHED and second.data["sessionId"] == first.data["sessionId"] == guest.sid
 
     def test_parallel_refreshes_publish_one_event(self, cluster: Gateway, events: Reader) -> None:
         """And not for who comes later with the superseded token."""
@@ -188,7 +188,7 @@ class TestAuthenticated:
         assert statuses == {200}
         assert guest.post("/auth/refresh").status == 200
         self.flush(cluster)
-        mine = [message.told for message in events.wait(2 + 3) if message.data["sessionId"] == guest.sid]
+        mine = [message.summary for message in events.wait(2 + 3) if message.data["sessionId"] == guest.sid]
         assert sorted(mine) == sorted([SIGNED_IN, REFRESHED])
 
     @staticmethod
@@ -288,7 +288,7 @@ class TestLoggedOut:
         assert tell(cluster, provider.mint_logout(sid=guest.sid)).status == 200
         TestAuthenticated.flush(cluster)
         mine = [message for message in events.wait(2 + 3) if message.data["sessionId"] == guest.sid]
-        assert sorted(told(mine)) == sorted([SIGNED_IN, SIGNED_OUT])
+        assert sorted(summaries(mine)) == sorted([SIGNED_IN, SIGNED_OUT])
 
     def test_a_logout_of_a_later_sign_in_is_published_again(self, single: Gateway, events: Reader) -> None:
         """Also where Keycloak goes on with the same session."""
@@ -296,7 +296,7 @@ class TestLoggedOut:
         assert guest.post("/auth/logout").status == 200
         guest = Guest(single)
         assert guest.post("/auth/logout").status == 200
-        assert told(events.wait(4)) == [SIGNED_IN, SIGNED_OUT] * 2
+        assert summaries(events.wait(4)) == [SIGNED_IN, SIGNED_OUT] * 2
 
     def test_a_logout_of_the_same_session_after_a_new_sign_in_is_published(
         self, scripted: Gateway, realm: Scripted, events: Reader
@@ -307,7 +307,7 @@ class TestLoggedOut:
             guest.post("/auth/logout")
             guest.post("/auth/logout")
         found = events.wait(4)
-        assert told(found) == [SIGNED_IN, SIGNED_OUT] * 2
+        assert summaries(found) == [SIGNED_IN, SIGNED_OUT] * 2
         assert {message.data["sessionId"] for message in found} == {"the-same"}
 
 
@@ -324,7 +324,7 @@ class TestRefused:
         assert twins[0].post("/auth/refresh").status == 401
         Guest(single)
         found = events.wait(3)
-        assert told(found) == [SIGNED_IN, LAPSED, SIGNED_IN]
+        assert summaries(found) == [SIGNED_IN, LAPSED, SIGNED_IN]
         assert found[1].data == {"sessionId": guest.sid, "logoutReason": "token_expired"}
 
     def test_a_refused_refresh_by_body_publishes_token_expired(
@@ -339,7 +339,7 @@ class TestRefused:
             assert program.post("/auth/refresh", {"refreshToken": tokens["refreshToken"]}).status == 401
         Guest(single)
         found = events.wait(4)
-        assert told(found) == [SIGNED_IN, REFRESHED, LAPSED, SIGNED_IN]
+        assert summaries(found) == [SIGNED_IN, REFRESHED, LAPSED, SIGNED_IN]
         assert (found[2].key, found[2].data["sessionId"]) == (guest.claims["sub"], guest.sid)
 
     def test_a_refused_unknown_token_publishes_nothing(self, single: Gateway, events: Reader) -> None:
@@ -357,7 +357,7 @@ class TestRefused:
         realm.restore()
         time.sleep(1.1)  # who asks within a second shares the failure
         assert guest.post("/auth/refresh").status == 200
-        assert told(events.wait(2)) == [SIGNED_IN, REFRESHED]
+        assert summaries(events.wait(2)) == [SIGNED_IN, REFRESHED]
 
 
 class TestBackchannel:
@@ -378,7 +378,7 @@ class TestBackchannel:
         assert guest.post("/auth/refresh").status == 401
         TestAuthenticated.flush(cluster)
         mine = [message for message in events.wait(2 + 3) if message.data["sessionId"] == guest.sid]
-        assert sorted(told(mine)) == sorted([SIGNED_IN, ENDED])
+        assert sorted(summaries(mine)) == sorted([SIGNED_IN, ENDED])
 
     def test_a_back_channel_logout_without_a_sub_publishes_the_sessions_user(
         self, single: Gateway, provider: Provider, events: Reader
@@ -389,7 +389,7 @@ class TestBackchannel:
         assert tell(single, provider.mint_logout(sid="unknown", drop=("sub",))).status == 200
         Guest(single)
         found = events.wait(3)
-        assert told(found) == [SIGNED_IN, ENDED, SIGNED_IN]
+        assert summaries(found) == [SIGNED_IN, ENDED, SIGNED_IN]
         assert found[1].key == guest.claims["sub"]
         single.wait_line(lambda line: line["message"].endswith("of an unknown user is not published"))
 
@@ -400,7 +400,7 @@ class TestBackchannel:
         assert tell(single, token).status == tell(single, token).status == 200
         Guest(single, "rick")
         found = events.wait(2)
-        assert told(found) == [ENDED, SIGNED_IN]
+        assert summaries(found) == [ENDED, SIGNED_IN]
         assert found[0].data == {"sessionId": None, "logoutReason": "admin_action"}
         assert found[0].key == found[1].key
 

@@ -36,7 +36,7 @@ class Good:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.told: list[Report] = []
+        self.reported: list[Report] = []
         self.discarded = False
         self.batches: list[int] = []
 
@@ -47,11 +47,11 @@ class Good:
 
     def take(self, event: Event) -> None:
         self.broker.events.append(event)
-        self.told.append(Report(event, None))
+        self.reported.append(Report(event, None))
 
     def reports(self) -> list[Report]:
-        told, self.told = self.told, []
-        return told
+        reported, self.reported = self.reported, []
+        return reported
 
     def discard(self) -> None:
         self.discarded = True
@@ -69,7 +69,7 @@ class DiesAfter(Good):
             self.count -= 1
             super().take(event)
             return
-        self.told.append(Report(event, Unreachable("died")))
+        self.reported.append(Report(event, Unreachable("died")))
 
 
 class RaisesAfterSending(Good):
@@ -96,7 +96,7 @@ class Narrow(Good):
     def send(self, events: Sequence[Event]) -> None:
         self.batches.append(len(events))
         if len(events) > self.most or any(event.user_id == "large" for event in events):
-            self.told += [Report(event, RecordRejected("MSG_SIZE_TOO_LARGE")) for event in events]
+            self.reported += [Report(event, RecordRejected("MSG_SIZE_TOO_LARGE")) for event in events]
             return
         for event in events:
             self.take(event)

@@ -13,7 +13,7 @@ POLICY = re.compile(r'"([a-z.]+(?:-\d+)?)";q=(\d+);w=(\d+)')
 
 
 @dataclass(frozen=True)
-class Told:
+class Quota:
     """`left` of `limit` requests of `rule`, for `reset` more seconds; `windows` are those of its policy, in seconds."""
 
     rule: str
@@ -23,7 +23,7 @@ class Told:
     windows: tuple[int, ...]
 
 
-def told(answer: Answer) -> Told:
+def quota_of(answer: Answer) -> Quota:
     """What the five headers say, which say one thing."""
     found = {name: answer.header(name) for name in NAMES}
     assert None not in found.values(), f"{answer.status} {answer.headers}"
@@ -38,9 +38,9 @@ def told(answer: Answer) -> Told:
     assert len({name.partition("-")[0] for name in quotas}) == 1, found
     windows = tuple(int(policy[3]) for policy in policies if policy)
     assert 0 <= left <= limit and 1 <= reset <= max(windows), found
-    return Told(draft[1].partition("-")[0], limit, left, reset, windows)
+    return Quota(draft[1].partition("-")[0], limit, left, reset, windows)
 
 
-def untold(answer: Answer) -> bool:
+def no_quota(answer: Answer) -> bool:
     """Whether the answer says nothing of any limit."""
     return not [name for name, _ in answer.headers if "ratelimit" in name.lower()]

@@ -18,11 +18,11 @@ class AskedProcess(Lifetime):
     `ask("add", "key", 5.0)` is the call of `add` over there; `took` is how long the last call took there, in seconds.
     """
 
-    def __init__(self, module: str, told: object, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, module: str, argument: object, env: Mapping[str, str] | None = None) -> None:
         self.took = 0.0
         self._killed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", module, repr(told)],
+            [sys.executable, "-W", "error", "-m", module, repr(argument)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **(env or {}), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},

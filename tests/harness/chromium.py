@@ -88,7 +88,7 @@ class Person(Lifetime):
     def overhear(self) -> list[str]:
         """All that the scripts of pages opened from now on get to read of their calls: addresses, headers, bodies."""
         heard: list[str] = []
-        self.context.expose_function("overheard", lambda told: heard.append(told))
+        self.context.expose_function("overheard", lambda reported: heard.append(reported))
         self.context.add_init_script(OVERHEARD)
         return heard
 

@@ -49,36 +49,36 @@ STRANGERS = re.compile(
 
 def check_error(answer: Answer, status: int | None = None, message: str | None = None, path: str | None = None) -> None:
     """The answer is an error of the gateway's own, of this status, message and path where they are given."""
-    told = f"{answer.status} {answer.headers} {answer.body[:500]!r}"
-    assert status in (None, answer.status), f"not {status}: {told}"
-    assert (answer.header("Content-Type") or "").partition(";")[0] == "application/json", told
-    assert answer.header("X-Content-Type-Options") == "nosniff", told
-    assert "origin" in ",".join(answer.all("Vary")).lower(), told
-    assert not STRANGERS.search(answer.text), told
+    shown = f"{answer.status} {answer.headers} {answer.body[:500]!r}"
+    assert status in (None, answer.status), f"not {status}: {shown}"
+    assert (answer.header("Content-Type") or "").partition(";")[0] == "application/json", shown
+    assert answer.header("X-Content-Type-Options") == "nosniff", shown
+    assert "origin" in ",".join(answer.all("Vary")).lower(), shown
+    assert not STRANGERS.search(answer.text), shown
     body = answer.json()
-    assert isinstance(body, dict) and set(body) == KEYS, told
-    assert body["statusCode"] == answer.status, told
-    assert body["error"] == PHRASES[answer.status], told
-    assert CODE.fullmatch(body["code"]), told
-    assert isinstance(body["message"], str) and body["message"], told
-    assert body["message"] in MESSAGES.get(answer.status, {body["message"]}), told
+    assert isinstance(body, dict) and set(body) == KEYS, shown
+    assert body["statusCode"] == answer.status, shown
+    assert body["error"] == PHRASES[answer.status], shown
+    assert CODE.fullmatch(body["code"]), shown
+    assert isinstance(body["message"], str) and body["message"], shown
+    assert body["message"] in MESSAGES.get(answer.status, {body["message"]}), shown
     if answer.status in REASON_PHRASE_ALONE:
-        assert body["message"].lower() == PHRASES[answer.status].lower(), told
-    assert TIMESTAMP.fullmatch(body["timestamp"]), told
-    assert TRACE_ID.fullmatch(body["traceId"]), told
-    assert isinstance(body["path"], str) and "?" not in body["path"], told
-    assert message in (None, body["message"]), f"not {message!r}: {told}"
-    assert path in (None, body["path"]), f"not {path!r}: {told}"
-    check_headers(answer, told)
+        assert body["message"].lower() == PHRASES[answer.status].lower(), shown
+    assert TIMESTAMP.fullmatch(body["timestamp"]), shown
+    assert TRACE_ID.fullmatch(body["traceId"]), shown
+    assert isinstance(body["path"], str) and "?" not in body["path"], shown
+    assert message in (None, body["message"]), f"not {message!r}: {shown}"
+    assert path in (None, body["path"]), f"not {path!r}: {shown}"
+    check_headers(answer, shown)
 
 
-def check_headers(answer: Answer, told: str) -> None:
+def check_headers(answer: Answer, shown: str) -> None:
     if answer.status == 401:
-        assert (answer.header("WWW-Authenticate") or "").startswith("Bearer"), told
+        assert (answer.header("WWW-Authenticate") or "").startswith("Bearer"), shown
     if answer.status == 405:
-        assert answer.header("Allow"), told
+        assert answer.header("Allow"), shown
     if answer.status in (429, 503):
-        assert (answer.header("Retry-After") or "").isdigit(), told
+        assert (answer.header("Retry-After") or "").isdigit(), shown
 
 
 def check_refused(answer: Answer, message: str = "Unauthorized") -> None:

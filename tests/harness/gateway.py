@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 from gateway.services import SERVICES
 from harness import http
+from harness.asking import Asking
 from harness.issuer import CLIENT, REALM
 from harness.ports import free_port
 from harness.repository import ROOT
@@ -66,7 +67,7 @@ class StartError(AssertionError):
     """The gateway ended, or did not answer, before it served."""
 
 
-class Gateway:
+class Gateway(Asking):
     """A running gateway, up when the constructor returns.
 
     `env` goes over DEFAULTS, a value of None takes a setting away. It runs in `cwd`, keeps its files below,
@@ -168,21 +169,15 @@ class Gateway:
         except AssertionError as error:
             raise StartError(f"{error}\n{self.raw_output()}") from None
 
-    def get(
+    def exchange(
         self,
+        method: str,
         path: str | bytes,
-        token: str | None = None,
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        *,
-        method: str = "GET",
-        body: bytes | Iterable[bytes] | None = None,
-        timeout: float = 10,
+        headers: list[tuple[str, str]],
+        body: bytes | Iterable[bytes] | None,
+        timeout: float,
     ) -> http.Answer:
-        """One request on a connection of its own, with `token` as bearer."""
-        pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        if token is not None:
-            pairs.append(("Authorization", f"Bearer {token}"))
-        return http.request(self.port, method, path, pairs, body, timeout=timeout)
+        return http.request(self.port, method, path, headers, body, timeout=timeout)
 
     def raw_output(self) -> str:
         """All it wrote so far, on stdout and on stderr."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from harness.fields import WithFields
+
 Headers = Iterable[tuple[str, str]] | dict[str, str]
 PIECE = 1 << 16
 
@@ -25,7 +27,7 @@ class CutError(ConnectionError):
 
 
 @dataclass
-class Answer:
+class Answer(WithFields):
     """One answer; not `complete` when its body was cut short, `closed` when the peer has closed."""
 
     status: int
@@ -38,15 +40,6 @@ class Answer:
     raw: bytes = b""
     interim: list["Answer"] = field(default_factory=list)
     bodiless: bool = False
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-    def header(self, name: str) -> str | None:
-        """The only value of a header, None when it is absent; AssertionError when it came more than once."""
-        values = self.all(name)
-        assert len(values) < 2, f"{name} came {len(values)} times: {values}"
-        return values[0] if values else None
 
     def json(self) -> Any:
         return json.loads(self.body)

@@ -57,7 +57,7 @@ class Message:
         return data
 
     @property
-    def told(self) -> tuple[str, str]:
+    def summary(self) -> tuple[str, str]:
         """What happened, in two words."""
         return self.kind, self.data.get("authMethod") or self.data["logoutReason"]
 
@@ -96,7 +96,7 @@ class Reader:
         found = self.new()
         due = time.monotonic() + timeout
         while len(found) < count:
-            shown = [message.told for message in found]
+            shown = [message.summary for message in found]
             assert time.monotonic() < due, f"{len(found)} of {count} events in {timeout} s: {shown}"
             time.sleep(0.05)
             found += self.new()

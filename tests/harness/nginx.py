@@ -4,9 +4,9 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from harness import http
+from harness.asking import Asking
 from harness.certificate import self_signed
 from harness.lifetime import Server
 from harness.repository import ROOT
@@ -87,7 +87,7 @@ class Nginx(Server):
         return (self.folder / "error.log").read_text()
 
 
-class Public:
+class Public(Asking):
     """The gateways as a browser finds them: `get` is as `Gateway.get`, over TLS, paths under `root`."""
 
     def __init__(self, nginx: Nginx, host: str, root: str = "") -> None:
@@ -106,21 +106,17 @@ class Public:
             raise
         return connection
 
-    def get(
+    def exchange(
         self,
-        path: str,
-        token: str | None = None,
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        *,
-        method: str = "GET",
-        body: bytes | Iterable[bytes] | None = None,
-        timeout: float = 10,
+        method: str,
+        path: str | bytes,
+        headers: list[tuple[str, str]],
+        body: bytes | Iterable[bytes] | None,
+        timeout: float,
     ) -> http.Answer:
-        pairs: list[Any] = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        if token is not None:
-            pairs.append(("Authorization", f"Bearer {token}"))
+        under = self.root + (path if isinstance(path, str) else path.decode())
         with self.connect(timeout) as connection:
-            connection.request(method, self.root + path, [("Host", self.host), *pairs], body)
+            connection.request(method, under, [("Host", self.host), *headers], body)
             return connection.receive(method=method)
 
 

@@ -6,11 +6,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.fields import WithFields
+
 PIECE = 1 << 18
 
 
 @dataclass
-class Received:
+class Received(WithFields):
     """A request as it came. `body` is cut after `Service.keep` bytes, `length` and `sha256` are of it all."""
 
     raw: bytes
@@ -24,15 +26,6 @@ class Received:
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     left: threading.Event = field(default_factory=threading.Event, repr=False)
     digest: Any = field(default_factory=hashlib.sha256, repr=False)
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-    def header(self, name: str) -> str | None:
-        """The only value of a header, None when it is absent; AssertionError when it came more than once."""
-        values = self.all(name)
-        assert len(values) < 2, f"{name} came {len(values)} times: {values}"
-        return values[0] if values else None
 
     @property
     def names(self) -> set[str]:

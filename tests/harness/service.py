@@ -25,14 +25,14 @@ Answerer = Callable[[Received, socket.socket], Any]
 
 def echo(received: Received, conn: socket.socket) -> None:
     """200 with a JSON description of the request."""
-    told = {
+    echoed = {
         "method": received.method,
         "target": received.target.decode("latin-1"),
         "headers": received.headers,
         "bodyLength": received.length,
         "bodySha256": received.sha256,
     }
-    body = json.dumps(told).encode()
+    body = json.dumps(echoed).encode()
     start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
     conn.sendall(start + (b"" if received.method == "HEAD" else body))
 

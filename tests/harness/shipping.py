@@ -35,8 +35,8 @@ class ShippingProcess(AskedProcess):
     ) -> None:
         self.stdout = folder / "stdout"
         self.stdout.touch()
-        told = {"stdout": str(self.stdout), "loki": loki, "tenant": tenant, "jaeger": jaeger, "environ": environ or {}}
-        super().__init__("harness.shipping", told)
+        setup = {"stdout": str(self.stdout), "loki": loki, "tenant": tenant, "jaeger": jaeger, "environ": environ or {}}
+        super().__init__("harness.shipping", setup)
 
     def put(self, first: int, end: int) -> None:
         self.ask("put", first, end)
@@ -51,7 +51,7 @@ class ShippingProcess(AskedProcess):
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.stdout.read_text().splitlines()]
 
-    def told(self) -> list[tuple[str, str]]:
+    def logged(self) -> list[tuple[str, str]]:
         """Level and text of what it said of its peers."""
         own = ("gateway.loki", "gateway.traces")
         return [(line["level"], line["message"]) for line in self.lines() if line.get("logger") in own]
@@ -85,9 +85,9 @@ def serve() -> None:
     from gevent import monkey
 
     monkey.patch_all()
-    told = ast.literal_eval(sys.argv[1])
+    setup = ast.literal_eval(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
-    output = os.open(told["stdout"], os.O_WRONLY | os.O_APPEND)
+    output = os.open(setup["stdout"], os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.close(output)
 
@@ -98,7 +98,7 @@ def serve() -> None:
     gunicorn = logs.GunicornLogger(Config())  # as the master makes it, before the app is built
     lines = logs.configure("debug")
     lines.start()
-    shipper = Shipper(told, lines)
+    shipper = Shipper(setup, lines)
     own: dict[str, Callable[..., Any]] = {
         "put": shipper.put, "close": shipper.close, "dropped": lambda: sum(shipper.lost),
         "gunicorn": gunicorn.info, "say": lambda logger, level, text: logging.getLogger(logger).log(level, text),
@@ -111,7 +111,7 @@ def serve() -> None:
 class Shipper:
     """All that ships in a worker, over there."""
 
-    def __init__(self, told: Mapping[str, Any], lines: Any) -> None:
+    def __init__(self, setup: Mapping[str, Any], lines: Any) -> None:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -123,8 +123,8 @@ class Shipper:
         session = SealedSession(Adapter(tls_context(None), Timeouts(2.0, 30.0, 55.0)))
         self.lost: list[int] = []
         self._lines = lines
-        self._loki = Loki(told["loki"], told["tenant"], session, self.lost.append) if told["loki"] else None
-        self._spans = span_pipeline(told["jaeger"], told["environ"], session, self.lost.append)
+        self._loki = Loki(setup["loki"], setup["tenant"], session, self.lost.append) if setup["loki"] else None
+        self._spans = span_pipeline(setup["jaeger"], setup["environ"], session, self.lost.append)
         provider = TracerProvider(ALWAYS_ON, Resource({"service.name": "tests"}), shutdown_on_exit=False)
         self._tracer = provider.get_tracer("tests")
         if self._loki is not None:

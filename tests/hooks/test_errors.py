@@ -82,8 +82,8 @@ class TestShape:
         assert answer.header("Access-Control-Allow-Origin") == FRONTEND
         assert answer.header("Access-Control-Allow-Credentials") == "true"
         assert answer.json()["traceId"] == TRACE_ID
-        told = datetime.fromisoformat(answer.json()["timestamp"])
-        assert abs((datetime.now(UTC) - told).total_seconds()) < 60
+        reported = datetime.fromisoformat(answer.json()["timestamp"])
+        assert abs((datetime.now(UTC) - reported).total_seconds()) < 60
 
     def test_media_without_a_service_is_404(self, strict: Gateway, issuer: Issuer) -> None:
         check_error(strict.get("/media/1", issuer.mint()), 404, "Not found", "/media/1")
@@ -124,8 +124,8 @@ class TestMethods:
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
             answer = gateway.get(path, issuer.mint(), method=method)
             check_error(answer, 405, "Method not allowed", path)
-            told = {name.strip() for name in (answer.header("Allow") or "").split(",")}
-            assert told - {"HEAD", "OPTIONS"} == allowed
+            reported = {name.strip() for name in (answer.header("Allow") or "").split(",")}
+            assert reported - {"HEAD", "OPTIONS"} == allowed
         assert not users.requests
 
     @pytest.mark.conformance("P11")

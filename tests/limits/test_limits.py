@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 from harness import jose, replies
-from harness.allowance import NAMES, Told, told, untold
+from harness.allowance import NAMES, Quota, no_quota, quota_of
 from harness.client import Client
 from harness.errors import check_error, check_refused
 from harness.gateway import FRONTEND, Gateway, StartGateway
@@ -147,10 +147,10 @@ def tell(client: Client, body: bytes) -> Answer:
     return post(client, BACKCHANNEL, body, {"Content-Type": "application/x-www-form-urlencoded"})
 
 
-def check_limited(answer: Answer, rule: str) -> Told:
+def check_limited(answer: Answer, rule: str) -> Quota:
     """The refusal of a request over this rule's limit."""
     check_error(answer, 429, "Too many requests")
-    allowance = told(answer)
+    allowance = quota_of(answer)
     assert (allowance.rule, allowance.left) == (rule, 0)
     assert int(answer.header("Retry-After") or "") == allowance.reset
     assert answer.header("Cache-Control") == "no-store"
@@ -185,7 +185,7 @@ class TestWindow:
         for left in reversed(range(limit)):
             answer = call(client, token)
             assert answer.status != 429
-            allowance = told(answer)
+            allowance = quota_of(answer)
             assert (allowance.rule, allowance.limit, allowance.left) == (rule, limit, left)
         for _ in range(3):
             assert check_limited(call(client, token), rule).reset > 86_000
@@ -206,7 +206,7 @@ class TestWindow:
         users.answer = replies.slow(0.05)
         answers = at_once([partial(client.get, path, token, method=method)] * 40)
         assert sorted(answer.status for answer in answers) == [200] * limit + [429] * (40 - limit)
-        assert sorted(told(answer).left for answer in answers if answer.status == 200) == list(range(limit))
+        assert sorted(quota_of(answer).left for answer in answers if answer.status == 200) == list(range(limit))
 
     @pytest.mark.conformance("R1")
     def test_a_window_begins_with_its_first_request(self, start_gateway: StartGateway) -> None:
@@ -214,27 +214,27 @@ class TestWindow:
         gateway = start_gateway({"RATE_LIMIT_DEFAULT": "3 per 5 seconds"})
         while time.time() % 5 < 4.5:
             time.sleep(0.05)
-        first = told(gateway.get("/nope"))
+        first = quota_of(gateway.get("/nope"))
         assert first.reset == 5
         time.sleep(1.2)
-        second, third = told(gateway.get("/nope")), told(gateway.get("/nope"))
+        second, third = quota_of(gateway.get("/nope")), quota_of(gateway.get("/nope"))
         assert (first.left, second.left, third.left) == (2, 1, 0)
         assert second.reset <= 4, "the rest of the first one's"
         over = check_limited(gateway.get("/nope"), "default")
         time.sleep(over.reset)
-        assert told(gateway.get("/nope")).left == 2, "and no refusal made it longer"
+        assert quota_of(gateway.get("/nope")).left == 2, "and no refusal made it longer"
 
     @pytest.mark.conformance("R1")
     def test_each_of_several_limits_holds(self, start_gateway: StartGateway) -> None:
         """The client is told of the one with the least left."""
         gateway = start_gateway({"RATE_LIMIT_DEFAULT": "5 per hour; 3 per 4 seconds"})
-        answers = [told(gateway.get("/nope")) for _ in range(3)]
+        answers = [quota_of(gateway.get("/nope")) for _ in range(3)]
         assert [(answer.limit, answer.left) for answer in answers] == [(3, 2), (3, 1), (3, 0)]
         assert answers[0].windows == (4, 3600)
         short = check_limited(gateway.get("/nope"), "default")
         assert short.reset <= 4
         time.sleep(short.reset)
-        answers = [told(gateway.get("/nope")) for _ in range(2)]
+        answers = [quota_of(gateway.get("/nope")) for _ in range(2)]
         assert [(answer.limit, answer.left) for answer in answers] == [(5, 1), (5, 0)]
         assert check_limited(gateway.get("/nope"), "default").reset > 3500
 
@@ -247,14 +247,14 @@ class TestRules:
         ids=lambda value: value if isinstance(value, str) else "",
     )  # fmt: skip
     def test_the_default_limits_hold(self, default: Gateway, token: str, call: str, limit: int, window: int) -> None:
-        allowance = told(CALLS[call][2](Client(default, new_address()), token))
+        allowance = quota_of(CALLS[call][2](Client(default, new_address()), token))
         assert (allowance.limit, allowance.left, allowance.windows) == (limit, limit - 1, (window,))
         assert window - 5 <= allowance.reset <= window
 
     @pytest.mark.conformance("R1")
     def test_all_routes_count_in_the_default_limit_together(self, client: Client, token: str) -> None:
         paths = ["/users/me", "/interviews", "/interviews/1", "/interviews/1/answers", "/auth/session"]
-        assert [told(client.get(path, token)).left for path in paths] == [4, 3, 2, 1, 0]
+        assert [quota_of(client.get(path, token)).left for path in paths] == [4, 3, 2, 1, 0]
         check_limited(client.get("/users/me", token), "default")
         assert client.get("/media/a", token).status == 200, "media is apart"
         assert post(client, "/auth/login").status == 200, "and so is sign-in"
@@ -263,7 +263,7 @@ class TestRules:
     def test_media_is_counted_apart(self, client: Client, token: str) -> None:
         statuses = [client.get(f"/media/{number}", token).status for number in range(4)]
         assert statuses == [200, 200, 200, 429]
-        assert told(client.get("/users/me", token)).left == 4
+        assert quota_of(client.get("/users/me", token)).left == 4
 
     @pytest.mark.conformance("R1")
     @pytest.mark.parametrize("first", ["login", "callback", "refresh"])
@@ -271,20 +271,20 @@ class TestRules:
         while CALLS[first][2](client, token).status != 429:
             pass
         for other in {"login", "callback", "refresh"} - {first}:
-            assert told(CALLS[other][2](client, token)).left == 3
-        assert told(client.get("/nope")).left == 4
+            assert quota_of(CALLS[other][2](client, token)).left == 3
+        assert quota_of(client.get("/nope")).left == 4
 
     def test_a_view_has_its_own_in_one_line(self, start_gateway: StartGateway, issuer: Issuer) -> None:
         gateway = start_gateway({**WIDE, **BEHIND}, app="harness.own_rules:app")
         here, there = (Client(gateway, new_address()) for _ in range(2))
         mine, theirs = issuer.mint(sub="mine"), issuer.mint(sub="theirs")
         assert [here.get("/own/ten", mine).status for _ in range(11)] == [200] * 10 + [429]
-        assert told(here.get("/own/ten", theirs)) == Told("own.ten", 10, 9, 60, (60,))
+        assert quota_of(here.get("/own/ten", theirs)) == Quota("own.ten", 10, 9, 60, (60,))
         assert [here.get("/own/several", mine).status for _ in range(3)] == [200, 200, 429]
         assert check_limited(here.get("/own/several", theirs), "own.several").windows == (3600, 86_400)
-        assert told(there.get("/own/several", mine)).left == 1
-        assert here.get("/own/free").status == 200 and untold(here.get("/own/free"))
-        assert told(here.get("/users/me", mine)).limit == 100_000
+        assert quota_of(there.get("/own/several", mine)).left == 1
+        assert here.get("/own/free").status == 200 and no_quota(here.get("/own/free"))
+        assert quota_of(here.get("/users/me", mine)).limit == 100_000
 
 
 FORGED = [
@@ -308,44 +308,47 @@ class TestKey:
             Client(wide, new_address()).get("/users/me", realm.mint(sub=sub)),
             visitor.get("/auth/session"),
         ]
-        assert [told(answer).left for answer in answers] == [99_999, 99_998, 99_997, 99_996, 99_995]
+        assert [quota_of(answer).left for answer in answers] == [99_999, 99_998, 99_997, 99_996, 99_995]
 
     @pytest.mark.conformance("R2")
     def test_users_of_one_address_are_counted_apart(self, wide: Gateway, realm: Scripted) -> None:
         client = Client(wide, new_address())
         answers = [client.get("/users/me", realm.mint(sub=new_user())) for _ in range(3)] + [client.get("/users/me")]
-        assert [told(answer).left for answer in answers] == [99_999] * 4
+        assert [quota_of(answer).left for answer in answers] == [99_999] * 4
 
     @pytest.mark.conformance("R2")
     def test_a_user_named_like_an_address_is_not_that_address(self, wide: Gateway, realm: Scripted) -> None:
         address = new_address()
         for sub in (address, f"address {address}", f" {address}"):
-            assert told(Client(wide, new_address()).get("/users/me", realm.mint(sub=sub))).left == 99_999
-        assert told(Client(wide, address).get("/nope")).left == 99_999
+            assert quota_of(Client(wide, new_address()).get("/users/me", realm.mint(sub=sub))).left == 99_999
+        assert quota_of(Client(wide, address).get("/nope")).left == 99_999
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("name", [*FORGED, "Forwarded"])
     def test_no_header_of_a_client_changes_the_key(self, open_to_all: Gateway, token: str, name: str) -> None:
-        before, mine = told(open_to_all.get("/nope")).left, told(open_to_all.get("/users/me", token)).left
+        before, mine = (
+            quota_of(open_to_all.get("/nope")).left,
+            quota_of(open_to_all.get("/users/me", token)).left,
+        )
         for number in range(3):
             value = f"for=198.51.100.{number}" if name == "Forwarded" else f"198.51.100.{number}"
             forged = {name: value}
-            assert told(open_to_all.get("/nope", headers=forged)).left == before - 1 - number
-            assert told(open_to_all.get("/users/me", token, forged)).left == mine - 1 - number
+            assert quota_of(open_to_all.get("/nope", headers=forged)).left == before - 1 - number
+            assert quota_of(open_to_all.get("/users/me", token, forged)).left == mine - 1 - number
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh"])
     def test_no_header_of_a_client_changes_the_key_of_a_sign_in(self, open_to_all: Gateway, path: str) -> None:
-        before = told(post(open_to_all, path)).left
+        before = quota_of(post(open_to_all, path)).left
         for number, name in enumerate(FORGED):
             forged = {**JSON, name: f"198.51.100.{number}", "Cookie": f"session={number}; access={number}"}
-            assert told(post(open_to_all, path, headers=forged)).left == before - 1 - number
+            assert quota_of(post(open_to_all, path, headers=forged)).left == before - 1 - number
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("path", ["/users/me?user={}", "/users/me?{}", "/{}", "/nope/{}?x-forwarded-for={}"])
     def test_nothing_of_a_target_changes_the_key(self, open_to_all: Gateway, path: str) -> None:
-        before = told(open_to_all.get("/nope")).left
-        lefts = [told(open_to_all.get(path.replace("{}", str(number)))).left for number in range(3)]
+        before = quota_of(open_to_all.get("/nope")).left
+        lefts = [quota_of(open_to_all.get(path.replace("{}", str(number)))).left for number in range(3)]
         assert lefts == [before - 1, before - 2, before - 3]
 
     @pytest.mark.conformance("R2", "R3")
@@ -369,9 +372,9 @@ class TestKey:
         for number, bad in enumerate(tokens, 1):
             answer = client.get("/users/me", bad)
             check_refused(answer)
-            allowance = told(answer)
+            allowance = quota_of(answer)
             assert (allowance.rule, allowance.left) == ("token", 100_000 - number), number
-        assert told(client.get("/users/me")).left == 99_999
+        assert quota_of(client.get("/users/me")).left == 99_999
 
 
 # What the trusted proxy at 127.0.0.1 says: the address that is found, {} being one of the test's own.
@@ -392,21 +395,25 @@ class TestAddress:
     def test_the_address_is_found_through_the_trusted_chain(self, wide: Gateway) -> None:
         address = new_address()
         for number, chain in enumerate(CHAINS.values(), 1):
-            assert told(Client(wide, chain.format(address)).get("/nope")).left == 100_000 - number, chain
-        assert told(Client(wide, new_address()).get("/nope")).left == 99_999
-        assert told(Client(wide, f"{address}, {new_address()}").get("/nope")).left == 99_999
+            assert quota_of(Client(wide, chain.format(address)).get("/nope")).left == 100_000 - number, chain
+        assert quota_of(Client(wide, new_address()).get("/nope")).left == 99_999
+        assert quota_of(Client(wide, f"{address}, {new_address()}").get("/nope")).left == 99_999
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("name", [name for name in FORGED if name != "X-Forwarded-For"] + ["Forwarded"])
     def test_no_other_header_of_a_proxy_names_the_address(self, wide: Gateway, name: str) -> None:
         client = Client(wide, new_address())
         values = [f"for={new_address()}" if name == "Forwarded" else new_address() for _ in range(3)]
-        assert [told(client.get("/nope", headers={name: value})).left for value in values] == [99_999, 99_998, 99_997]
+        assert [quota_of(client.get("/nope", headers={name: value})).left for value in values] == [
+            99_999,
+            99_998,
+            99_997,
+        ]
 
     @pytest.mark.conformance("R2")
     def test_a_proxy_that_names_no_client_is_the_address(self, wide: Gateway) -> None:
         lefts = [
-            told(wide.get("/nope", headers=headers)).left
+            quota_of(wide.get("/nope", headers=headers)).left
             for headers in (
                 {}, {"X-Forwarded-For": ""}, {"X-Forwarded-For": "unknown"}, {"X-Forwarded-For": "6.6.6.6, garbage"},
                 {"X-Forwarded-For": "6.6.6.6,"}, {"X-Forwarded-For": "127.0.0.1"},
@@ -419,9 +426,14 @@ class TestAddress:
         """A client has all of a /64."""
         network = f"2001:db8:{next(numbers):x}:{next(numbers):x}"
         mine = [f"{network}::1", f"{network}:ffff::2", f"{network}:1:2:3:4", f"[{network}::5]:4711"]
-        assert [told(Client(wide, address).get("/nope")).left for address in mine] == [99_999, 99_998, 99_997, 99_996]
+        assert [quota_of(Client(wide, address).get("/nope")).left for address in mine] == [
+            99_999,
+            99_998,
+            99_997,
+            99_996,
+        ]
         for other in (f"2001:db8:{next(numbers):x}::1", f"2001:db8:{next(numbers):x}:1::1"):
-            assert told(Client(wide, other).get("/nope")).left == 99_999
+            assert quota_of(Client(wide, other).get("/nope")).left == 99_999
 
     @pytest.mark.conformance("R2")
     @pytest.mark.parametrize("trusted", [None, "unix"], ids=["untrusted", "trusted"])
@@ -445,7 +457,7 @@ class TestAddress:
         def ask(source: str) -> int:
             with Connection(open_to_all.port, source=source) as connection:
                 connection.request("GET", "/nope")
-                return told(connection.receive()).left
+                return quota_of(connection.receive()).left
 
         assert [ask("127.0.0.77"), ask("127.0.0.77"), ask("127.0.0.78")] == [99_999, 99_998, 99_999]
 
@@ -461,7 +473,7 @@ class TestTokens:
         for path in ("/users/me", "/interviews/1", "/media/a", "/auth/session"):
             check_limited(client.get(path, bad), "token")
         assert client.get("/users/me", token).status == 200, "a valid one from there still passes"
-        assert told(client.get("/users/me")).left == 4, "and who has none is asked for one"
+        assert quota_of(client.get("/users/me")).left == 4, "and who has none is asked for one"
         check_refused(Client(client.gateway, new_address()).get("/users/me", bad))
 
     @pytest.mark.conformance("R3")
@@ -469,17 +481,17 @@ class TestTokens:
         """A leaked one of last year keeps its owner out of nothing."""
         sub = new_user()
         old, new = running_realm.mint(sub=sub, life=-600), running_realm.mint(sub=sub)
-        assert told(client.get("/users/me", new)).left == 4
+        assert quota_of(client.get("/users/me", new)).left == 4
         for left in (4, 3, 2, 1, 0):
             answer = client.get("/users/me", old)
             check_refused(answer, "Token expired")
-            assert (told(answer).rule, told(answer).left) == ("token", left)
+            assert (quota_of(answer).rule, quota_of(answer).left) == ("token", left)
         check_limited(client.get("/users/me", old), "token")
         check_limited(client.get("/users/me", running_realm.mint({"aud": "another"})), "token")
-        assert told(client.get("/users/me", new)).left == 3, "the user's own, from there"
-        assert told(Client(client.gateway, new_address()).get("/users/me", new)).left == 2
+        assert quota_of(client.get("/users/me", new)).left == 3, "the user's own, from there"
+        assert quota_of(Client(client.gateway, new_address()).get("/users/me", new)).left == 2
         check_refused(Client(client.gateway, new_address()).get("/users/me", old), "Token expired")
-        assert told(client.get("/nope")).left == 4
+        assert quota_of(client.get("/nope")).left == 4
 
     @pytest.mark.conformance("R3")
     def test_that_have_expired_in_a_cookie(self, wide: Gateway, realm: Scripted) -> None:
@@ -493,8 +505,8 @@ class TestTokens:
         for left in (99_999, 99_998):
             answer = visitor.get("/users/me")
             check_error(answer, 401, "Token expired")
-            assert (told(answer).rule, told(answer).left) == ("token", left)
-        assert told(client.get("/users/me", realm.mint(sub=sub))).left == 99_999
+            assert (quota_of(answer).rule, quota_of(answer).left) == ("token", left)
+        assert quota_of(client.get("/users/me", realm.mint(sub=sub))).left == 99_999
 
     @pytest.mark.conformance("R3")
     def test_tokens_of_an_ended_session_count_against_the_address(self, wide: Gateway, realm: Scripted) -> None:
@@ -504,7 +516,7 @@ class TestTokens:
         assert tell(client, logout_token(realm, sub=sub, sid=sid)).status == 200
         answer = client.get("/users/me", token)
         check_refused(answer)
-        assert (told(answer).rule, told(answer).left) == ("token", 99_999)
+        assert (quota_of(answer).rule, quota_of(answer).left) == ("token", 99_999)
 
 
 PREFLIGHT = {"Origin": FRONTEND, "Access-Control-Request-Method": "PUT"}
@@ -530,14 +542,14 @@ class TestFree:
         """Before and after everything else is used up, and it uses nothing up."""
         for _ in range(8):
             answer = call(client, token)
-            assert answer.status == status and untold(answer)
+            assert answer.status == status and no_quota(answer)
         for path in ("/nope", "/users/me"):
             while client.get(path, token).status != 429:
                 pass
         while client.get("/users/me", "bad").status != 429:
             pass
         answer = call(client, token)
-        assert answer.status == status and untold(answer)
+        assert answer.status == status and no_quota(answer)
 
     @pytest.mark.conformance("R3")
     def test_a_logout_with_a_genuine_session_is_not_limited(self, client: Client, running_realm: Scripted) -> None:
@@ -548,12 +560,12 @@ class TestFree:
 
         for _ in range(8):
             answer = log_out()
-            assert answer.status == 200 and untold(answer)
+            assert answer.status == 200 and no_quota(answer)
         for bearer in (None, "bad"):
             while client.get("/users/me", bearer).status != 429:
                 pass
         answer = log_out()
-        assert answer.status == 200 and untold(answer)
+        assert answer.status == 200 and no_quota(answer)
 
     @pytest.mark.conformance("R3")
     @pytest.mark.parametrize("kind", ["nobody", "a bad token", "an ended session"])
@@ -564,31 +576,31 @@ class TestFree:
         for left in (4, 3, 2, 1, 0):
             answer = client.get("/auth/logout", bearer, method="POST")
             assert answer.status == 200
-            assert (told(answer).rule, told(answer).left) == ("token", left)
+            assert (quota_of(answer).rule, quota_of(answer).left) == ("token", left)
         check_limited(client.get("/auth/logout", bearer, method="POST"), "token")
         check_limited(client.get("/users/me", "bad"), "token")
-        assert told(client.get("/nope")).left == 4
+        assert quota_of(client.get("/nope")).left == 4
 
     @pytest.mark.conformance("R3")
     def test_metrics_are_not_limited_for_who_may_read_them(self, narrow: Gateway) -> None:
-        assert all(answer.status == 200 and untold(answer) for answer in (narrow.get("/metrics") for _ in range(8)))
+        assert all(answer.status == 200 and no_quota(answer) for answer in (narrow.get("/metrics") for _ in range(8)))
 
     @pytest.mark.conformance("R3")
     def test_back_channel_logouts_are_not_limited(self, client: Client, realm: Scripted) -> None:
         """What is not Keycloak's is counted, and keeps Keycloak's own from nobody."""
         for _ in range(7):
             answer = tell(client, logout_token(realm))
-            assert answer.status == 200 and untold(answer)
+            assert answer.status == 200 and no_quota(answer)
         bad = [logout_token(realm, aud="another"), b"logout_token=x", b"", b"other=x", logout_token(realm, nonce="x")]
         for left, body in enumerate(reversed(bad)):
             answer = tell(client, body)
             check_error(answer, 400)
-            assert told(answer).left == 4 - left
+            assert quota_of(answer).left == 4 - left
         check_limited(tell(client, bad[0]), "default")
         replayed = logout_token(realm)
         for _ in range(2):
             answer = tell(client, replayed)
-            assert answer.status == 200 and untold(answer)
+            assert answer.status == 200 and no_quota(answer)
 
 
 class TestCallback:
@@ -602,8 +614,8 @@ class TestCallback:
         for visitor, back in zip(visitors, backs, strict=True):
             replayed = visitor.copy()
             answer = visitor.get(back)
-            assert answer.status == 200 and told(answer).left == 3
-            assert [told(replayed.get(back)).left for _ in range(3)] == [2, 1, 0], "it is counted all the same"
+            assert answer.status == 200 and quota_of(answer).left == 3
+            assert [quota_of(replayed.get(back)).left for _ in range(3)] == [2, 1, 0], "it is counted all the same"
             check_limited(replayed.get(back), "auth.callback")
 
     @pytest.mark.conformance("R2")
@@ -624,8 +636,8 @@ class TestCallback:
         for number, (path, sent) in enumerate(forged, 1):
             answer = client.get(path, headers={"Cookie": sent} if sent else {})
             check_error(answer, 400)
-            assert told(answer).left == 300_000 - number, path
-        assert told(visitor.get(back)).left == 299_999
+            assert quota_of(answer).left == 300_000 - number, path
+        assert quota_of(visitor.get(back)).left == 299_999
 
     @pytest.mark.conformance("R2")
     def test_a_callback_over_the_limit_leaves_other_logins_usable(self, client: Client, realm: Scripted) -> None:
@@ -644,15 +656,15 @@ class TestRefresh:
         one, other = signed_in(client, realm, sub), signed_in(client, realm, sub)
         for left in (3, 2, 1, 0):
             answer = one.post("/auth/refresh")
-            assert answer.status == 200 and told(answer).left == left
+            assert answer.status == 200 and quota_of(answer).left == left
             later()
         before = realm.calls["token"]
         over = one.post("/auth/refresh")
         check_limited(over, "auth.refresh")
         assert realm.calls["token"] == before
         assert not over.all("Set-Cookie") and one.authenticated, "it ends no session"
-        assert told(other.post("/auth/refresh")).left == 3
-        assert told(post(client, "/auth/refresh")).left == 3, "nor is it the address's"
+        assert quota_of(other.post("/auth/refresh")).left == 3
+        assert quota_of(post(client, "/auth/refresh")).left == 3, "nor is it the address's"
 
     @pytest.mark.conformance("R2")
     def test_a_refresh_without_a_session_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
@@ -662,7 +674,7 @@ class TestRefresh:
         for left in (3, 2, 1, 0):
             answer = visitor.post("/auth/refresh")
             check_error(answer, 401)
-            assert told(answer).left == left
+            assert quota_of(answer).left == left
         check_limited(visitor.post("/auth/refresh"), "auth.refresh")
         check_limited(post(client, "/auth/refresh"), "auth.refresh")
 
@@ -671,14 +683,14 @@ class TestRefresh:
         visitor = signed_in(client, realm)
         answer = visitor.post("/auth/refresh", origin="https://evil.test")
         check_error(answer, 403)
-        assert told(answer).left == 3
-        assert told(visitor.post("/auth/refresh")).left == 3, "the session has lost nothing by it"
+        assert quota_of(answer).left == 3
+        assert quota_of(visitor.post("/auth/refresh")).left == 3, "the session has lost nothing by it"
 
     @pytest.mark.conformance("R2")
     def test_a_refresh_by_body_is_keyed_by_the_address(self, client: Client, realm: Scripted) -> None:
         for left in (3, 2, 1, 0):
             answer = refresh_by_body(client, f"refresh_sid-{new_user()}_1")
-            assert answer.status == 200 and told(answer).left == left
+            assert answer.status == 200 and quota_of(answer).left == left
         before = realm.calls["token"]
         check_limited(refresh_by_body(client, f"refresh_sid-{new_user()}_1"), "auth.refresh")
         assert realm.calls["token"] == before
@@ -690,16 +702,16 @@ class TestRefresh:
         one, other = (signed_in_program(client, realm) for _ in range(2))
         for left in (3, 2, 1, 0):
             answer = refresh_by_body(client, one)
-            assert answer.status == 200 and told(answer).left == left
+            assert answer.status == 200 and quota_of(answer).left == left
             one = answer.json()["refreshToken"]
             later()
         check_limited(refresh_by_body(client, one), "auth.refresh")
-        assert told(refresh_by_body(client, other)).left == 3
-        assert told(post(client, "/auth/refresh")).left == 3, "nor is it the address's"
+        assert quota_of(refresh_by_body(client, other)).left == 3
+        assert quota_of(post(client, "/auth/refresh")).left == 3, "nor is it the address's"
 
     def test_a_refresh_again_with_a_superseded_token_is_not_counted(self, client: Client) -> None:
         token = f"refresh_sid-{new_user()}_1"
-        assert [told(refresh_by_body(client, token)).left for _ in range(6)] == [3] * 6
+        assert [quota_of(refresh_by_body(client, token)).left for _ in range(6)] == [3] * 6
 
     @pytest.mark.conformance("R1")
     @pytest.mark.parametrize(
@@ -720,7 +732,7 @@ class TestRefresh:
             until(lambda: gate.waiting, 5, "the token request")
             gate.opened.set()
             assert [answer.result().status for answer in asked] == [status] * 40
-        assert told(post(client, "/auth/refresh")).left == 300_000 - 41
+        assert quota_of(post(client, "/auth/refresh")).left == 300_000 - 41
 
     @pytest.mark.conformance("R1", "O7")
     def test_parallel_refreshes_pass_the_default_limits(self, default: Gateway, realm: Scripted) -> None:
@@ -733,7 +745,7 @@ class TestRefresh:
             answers = at_once([partial(tab.post, "/auth/refresh") for tab in tabs])
             assert {answer.status for answer in answers} == {200}
             assert realm.calls["token"] == before + 1
-            assert min(told(answer).left for answer in answers) >= left
+            assert min(quota_of(answer).left for answer in answers) >= left
             visitor = tabs[-1]
         assert visitor.authenticated
 
@@ -782,7 +794,7 @@ class TestHeaders:
         )
         answer = call(Client(lonely, new_address()), token)
         assert answer.status == status
-        allowance = told(answer)
+        allowance = quota_of(answer)
         assert allowance.left == allowance.limit - 1
 
     def test_a_services_own_refusal_stays_its_own(self, lonely: Gateway, token: str, interviews: Service) -> None:
@@ -790,13 +802,13 @@ class TestHeaders:
         interviews.answer = replies.sized(429, [("X-RateLimit-Limit", "1"), ("Retry-After", "7")], b"slowly")
         answer = lonely.get("/interviews", token)
         assert (answer.status, answer.body, answer.header("Retry-After")) == (429, b"slowly", "7")
-        assert told(answer).limit == 5
+        assert quota_of(answer).limit == 5
 
     @pytest.mark.conformance("R1")
     def test_the_reset_header_tells_seconds_from_now(self, client: Client) -> None:
-        first = told(client.get("/nope"))
+        first = quota_of(client.get("/nope"))
         time.sleep(1.1)
-        second = told(client.get("/nope"))
+        second = quota_of(client.get("/nope"))
         assert 86_390 < first.reset <= 86_400
         assert 1 <= first.reset - second.reset <= 10
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from harness.allowance import told
+from harness.allowance import quota_of
 from harness.each_worker import each_worker
 from harness.gateway import Gateway, StartGateway
 from harness.http import Answer
@@ -60,7 +60,7 @@ def test_exactly_n_pass(start_gateway: StartGateway, issuer: Issuer, workers: in
     for _ in range(3):
         answers = at_once(gateway, issuer.mint(sub=new_user()), 2 * LIMIT)
         assert sorted(answer.status for answer in answers) == [200] * LIMIT + [429] * LIMIT
-        assert sorted(told(answer).left for answer in answers if answer.status == 200) == list(range(LIMIT))
+        assert sorted(quota_of(answer).left for answer in answers if answer.status == 200) == list(range(LIMIT))
     assert not [line for line in gateway.lines() if "REDIS_URL" in line["message"]]
 
 
@@ -71,7 +71,7 @@ def test_a_window_is_one_over_all_workers(start_gateway: StartGateway, issuer: I
         for _ in range(2):
             for connection in connections.values():
                 connection.request("GET", "/users/me", {"Authorization": f"Bearer {token}"})
-                seen.append(told(connection.receive()))
+                seen.append(quota_of(connection.receive()))
     assert [answer.left for answer in seen] == [LIMIT - number for number in range(1, 9)]
     resets = [answer.reset for answer in seen]
     assert resets == sorted(resets, reverse=True) and 3500 < resets[-1] <= resets[0] <= 3600
@@ -82,7 +82,7 @@ def test_a_window_is_one_over_all_workers(start_gateway: StartGateway, issuer: I
 def test_a_killed_worker_takes_no_count_with_it(start_gateway: StartGateway, issuer: Issuer, workers: int) -> None:
     gateway, token = start_gateway(SETTINGS, workers=workers), issuer.mint(sub=new_user())
     for left in (LIMIT - 1, LIMIT - 2, LIMIT - 3):
-        assert told(gateway.get("/users/me", token)).left == left
+        assert quota_of(gateway.get("/users/me", token)).left == left
         old = gateway.workers()
         os.kill(old[0], signal.SIGKILL)
         until(partial(others, gateway, old[0], workers), 10, "another worker")
@@ -93,12 +93,12 @@ def test_a_killed_worker_takes_no_count_with_it(start_gateway: StartGateway, iss
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_reload_begins_no_window_anew(start_gateway: StartGateway, issuer: Issuer, workers: int) -> None:
     gateway, token = start_gateway(SETTINGS, workers=workers), issuer.mint(sub=new_user())
-    first = told(gateway.get("/users/me", token))
+    first = quota_of(gateway.get("/users/me", token))
     old = set(gateway.workers())
     gateway.signal(signal.SIGHUP)
     until(lambda: not old & set(gateway.workers()), 30, "new workers")
     until(partial(answers, gateway), 20, "them to serve")
-    second = told(gateway.get("/users/me", token))
+    second = quota_of(gateway.get("/users/me", token))
     assert (first.left, second.left) == (LIMIT - 1, LIMIT - 2)
     assert second.reset < first.reset
 
@@ -107,7 +107,11 @@ def test_a_reload_begins_no_window_anew(start_gateway: StartGateway, issuer: Iss
 def test_two_deployments_share_no_counter(start_gateway: StartGateway, issuer: Issuer) -> None:
     one, other = start_gateway(SETTINGS), start_gateway(SETTINGS)
     token = issuer.mint(sub=new_user())
-    assert [told(each.get("/users/me", token)).left for each in (one, other, one)] == [LIMIT - 1, LIMIT - 1, LIMIT - 2]
+    assert [quota_of(each.get("/users/me", token)).left for each in (one, other, one)] == [
+        LIMIT - 1,
+        LIMIT - 1,
+        LIMIT - 2,
+    ]
     assert not tables(one) & tables(other)
 
 
@@ -122,10 +126,10 @@ def test_files_that_are_removed_are_made_again(start_gateway: StartGateway, issu
     for file in [*files, next(iter(files)).with_name("master")]:
         file.unlink()
     next(iter(files)).parent.rmdir()
-    assert told(gateway.get("/users/me", token)).left == LIMIT - 2
+    assert quota_of(gateway.get("/users/me", token)).left == LIMIT - 2
     again = f"counters are kept in {Path('/dev/shm')} again"
     until(lambda: sum(again in line["message"] for line in gateway.lines()) == 2, 15, "both to make them again")
-    assert told(gateway.get("/users/me", token)).left == LIMIT - 3
+    assert quota_of(gateway.get("/users/me", token)).left == LIMIT - 3
     until(lambda: all(file.exists() for file in tables(gateway)), 15, "both to close what was removed")
 
 
@@ -141,9 +145,9 @@ def test_a_clock_that_is_set_makes_no_window_longer_or_shorter(start_gateway: St
         offset.write_text(seconds)
         refused = gateway.get("/nope")
         assert [answer.status for answer in gate] == [404] * 3 + [429] and refused.status == 429
-        assert told(refused).reset <= 4 and int(refused.header("Retry-After") or "") <= 4
+        assert quota_of(refused).reset <= 4 and int(refused.header("Retry-After") or "") <= 4
         time.sleep(4.1)
-    assert told(gateway.get("/nope")).left == 2
+    assert quota_of(gateway.get("/nope")).left == 2
 
 
 def others(gateway: Gateway, killed: int, count: int) -> bool:

@@ -203,8 +203,8 @@ def test_of_services(planted: Gateway, issuer: Issuer, users: Service) -> None:
 def test_of_the_issuer(start_gateway: StartGateway) -> None:
     """What Keycloak says in an error may hold a token; what is asked of it holds the client secret."""
     with Issuer() as realm:
-        told = {"error": "invalid_grant", "error_description": "marked", "refresh_token": "marked"}
-        realm.token_answer = lambda call: as_json(told, 400)
+        reported = {"error": "invalid_grant", "error_description": "marked", "refresh_token": "marked"}
+        realm.token_answer = lambda call: as_json(reported, 400)
         realm.revoke_answer = lambda call: (500, {}, b"marked")
         gateway = start_gateway({"KEYCLOAK_CLIENT_SECRET": "marked-" * 6}, issuer=realm)
         body = json.dumps({"refreshToken": f"marked.{jose.b64(b'{}')}.x"}).encode()
@@ -222,11 +222,11 @@ def test_of_a_broken_configuration(start_gateway: StartGateway) -> None:
         "SESSION_SECRET": "changeme-marked",
         "USER_SERVICE_URL": "marked://u:marked@h",
     }
-    with pytest.raises(StartError) as told:
+    with pytest.raises(StartError) as reported:
         start_gateway(env)
-    assert "SESSION_SECRET" in str(told.value)
-    assert "changeme-marked" not in str(told.value)
-    assert "u:marked" not in str(told.value)
+    assert "SESSION_SECRET" in str(reported.value)
+    assert "changeme-marked" not in str(reported.value)
+    assert "u:marked" not in str(reported.value)
 
 
 @pytest.mark.conformance("G1")

@@ -194,10 +194,10 @@ class TestRequests:
         def grown(now: Metrics, name: str) -> dict[tuple[str, ...], float]:
             found: dict[tuple[str, ...], float] = {}
             for (sample, labels), value in now.samples.items():
-                told = dict(labels)
+                reported = dict(labels)
                 more = value - before.samples.get((sample, labels), 0)
-                if sample == name and told["route"] != "/metrics" and more:
-                    found[told["method"], told["route"], told["status"]] = more
+                if sample == name and reported["route"] != "/metrics" and more:
+                    found[reported["method"], reported["route"], reported["status"]] = more
             return found
 
         expected: dict[tuple[str, ...], float] = {}

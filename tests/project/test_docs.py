@@ -115,14 +115,14 @@ class TestLogs:
             assert any(message.startswith(begin) for message in written), f"nobody logs {begin!r}"
 
     def test_every_action_is_named(self) -> None:
-        told = {
+        reported = {
             ast.literal_eval(node.args[0])
             for module in sources()
             for node in ast.walk(module)
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "note"
         }
         (row,) = [line for line in OPERATING.splitlines() if line.startswith("| `action`")]
-        assert told == set(re.findall(r"`([a-z_]+)`", row)) - {"action"}
+        assert reported == set(re.findall(r"`([a-z_]+)`", row)) - {"action"}
 
 
 class TestMetrics:

@@ -118,9 +118,9 @@ def test_a_chain_of_garbage_is_no_address(behind_proxy: Gateway, users: Service,
 
 @pytest.mark.conformance("P4")
 def test_a_trusted_proxy_tells_scheme_host_and_request_id(behind_proxy: Gateway, users: Service, token: str) -> None:
-    told = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example.org", "X-Request-Id": "req-42"}
-    answer = behind_proxy.get("/users/me", token, {"X-Forwarded-For": "203.0.113.9", **told})
-    assert {name: users.last.header(name) for name in told} == told
+    reported = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example.org", "X-Request-Id": "req-42"}
+    answer = behind_proxy.get("/users/me", token, {"X-Forwarded-For": "203.0.113.9", **reported})
+    assert {name: users.last.header(name) for name in reported} == reported
     assert answer.header("X-Request-Id") == "req-42"
 
 

@@ -266,17 +266,17 @@ def test_a_back_channel_logout_ends_the_session_on_both(site: Site) -> None:
     bearer = (site.users.last.header("Authorization") or "").removeprefix("Bearer ")
     logout_token = site.provider.mint_logout("cora", sid=claims(bearer)["sid"])
 
-    def told() -> Answer:
+    def reported() -> Answer:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         body = f"logout_token={logout_token}".encode()
         return site.public.get("/auth/backchannel-logout", headers=form, method="POST", body=body)
 
-    assert told().status == 200
+    assert reported().status == 200
     for gateway in site.gateways:
         until(lambda: not at(gateway, mine).authenticated, KNOWN_SOON, "it to be known there")
         assert gateway.get("/users/me", bearer).status == 401
         assert at(gateway, another).authenticated, "that session alone"
-    assert [told().status for _ in range(2)] == [200, 200], "replayed on either"
+    assert [reported().status for _ in range(2)] == [200, 200], "replayed on either"
     site.served("/auth/backchannel-logout", count=3)  # a worker holds its lines for a moment
     logged = [
         line for gateway in site.gateways for line in gateway.lines() if line.get("action") == "backchannel_logout"

@@ -73,5 +73,5 @@ def test_a_person_signs_in_works_and_signs_out(stage: Stage, keycloak: Keycloak,
         other.get_by_role("button", name="Sign in").click()
         expect(other.locator("#password")).to_be_visible()
 
-        assert "eyJ" not in "\n".join(told for told in heard if "endSessionUrl" not in told), "a JWT"
+        assert "eyJ" not in "\n".join(reported for reported in heard if "endSessionUrl" not in reported), "a JWT"
         assert "eyJ" not in stage.log("gateway")

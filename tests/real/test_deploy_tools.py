@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(*command: str | Path) -> str:
+def reported(*command: str | Path) -> str:
     done = subprocess.run(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=60,
@@ -43,11 +43,11 @@ def told(*command: str | Path) -> str:
 
 
 def test_the_units_are_sound(folder: Path) -> None:
-    assert told("systemd-analyze", "verify", folder / "api-gateway.service", folder / "api-gateway.socket") == ""
+    assert reported("systemd-analyze", "verify", folder / "api-gateway.service", folder / "api-gateway.socket") == ""
 
 
 def test_the_unit_is_hardened(folder: Path) -> None:
-    said = told(
+    said = reported(
         "systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE}", folder / "api-gateway.service"
     )
     (level,) = re.findall(r"Overall exposure level .*: ([0-9.]+)", said)
@@ -55,13 +55,13 @@ def test_the_unit_is_hardened(folder: Path) -> None:
 
 
 def test_the_compose_file_is_sound() -> None:
-    assert told("docker-compose", "-f", ROOT / "deploy" / "compose" / "compose.yml", "config", "-q") == ""
+    assert reported("docker-compose", "-f", ROOT / "deploy" / "compose" / "compose.yml", "config", "-q") == ""
 
 
 @pytest.fixture(scope="module", params=["single", "cluster"])
 def manifests(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     """What an overlay comes to."""
-    built = told(PEERS / "bin" / "kustomize", "build", KUBERNETES / "overlays" / request.param)
+    built = reported(PEERS / "bin" / "kustomize", "build", KUBERNETES / "overlays" / request.param)
     return list(yaml.safe_load_all(built))
 
 

@@ -153,12 +153,12 @@ def test_jaeger_goes_and_comes_back(
             until(lambda: numbers(jaeger) == list(range(100)), 10)
             down(jaeger)
             shipping.put(100, 200)
-            until(shipping.told, 10)
+            until(shipping.reported, 10)
             shipping.put(200, 300)
             assert shipping.took < 1
             up(jaeger)
             until(lambda: set(numbers(jaeger)) == set(range(300)), 20)
-            until(lambda: len(shipping.told()) == 2, 10)
+            until(lambda: len(shipping.reported()) == 2, 10)
             assert shipping.dropped == 0
 
 
@@ -358,7 +358,7 @@ def test_jaeger_killed_under_load(
             assert gateway.get("/users/me", headers={**bearer, **headers}).status == 200
             return trace_id
 
-        def told(end: str) -> object:
+        def reported(end: str) -> object:
             own = [line["message"] for line in gateway.lines() if line.get("logger") == "gateway.traces"]
             return any(text.endswith(end) for text in own)
 
@@ -366,10 +366,10 @@ def test_jaeger_killed_under_load(
             spans_of(jaeger, ask(), begun)
             jaeger.kill()
             during = [ask() for _ in range(20)]
-            until(lambda: told("it is tried again"), 20, "the outage to be noticed")
+            until(lambda: reported("it is tried again"), 20, "the outage to be noticed")
             during += [ask() for _ in range(20)]
             jaeger.start()
             for trace_id in [*during, ask()]:
                 assert len(spans_of(jaeger, trace_id, begun)) == 2
-            until(lambda: told("delivered again, 0 were dropped"), 20, "its end to be told")
+            until(lambda: reported("delivered again, 0 were dropped"), 20, "its end to be told")
         assert load.failures == []

@@ -230,10 +230,10 @@ def test_the_client_authenticates_by_its_key(
         assert len(sessions_of_cora(keycloak) - before) == 1
         assert visitor.post("/auth/logout").status == 200
         assert sessions_of_cora(keycloak) <= before
-    told = [
+    reported = [
         line for line in gateway.lines() if line["level"] in ("warn", "error") and "Settings:" not in line["message"]
     ]
-    assert not told
+    assert not reported
 
 
 @pytest.mark.conformance("O15")

@@ -351,10 +351,10 @@ def test_a_logout_at_keycloak_ends_it_here_at_once(
     assert refused.status == 401 and cleared(refused)
     assert other.authenticated, "somebody else's goes on"
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         return [line["userId"] for line in gateway.lines()[seen:] if line.get("action") == "backchannel_logout"]
 
-    until(lambda: set(told()) == {CORA["id"]}, 5, "the line of the back-channel logout")
+    until(lambda: set(reported()) == {CORA["id"]}, 5, "the line of the back-channel logout")
     visitor.signed_in(by(person))
     assert visitor.authenticated, "a later sign-in works"
 

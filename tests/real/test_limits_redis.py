@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from harness.allowance import told
+from harness.allowance import quota_of
 from harness.collector import Collector
 from harness.each_worker import each_worker
 from harness.errors import check_error
@@ -55,7 +55,7 @@ class Site:
         token = self.new_user()
         answers = at_once([partial(each.get, "/media/a", token, timeout=20) for each in self.gateways * 40])
         assert sorted(answer.status for answer in answers) == [200] * LIMIT + [429] * (80 - LIMIT)
-        assert sorted(told(answer).left for answer in answers if answer.status == 200) == list(range(LIMIT))
+        assert sorted(quota_of(answer).left for answer in answers if answer.status == 200) == list(range(LIMIT))
         for answer in answers:
             if answer.status == 429:
                 check_error(answer, 429)
@@ -101,8 +101,8 @@ def test_a_window_is_one_over_all_of_them(site: Site) -> None:
     with each_worker(one) as lines:
         for line in lines.values():
             line.request("GET", "/media/a", {"Authorization": f"Bearer {token}"})
-            seen.append(told(line.receive()))
-    seen.append(told(other.get("/media/a", token)))
+            seen.append(quota_of(line.receive()))
+    seen.append(quota_of(other.get("/media/a", token)))
     assert [answer.left for answer in seen] == [LIMIT - number for number in range(1, 6)]
     resets = [answer.reset for answer in seen]
     assert resets == sorted(resets, reverse=True) and 3500 < resets[-1] <= resets[0] <= 3600
@@ -117,7 +117,7 @@ def test_a_window_ends_in_redis_too(site: Site, start_gateway: StartGateway) -> 
     answers = [gateway.get("/users/me", user) for _ in range(5)]
     assert [answer.status for answer in answers] == [200] * 3 + [429] * 2
     until(lambda: gateway.get("/users/me", user).status == 200, 10, "the next window")
-    assert told(gateway.get("/users/me", user)).left <= 1
+    assert quota_of(gateway.get("/users/me", user)).left <= 1
 
 
 def test_redis_holds_no_counter_for_ever_and_no_name(site: Site) -> None:
@@ -209,7 +209,7 @@ def redis_counts(site: Site) -> bool:
         with each_worker(gateway) as lines:
             for line in lines.values():
                 line.request("GET", "/media/a", {"Authorization": f"Bearer {token}"})
-                lefts.append(told(line.receive()).left)
+                lefts.append(quota_of(line.receive()).left)
     return lefts == [LIMIT - number for number in range(1, sum(WORKERS) + 1)]
 
 
@@ -225,7 +225,7 @@ def test_not_there_at_the_start(start_gateway: StartGateway, issuer: Issuer, tmp
         assert of_redis(gateway, 0) == ["warn"]
         redis.start()
         counted(gateway, lambda now: now.value("redis_fallback") == 0)
-        assert told(gateway.get("/media/a", issuer.mint(sub="late"))).left == LIMIT - 1
+        assert quota_of(gateway.get("/media/a", issuer.mint(sub="late"))).left == LIMIT - 1
         until(lambda: of_redis(gateway, 0) == ["warn", "info"])
         assert redis.cli("DBSIZE") != "0"
 

@@ -59,8 +59,8 @@ def test_a_tenant_has_its_own(tmp_path: Path) -> None:
         with ShippingProcess(tmp_path / "other", loki=loki.url) as shipping:
             shipping.put(0, 10)
             until(lambda: shipping.dropped == 10, 10)
-            ((_, told),) = shipping.told()
-            assert "(status 401)" in told
+            ((_, reported),) = shipping.reported()
+            assert "(status 401)" in reported
 
 
 @pytest.mark.conformance("F4")
@@ -74,12 +74,12 @@ def test_loki_goes_and_comes_back(
         until(lambda: numbers(loki) == list(range(100)), 10)
         down(loki)
         shipping.put(100, 200)
-        until(shipping.told, 10)
+        until(shipping.reported, 10)
         shipping.put(200, 300)
         assert shipping.took < 1
         up(loki)
         until(lambda: numbers(loki) == list(range(300)), 40)
-        until(lambda: len(shipping.told()) == 2, 10)
+        until(lambda: len(shipping.reported()) == 2, 10)
         assert shipping.dropped == 0
     assert len(loki.lines(ALL)) == 300
 
@@ -109,7 +109,7 @@ def test_loki_killed_under_load(loki: Loki, start_gateway: StartGateway, issuer:
     bearer = {"Authorization": f"Bearer {issuer.mint()}"}
     gateway: Gateway = start_gateway({"LOKI_HOST": loki.url, "LOG_LEVEL": "info"})
 
-    def told(end: str) -> object:
+    def reported(end: str) -> object:
         own = [line["message"] for line in gateway.lines() if line.get("logger") == "gateway.loki"]
         return any(text.endswith(end) for text in own)
 
@@ -121,10 +121,10 @@ def test_loki_killed_under_load(loki: Loki, start_gateway: StartGateway, issuer:
         before = ask("/interviews/before")
         until(lambda: request_line(loki, before), 10)
         loki.kill()
-        until(lambda: told("it is tried again"), 20, "the outage to be noticed")
+        until(lambda: reported("it is tried again"), 20, "the outage to be noticed")
         during = ask("/interviews/during")
         loki.start()
-        until(lambda: told("delivered again, 0 were dropped"), 60, "its end to be told")
+        until(lambda: reported("delivered again, 0 were dropped"), 60, "its end to be told")
         after = ask("/interviews/after")
         until(lambda: request_line(loki, after), 20)
     assert load.failures == []

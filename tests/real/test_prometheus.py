@@ -297,8 +297,8 @@ def test_an_alert_fires_and_ends(start_gateway: StartGateway, issuer: Issuer, us
             service.stop()
             firing = until(lambda: "GatewayBreakerOpen" in about_the_service() and about_the_service(), 60, "an alert")
             assert firing["GatewayBreakerOpen"]["runbook"] == "docs/runbook.md#gatewaybreakeropen"
-            told = until(lambda: told_of(alertmanager, "GatewayBreakerOpen"), 60, "Alertmanager to be told")
-            assert told["labels"]["severity"] == "critical" and "user-service" in told["annotations"]["summary"]
+            reported = until(lambda: told_of(alertmanager, "GatewayBreakerOpen"), 60, "Alertmanager to be told")
+            assert reported["labels"]["severity"] == "critical" and "user-service" in reported["annotations"]["summary"]
             service.start()
             until(lambda: "GatewayBreakerOpen" not in about_the_service(), 60, "the alert to end")
             assert gateway.get("/users/me", token).status == 200

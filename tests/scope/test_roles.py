@@ -30,7 +30,7 @@ def roles_of(gateway: Gateway, issuer: Issuer, users: Service, realm: list[str],
 
 
 @pytest.mark.parametrize(
-    ("realm", "client", "told"),
+    ("realm", "client", "reported"),
     [
         (["candidate"], [], "candidate"),
         (["recruiter", "candidate", "admin"], [], "admin,candidate,recruiter"),
@@ -45,10 +45,10 @@ def roles_of(gateway: Gateway, issuer: Issuer, users: Service, realm: list[str],
 )
 @pytest.mark.conformance("P15")
 def test_roles(
-    gateway: Gateway, issuer: Issuer, users: Service, realm: list[str], client: list[str], told: str
+    gateway: Gateway, issuer: Issuer, users: Service, realm: list[str], client: list[str], reported: str
 ) -> None:
     """Of the realm and of the client together, each once, in order."""
-    assert roles_of(gateway, issuer, users, realm, client).upper() == told.upper()
+    assert roles_of(gateway, issuer, users, realm, client).upper() == reported.upper()
 
 
 @pytest.mark.conformance("J9", "P15")

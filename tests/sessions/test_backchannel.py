@@ -354,9 +354,9 @@ class TestReplay:
                     assert line.receive().status == 200
         # Each worker holds its lines for a moment.
         until(lambda: sum(line.get("url") == PATH for line in cluster.lines()) >= before + sent, 5, "their lines")
-        told = [line for line in cluster.lines() if line.get("userId") == "marked-for-the-log"]
-        assert len(told) == 1
-        assert told[0]["action"] == "backchannel_logout"
+        reported = [line for line in cluster.lines() if line.get("userId") == "marked-for-the-log"]
+        assert len(reported) == 1
+        assert reported[0]["action"] == "backchannel_logout"
 
     @pytest.mark.conformance("O10")
     def test_a_replayed_jti_for_another_session_does_nothing(self, cluster: Gateway, provider: Provider) -> None:

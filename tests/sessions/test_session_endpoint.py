@@ -44,7 +44,7 @@ def late(gateway: Gateway, realm: Scripted) -> Visitor:
     return visit
 
 
-def told(visitor: Visitor, **options: Any) -> dict[str, Any]:
+def session_of(visitor: Visitor, **options: Any) -> dict[str, Any]:
     answer = visitor.get("/auth/session", **options)
     assert answer.status == 200
     assert answer.header("Cache-Control") == "no-store"
@@ -64,17 +64,17 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_by_cookie(visitor: Visitor) -> None:
-    check_cora(told(visitor))
-    check_cora(told(visitor, origin=FRONTEND))
+    check_cora(session_of(visitor))
+    check_cora(session_of(visitor, origin=FRONTEND))
 
 
 def test_by_bearer(gateway: Gateway, realm: Scripted) -> None:
-    check_cora(told(Visitor(gateway), headers=bearer(realm.mint())))
+    check_cora(session_of(Visitor(gateway), headers=bearer(realm.mint())))
 
 
 def test_the_header_wins(visitor: Visitor, realm: Scripted) -> None:
-    assert told(visitor, headers=bearer(realm.mint({"sub": "other"})))["user"]["id"] == "other"
-    assert told(visitor, headers=bearer("bad")) == NOBODY
+    assert session_of(visitor, headers=bearer(realm.mint({"sub": "other"})))["user"]["id"] == "other"
+    assert session_of(visitor, headers=bearer("bad")) == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,21 @@ def test_the_header_wins(visitor: Visitor, realm: Scripted) -> None:
     ids=["first", "last", "both"],
 )
 def test_without_a_name(gateway: Gateway, realm: Scripted, drop: list[str], gone: str) -> None:
-    user = told(Visitor(gateway), headers=bearer(realm.mint(drop=drop)))["user"]
+    user = session_of(Visitor(gateway), headers=bearer(realm.mint(drop=drop)))["user"]
     assert gone not in user
     assert user["id"] == "user-1"
 
 
 def test_without_an_address_or_roles(gateway: Gateway, realm: Scripted) -> None:
     token = realm.mint(drop=["email", "realm_access", "resource_access"])
-    user = told(Visitor(gateway), headers=bearer(token))["user"]
+    user = session_of(Visitor(gateway), headers=bearer(token))["user"]
     assert user.get("email") is None
     assert user["roles"] == []
 
 
 def test_names_of_any_script(gateway: Gateway, realm: Scripted) -> None:
     token = realm.mint({"given_name": "Żółć 🎬", "realm_access": {"roles": ["оператор", "a,b", "%"]}})
-    user = told(Visitor(gateway), headers=bearer(token))["user"]
+    user = session_of(Visitor(gateway), headers=bearer(token))["user"]
     assert user["firstName"] == "Żółć 🎬"
     assert user["roles"] == sorted(["оператор", "a,b", "%"])
 
@@ -117,7 +117,7 @@ def test_names_of_any_script(gateway: Gateway, realm: Scripted) -> None:
     ids=["nothing", "bad", "empty", "another scheme", "empty header", "bad cookies", "other cookies", "garbage"],
 )
 def test_of_nobody(gateway: Gateway, headers: dict[str, str]) -> None:
-    assert told(Visitor(gateway), headers=headers) == NOBODY
+    assert session_of(Visitor(gateway), headers=headers) == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_of_nobody(gateway: Gateway, headers: dict[str, str]) -> None:
 )
 def test_a_bearer_that_is_refused(gateway: Gateway, realm: Scripted, options: dict[str, Any]) -> None:
     """A program's lapsed token can not be renewed by this gateway's word."""
-    assert told(Visitor(gateway), headers=bearer(realm.mint(**options))) == NOBODY
+    assert session_of(Visitor(gateway), headers=bearer(realm.mint(**options))) == NOBODY
 
 
 def test_two_bearers(gateway: Gateway, realm: Scripted) -> None:
@@ -139,30 +139,30 @@ def test_two_bearers(gateway: Gateway, realm: Scripted) -> None:
 
 class TestRefreshable:
     def test_refreshable_when_only_the_access_token_has_expired(self, late: Visitor) -> None:
-        assert told(late) == REFRESHABLE
+        assert session_of(late) == REFRESHABLE
         assert late.post("/auth/refresh").status == 200
-        check_cora(told(late))
+        check_cora(session_of(late))
 
     def test_not_refreshable_without_the_session_cookie(self, late: Visitor) -> None:
         late.jar.pop(late.own("gateway_session"))
-        assert told(late) == NOBODY
+        assert session_of(late) == NOBODY
 
     def test_not_refreshable_with_a_session_cookie_of_another(self, late: Visitor, visitor: Visitor) -> None:
         late.jar[late.own("gateway_session")] = visitor.jar[visitor.own("gateway_session")]
-        assert told(late) == NOBODY
+        assert session_of(late) == NOBODY
 
     def test_not_refreshable_without_a_refresh_token(self, gateway: Gateway, realm: Scripted) -> None:
         realm.access_token, realm.answer = lapsed(), {"refresh_token": None}
         visitor = Visitor(gateway)
         visitor.sign_in(realm.authorize)
-        assert told(visitor) == NOBODY
+        assert session_of(visitor) == NOBODY
         check_error(visitor.post("/auth/refresh"), 401)
 
     @pytest.mark.conformance("O8")
     def test_not_refreshable_after_the_logout(self, late: Visitor) -> None:
         twin = late.copy()
         assert late.post("/auth/logout").status == 200
-        assert told(twin) == NOBODY
+        assert session_of(twin) == NOBODY
 
     def test_not_refreshable_when_the_access_token_is_bad_otherwise(
         self, make_gateway: GatewayFactory, visitor: Visitor, realm: Scripted
@@ -170,14 +170,14 @@ class TestRefreshable:
         """The setting was changed since the sign-in: a refresh would bring the same."""
         with make_gateway({"JWT_AUDIENCE": "another"}, issuer=realm, services=["users"]) as changed:
             visitor.move_to(changed)
-            assert told(visitor) == NOBODY
+            assert session_of(visitor) == NOBODY
 
     def test_not_refreshable_by_a_bearer_beside_the_cookies(self, late: Visitor, realm: Scripted) -> None:
-        assert told(late, headers=bearer(realm.mint(life=-600))) == NOBODY
+        assert session_of(late, headers=bearer(realm.mint(life=-600))) == NOBODY
 
 
 def test_costs_keycloak_nothing(visitor: Visitor, late: Visitor, realm: Scripted) -> None:
     before = dict(realm.calls)
     for visit in (visitor, late):
-        told(visit)
+        session_of(visit)
     assert dict(realm.calls) == before

@@ -498,7 +498,7 @@ class TestCallback:
 
     @pytest.mark.conformance("O4")
     @pytest.mark.parametrize(
-        ("error", "told"),
+        ("error", "reported"),
         [
             ("access_denied", "access_denied"),
             ("server_error", None),
@@ -509,7 +509,7 @@ class TestCallback:
         ],
     )
     def test_a_callback_with_an_error_reflects_nothing(
-        self, victim: Visitor, realm: Scripted, error: str, told: str | None
+        self, victim: Visitor, realm: Scripted, error: str, reported: str | None
     ) -> None:
         """A clean refusal that repeats nothing; no token request even where a code came along."""
         said = {"error": error, "error_description": "<b>marked", "error_uri": "https://evil.test/marked"}
@@ -522,7 +522,7 @@ class TestCallback:
         state = victim.begin(returnTo="/x?y=1#z").state
         answer = victim.get(callback(state=state, iss=realm.issuer, **said), headers=NAVIGATION)
         assert answer.status == 303
-        kinds = [told] if told else ["failed", "unavailable"]
+        kinds = [reported] if reported else ["failed", "unavailable"]
         assert answer.header("Location") in [f"{FRONTEND}/x?y=1&authError={kind}#z" for kind in kinds]
         assert realm.calls["token"] == before
         assert not has_session(victim)
@@ -716,9 +716,9 @@ TOKEN_FAILURES: dict[str, tuple[Any, set[int], str]] = {
 
 class TestTokenEndpoint:
     @pytest.mark.conformance("F1")
-    @pytest.mark.parametrize(("reply", "statuses", "told"), TOKEN_FAILURES.values(), ids=TOKEN_FAILURES.keys())
+    @pytest.mark.parametrize(("reply", "statuses", "reported"), TOKEN_FAILURES.values(), ids=TOKEN_FAILURES.keys())
     def test_a_token_endpoint_that_fails_signs_nobody_in(
-        self, victim: Visitor, realm: Scripted, reply: Any, statuses: set[int], told: str
+        self, victim: Visitor, realm: Scripted, reply: Any, statuses: set[int], reported: str
     ) -> None:
         realm.instead = reply
         answer = victim.sign_in(realm.authorize)
@@ -726,7 +726,7 @@ class TestTokenEndpoint:
         assert answer.status in statuses
         assert "marked" not in answer.text
         answer = victim.sign_in(realm.authorize, navigates=True, returnTo="/x#y")
-        assert (answer.status, answer.header("Location")) == (303, f"{FRONTEND}/x?authError={told}#y")
+        assert (answer.status, answer.header("Location")) == (303, f"{FRONTEND}/x?authError={reported}#y")
         assert not has_session(victim)
         realm.restore()
         assert victim.sign_in(realm.authorize).status == 200
@@ -759,10 +759,10 @@ class TestTokenEndpoint:
         running_realm.hang()
         try:
             with ThreadPoolExecutor(2) as pool:
-                told = pool.submit(program.get, backs[0])
+                reported = pool.submit(program.get, backs[0])
                 sent = pool.submit(browser.get, backs[1], headers=NAVIGATION)
                 assert victim.post("/auth/login", {}).status == 200
-                check_error(told.result(), 504)
+                check_error(reported.result(), 504)
                 assert sent.result().header("Location") == f"{FRONTEND}/x?authError=unavailable"
         finally:
             running_realm.start()

@@ -28,7 +28,7 @@ def shared(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Ga
         yield running
 
 
-def told(visitor: Visitor, realm: Scripted, **said: str) -> tuple[str, str]:
+def reported(visitor: Visitor, realm: Scripted, **said: str) -> tuple[str, str]:
     """What an error in a callback is to a browser (`authError`), and to a program (`code`)."""
 
     def back() -> str:
@@ -62,7 +62,7 @@ def told(visitor: Visitor, realm: Scripted, **said: str) -> tuple[str, str]:
 def test_an_error_of_a_callback(
     shared: Gateway, realm: Scripted, said: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    assert told(Visitor(shared), realm, **said) == expected
+    assert reported(Visitor(shared), realm, **said) == expected
 
 
 class TestAdvice:
@@ -74,7 +74,7 @@ class TestAdvice:
         self, gateway: Gateway, realm: Scripted, error: str, names: str
     ) -> None:
         for _ in range(3):
-            told(Visitor(gateway), realm, error=error)
+            reported(Visitor(gateway), realm, error=error)
         gateway.access_line("/auth/login")
         (line,) = [line for line in gateway.lines() if line["level"] == "warn" and error in line["message"]]
         assert names in line["message"] and "Clients > the client" in line["message"]

@@ -68,9 +68,9 @@ class Peer:
 
     def _answer(self, command: bytes, *words: bytes) -> bytes:
         command = command.upper()
-        for told in (command, self.ALL):
-            if told in self.says:
-                return self.says[told]
+        for reported in (command, self.ALL):
+            if reported in self.says:
+                return self.says[reported]
         if command == b"EVALSHA":
             self._counts[words[2]] += int(words[3])
             return b"*2\r\n:%d\r\n:3600000\r\n" % self._counts[words[2]]

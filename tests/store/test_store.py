@@ -210,8 +210,8 @@ def test_processes_that_begin_together_all_open_the_file(tmp_path: Path) -> None
     )
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
     started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
-    told = [process.communicate(timeout=30) for process in started]
-    assert sorted(out for out, _ in told) == [b"False\n"] * 7 + [b"True\n"], told
+    reported = [process.communicate(timeout=30) for process in started]
+    assert sorted(out for out, _ in reported) == [b"False\n"] * 7 + [b"True\n"], reported
 
 
 def test_a_busy_file_is_waited_for_without_stopping_other_greenlets(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def spans(draw: st.DrawFn) -> ReadableSpan:
     )
 
 
-def told(request: ExportTraceServiceRequest) -> Iterator[tuple[bytes, bytes, bytes]]:
+def reported(request: ExportTraceServiceRequest) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Each span with its resource and scope: how they are grouped is free."""
     for of_resource in request.resource_spans:
         for of_scope in of_resource.scope_spans:
@@ -56,4 +56,4 @@ def told(request: ExportTraceServiceRequest) -> Iterator[tuple[bytes, bytes, byt
 @given(st.lists(spans(), max_size=5))
 def test_says_what_the_generated_classes_say(made: list[ReadableSpan]) -> None:
     by_hand = ExportTraceServiceRequest.FromString(otlp_wire.encode_spans(made))
-    assert sorted(told(by_hand)) == sorted(told(encode_spans(made)))
+    assert sorted(reported(by_hand)) == sorted(reported(encode_spans(made)))

@@ -117,8 +117,8 @@ class TestJaeger:
         for value in values * 2:
             provider(ended).start_span("odd", attributes={"odd": value}).end()
         JaegerExporter(collector.url, session).send(ended.spans)
-        told = [tags(span[10])["odd"] for span in thrift.read(collector.last.body)[2]]
-        assert [(type(value), value) for value in told] == [(type(value), value) for value in values * 2]
+        reported = [tags(span[10])["odd"] for span in thrift.read(collector.last.body)[2]]
+        assert [(type(value), value) for value in reported] == [(type(value), value) for value in values * 2]
 
     @pytest.mark.parametrize("value", [1 << 63, -(1 << 70), "a\ud800b"], ids=["too large", "too small", "no unicode"])
     def test_odd_values_are_no_error(self, collector: Service, session: SealedSession, value: Any) -> None:

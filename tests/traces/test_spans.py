@@ -221,8 +221,8 @@ class TestSignIn:
             assert (server.name, server.attributes["http.route"]) == (name, path)
             assert server.attributes["url.path"] == path
             assert server.attributes["http.response.status_code"] == 200
-            told = [(child.name, child.attributes["url.full"]) for child in children]
-            assert told == [("POST", f"{realm.url}/protocol/openid-connect/{endpoint}") for endpoint in endpoints]
+            reported = [(child.name, child.attributes["url.full"]) for child in children]
+            assert reported == [("POST", f"{realm.url}/protocol/openid-connect/{endpoint}") for endpoint in endpoints]
             assert all(child.attributes.keys() == OF_CALL for child in children)
 
     def test_a_failed_sign_in_has_spans(self, traced: Gateway, collector: Collector, realm: Scripted) -> None:
@@ -300,8 +300,8 @@ class TestSampling:
         gateway.stop()
         names = sorted(span.name for span in own.of(TRACE))
         assert names == (["GET", "GET /auth/session", "GET /users/me"] if sampled else [])
-        told = users.last.header("traceparent") or ""
-        assert told.startswith(f"00-{TRACE}-") and told.endswith("-01" if sampled else "-00")
+        reported = users.last.header("traceparent") or ""
+        assert reported.startswith(f"00-{TRACE}-") and reported.endswith("-01" if sampled else "-00")
 
     @pytest.mark.conformance("P14")
     def test_no_client_chooses_the_ratio(self, start: Callable[..., Gateway], own: Collector) -> None:

@@ -52,8 +52,8 @@ def test_connections_that_wait_keep_nobody_out(
 ) -> None:
     """With few descriptors, and more idle connections than they would do for."""
     gateway = start_gateway({**ROOMY, "LIMIT": "240"}, app=FEW)
-    told = gateway.wait_line(lambda line: str(line["message"]).startswith("Connections: at most"))
-    assert told["level"] == "warn" and "240" in told["message"]
+    reported = gateway.wait_line(lambda line: str(line["message"]).startswith("Connections: at most"))
+    assert reported["level"] == "warn" and "240" in reported["message"]
     with ExitStack() as stack:
         for number in range(300):
             idle = stack.enter_context(http.Connection(gateway.port, timeout=10))
