@@ -17,7 +17,8 @@ from gateway import errors
 from gateway.errors import ErrorCode
 from gateway.headers import TOKEN_BYTES
 from gateway.oidc.credentials import ClientCredentials
-from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS, Keycloak
+from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
+from gateway.oidc.keycloak import Keycloak
 from gateway.transport import Adapter, ConnectError, ConnectTimedOut, ResponseTimeout, seal
 
 log = logging.getLogger("gateway.oidc")

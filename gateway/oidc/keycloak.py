@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from time import monotonic
-from typing import Any, overload
 
 import gevent
 from gevent.event import Event as Signal
@@ -16,36 +12,15 @@ from requests import RequestException
 
 from gateway import errors
 from gateway.keys import NO_KEYS, KeySet
-from gateway.transport import SealedSession, Timeouts, loggable
+from gateway.oidc.documents import KEYCLOAK_TIMEOUTS, Endpoints, IssuerDocuments, KeycloakFault
+from gateway.transport import SealedSession, loggable
 
 log = logging.getLogger("gateway.oidc")
 
 REFRESH_SECONDS = 300.0
 UNKNOWN_KID_SECONDS = 10.0
-DOCUMENT_BYTES = 1 << 20
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 5.0
-KEYCLOAK_TIMEOUTS = Timeouts(connect=2.0, read=5.0, total=5.0)
-
-
-class KeycloakFault(Exception):
-    """Keycloak's response was not usable; the message is for the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """The parts of the discovery document that the gateway needs (OpenID Connect Discovery 1.0 section 3).
-
-    `authorization` and `end_session` are URLs for the browser, the others, including `end_session_internal`, are for
-    the gateway; `iss_parameter_supported`: a callback contains `iss` (RFC 9207)."""
-
-    jwks: str
-    authorization: str | None
-    token: str | None
-    revocation: str | None
-    end_session: str | None
-    end_session_internal: str | None
-    iss_parameter_supported: bool
 
 
 class Keycloak:
@@ -54,9 +29,7 @@ class Keycloak:
 
     def __init__(self, issuer: str, internal_url: str | None, session: SealedSession) -> None:
         """`issuer` is compared exactly; `internal_url` is the address for calls (default: the issuer)."""
-        self._issuer = issuer
-        self._internal = internal_url or issuer
-        self._session = session
+        self._documents = IssuerDocuments(issuer, internal_url or issuer, session)
         self._keys = NO_KEYS
         self._endpoints: Endpoints | None = None
         self._last_read = -UNKNOWN_KID_SECONDS
@@ -75,7 +48,7 @@ class Keycloak:
     @property
     def discovery_url(self) -> str:
         """The URL of the discovery document."""
-        return self._internal.rstrip("/") + "/.well-known/openid-configuration"
+        return self._documents.discovery_url
 
     @property
     def endpoints(self) -> Endpoints:
@@ -139,73 +112,13 @@ class Keycloak:
     def _try_reading(self) -> bool:
         self._last_read = monotonic()
         try:
-            self._endpoints = self._discover()
-            keys = self._read_keys(self._endpoints)
+            self._endpoints = self._documents.endpoints()
+            keys = self._documents.keys(self._endpoints)
         except (KeycloakFault, RequestException) as error:
             said = str(error) if isinstance(error, KeycloakFault) else f"no answer ({loggable(error)})"
-            setting = "KEYCLOAK_ISSUER_URL" if self._internal == self._issuer else "KEYCLOAK_INTERNAL_URL"
-            log.error("Keycloak: keys not read from %s (%s): %s", self._internal, setting, said)
+            log.error("Keycloak: keys not read from %s: %s", self._documents.place, said)
             return False
         if not keys.same_as(self._keys):
             log.info("Keycloak: %d keys read", len(keys))
             self._keys = keys
         return True
-
-    def _discover(self) -> Endpoints:
-        document = self._document(self.discovery_url)
-        if document.get("issuer") != self._issuer:
-            raise KeycloakFault(
-                f"KEYCLOAK_ISSUER_URL is {self._issuer!r}, but the document there says {document.get('issuer')!r}:"
-                " set it to that, or KEYCLOAK_INTERNAL_URL where the gateway reaches Keycloak by another address"
-            )
-        jwks = _endpoint(document, "jwks_uri")
-        if jwks is None:
-            raise KeycloakFault("the discovery document lacks jwks_uri")
-        return Endpoints(
-            jwks=self._reached(jwks),
-            authorization=_endpoint(document, "authorization_endpoint"),
-            token=self._reached(_endpoint(document, "token_endpoint")),
-            revocation=self._reached(_endpoint(document, "revocation_endpoint")),
-            end_session=_endpoint(document, "end_session_endpoint"),
-            end_session_internal=self._reached(_endpoint(document, "end_session_endpoint")),
-            iss_parameter_supported=document.get("authorization_response_iss_parameter_supported") is True,
-        )
-
-    @overload
-    def _reached(self, url: str) -> str: ...
-    @overload
-    def _reached(self, url: None) -> None: ...
-    def _reached(self, url: str | None) -> str | None:
-        """An endpoint of the issuer at its internal address."""
-        if url is None:
-            return None
-        issuer = self._issuer.rstrip("/") + "/"
-        return self._internal.rstrip("/") + "/" + url.removeprefix(issuer) if url.startswith(issuer) else url
-
-    def _read_keys(self, endpoints: Endpoints) -> KeySet:
-        keys = KeySet(self._document(endpoints.jwks))
-        if not keys:
-            raise KeycloakFault("its JWKS holds no usable signature key")
-        return keys
-
-    def _document(self, url: str) -> Mapping[str, Any]:
-        """The JSON object at `url`. Raises KeycloakFault if there is none, RequestException without a response."""
-        accept = {"Accept": "application/json"}
-        with self._session.get(url, headers=accept, timeout=KEYCLOAK_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
-            if response.status_code != 200:
-                raise KeycloakFault(f"status {response.status_code}")
-            text = response.raw.read(DOCUMENT_BYTES + 1)
-        if len(text) > DOCUMENT_BYTES:
-            raise KeycloakFault("its document is too long")
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            raise KeycloakFault("what it sent is no JSON") from None
-        if not isinstance(document, dict):
-            raise KeycloakFault("what it sent is no JSON object")
-        return document
-
-
-def _endpoint(document: Mapping[str, Any], name: str) -> str | None:
-    url = document.get(name)
-    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None

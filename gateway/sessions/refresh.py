@@ -18,7 +18,7 @@ from gevent.event import AsyncResult
 
 from gateway import errors
 from gateway.oidc import Grants, SessionOver, TokenAnswer, digest_of
-from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS
+from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 from gateway.sessions.checks import RefreshChecks
 from gateway.sessions.sealing import Seal
 

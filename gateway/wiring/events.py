@@ -14,7 +14,7 @@ from gateway.events import (
 )
 from gateway.events.broker_probe import BrokerProbe
 from gateway.events.broker_status import BrokerStatus
-from gateway.events.publisher import CAPACITY, KafkaPublisher
+from gateway.events.kafka_publisher import CAPACITY, KafkaPublisher
 from gateway.events.transport import Kafka
 from gateway.store import Store
 from gateway.transport import tls_context

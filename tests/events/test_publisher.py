@@ -10,8 +10,8 @@ import pytest
 from gateway.events.broker_status import BrokerStatus
 from gateway.events.event import Event
 from gateway.events.faults import AccessRefused, Fault, IncompatibleClient, RecordRejected, Unreachable
+from gateway.events.kafka_publisher import KafkaPublisher
 from gateway.events.outbox import Outbox
-from gateway.events.publisher import KafkaPublisher
 from gateway.events.transport import Report
 
 

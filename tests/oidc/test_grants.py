@@ -10,7 +10,7 @@ from requests_mock import Mocker
 
 from gateway import errors
 from gateway.oidc import Grants, SecretCredentials, SessionOver
-from gateway.oidc.keycloak import KEYCLOAK_TIMEOUTS, Endpoints
+from gateway.oidc.documents import KEYCLOAK_TIMEOUTS, Endpoints
 from gateway.transport import Adapter, ConnectError, NoResponse, ResponseTimeout, tls_context
 
 TOKEN = "https://keycloak.test/token"
