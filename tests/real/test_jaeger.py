@@ -153,12 +153,12 @@ def test_jaeger_goes_and_comes_back(
             until(lambda: numbers(jaeger) == list(range(100)), 10)
             down(jaeger)
             shipping.put(100, 200)
-            until(shipping.reported, 10)
+            until(shipping.logged, 10)
             shipping.put(200, 300)
             assert shipping.took < 1
             up(jaeger)
             until(lambda: set(numbers(jaeger)) == set(range(300)), 20)
-            until(lambda: len(shipping.reported()) == 2, 10)
+            until(lambda: len(shipping.logged()) == 2, 10)
             assert shipping.dropped == 0
 
 

@@ -132,7 +132,7 @@ def test_a_whole_visit(
         gateway.wait_line(lambda line: line["message"].endswith(f"events flow, through {used}"))
     reader.close()
     one = [("user.authenticated", "oauth2"), ("user.authenticated", "jwt_refresh"), ("user.logged_out", "user_action")]
-    assert [message.reported for message in messages] == one * 5
+    assert [message.summary for message in messages] == one * 5
     assert len({message.partition for message in messages}) == 1
     assert all(bool(message.headers) == (used == "confluent") for message in messages)
 

@@ -59,7 +59,7 @@ def test_a_tenant_has_its_own(tmp_path: Path) -> None:
         with ShippingProcess(tmp_path / "other", loki=loki.url) as shipping:
             shipping.put(0, 10)
             until(lambda: shipping.dropped == 10, 10)
-            ((_, reported),) = shipping.reported()
+            ((_, reported),) = shipping.logged()
             assert "(status 401)" in reported
 
 
@@ -74,12 +74,12 @@ def test_loki_goes_and_comes_back(
         until(lambda: numbers(loki) == list(range(100)), 10)
         down(loki)
         shipping.put(100, 200)
-        until(shipping.reported, 10)
+        until(shipping.logged, 10)
         shipping.put(200, 300)
         assert shipping.took < 1
         up(loki)
         until(lambda: numbers(loki) == list(range(300)), 40)
-        until(lambda: len(shipping.reported()) == 2, 10)
+        until(lambda: len(shipping.logged()) == 2, 10)
         assert shipping.dropped == 0
     assert len(loki.lines(ALL)) == 300
 

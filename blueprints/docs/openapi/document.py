@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
 
-from blueprints.docs.openapi import auth, health, interviews, itself, media, metrics, users
+from blueprints.docs.openapi import auth, health, itself, metrics
 from blueprints.docs.openapi.headers import HEADER_COMPONENTS, PARAMETERS
 from blueprints.docs.openapi.nodes import Node
 from blueprints.docs.openapi.overview import OVERVIEW
 from blueprints.docs.openapi.responses import responses
 from blueprints.docs.openapi.schemas import schemas
-from gateway.services import INTERVIEWS, MEDIA, USERS
+from gateway.services import SERVICES, ServiceSpec
 
 BEARER: Node = {
     "type": "http",
@@ -19,8 +21,21 @@ BEARER: Node = {
     "description": "An access token that Keycloak issued for this platform. It takes precedence over a cookie.",
 }
 
-PAGES = ((USERS, users), (INTERVIEWS, interviews), (MEDIA, media))
-"""The page of each service: its `TAG`, and its `paths(max_body)`."""
+
+class Page(Protocol):
+    """A service's part of the document: the module here that has the name of its path."""
+
+    TAG: Node
+
+    def paths(self, max_body: int) -> Node:
+        """The paths of the service; `max_body`: the largest request body in bytes."""
+
+
+def _page(spec: ServiceSpec) -> Page:
+    return cast(Page, import_module(f"blueprints.docs.openapi.{spec.path.strip('/')}"))
+
+
+PAGES = tuple((spec, _page(spec)) for spec in SERVICES)
 
 
 def _session_cookie(name: str) -> Node:
@@ -48,7 +63,7 @@ class Facts:
 
 
 def document(facts: Facts) -> Node:
-    """The OpenAPI document of a gateway with these settings. A new service adds its page to PAGES."""
+    """The OpenAPI document of a gateway with these settings."""
     owners = [(spec, page) for spec, page in PAGES if spec.name in facts.services]
     tags = [auth.TAG, *(page.TAG for _, page in owners), health.TAG, metrics.TAG, itself.TAG]
     return {
