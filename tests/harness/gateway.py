@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from gateway.services import SERVICES
 from harness import http
-from harness.asking import Asking
+from harness.asking import Asked, Asking
 from harness.issuer import CLIENT, REALM
 from harness.ports import free_port
 from harness.repository import ROOT
@@ -169,15 +169,8 @@ class Gateway(Asking):
         except AssertionError as error:
             raise StartError(f"{error}\n{self.raw_output()}") from None
 
-    def exchange(
-        self,
-        method: str,
-        path: str | bytes,
-        headers: list[tuple[str, str]],
-        body: bytes | Iterable[bytes] | None,
-        timeout: float,
-    ) -> http.Answer:
-        return http.request(self.port, method, path, headers, body, timeout=timeout)
+    def exchange(self, asked: Asked, timeout: float) -> http.Answer:
+        return http.request(self.port, *asked, timeout=timeout)
 
     def raw_output(self) -> str:
         """All it wrote so far, on stdout and on stderr."""

@@ -2,11 +2,11 @@
 
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness import http
-from harness.asking import Asking
+from harness.asking import Asked, Asking
 from harness.certificate import self_signed
 from harness.lifetime import Server
 from harness.repository import ROOT
@@ -106,14 +106,8 @@ class Public(Asking):
             raise
         return connection
 
-    def exchange(
-        self,
-        method: str,
-        path: str | bytes,
-        headers: list[tuple[str, str]],
-        body: bytes | Iterable[bytes] | None,
-        timeout: float,
-    ) -> http.Answer:
+    def exchange(self, asked: Asked, timeout: float) -> http.Answer:
+        method, path, headers, body = asked
         under = self.root + (path if isinstance(path, str) else path.decode())
         with self.connect(timeout) as connection:
             connection.request(method, under, [("Host", self.host), *headers], body)
