@@ -2,8 +2,9 @@
 
 from gateway.oidc.advice import Advice
 from gateway.oidc.credentials import ClientCredentials, KeyCredentials, SecretCredentials
-from gateway.oidc.grants import Grants, SessionOver, TokenAnswer, digest_of
+from gateway.oidc.grants import Grants
 from gateway.oidc.keycloak import Keycloak
+from gateway.oidc.token_endpoint import SessionOver, TokenAnswer, digest_of
 
 __all__ = [
     "Advice",
