@@ -14,7 +14,7 @@ help:
 	@echo '                    (SHIFT=100 moves all its ports, if one is taken;'
 	@echo '                    FRONTEND=http://localhost:5173 for your own page in place of the demo'"'"'s)'
 	@echo 'make test           the suite'
-	@echo 'make coverage       the suite, and how much of the gateway it runs'
+	@echo 'make coverage       the suite, and how much of the gateway it runs (make coverage-sample: of a part of it)'
 	@echo 'make check          lint, format, types (also: make lint)'
 	@echo 'make format         mend what lint and format can mend'
 	@echo 'make test-redis     the store and the rate limits against a real Redis'
@@ -43,10 +43,20 @@ test: .venv/installed-dev
 	$(BIN)/$(PYTEST) --numprocesses 4 --dist loadfile -m 'not timed'
 	$(BIN)/$(PYTEST) --numprocesses 2 --dist loadfile -m timed
 
-# The same with coverage of the gateway's processes, printed; less than the floor in pyproject.toml fails.
+# The same with coverage of the gateway's processes, printed; less than the floor in pyproject.toml fails. It takes two
+# thirds more CPU, so CI measures a sample, for which the floor is made.
 coverage: .venv/installed-dev
 	$(BIN)/coverage erase
 	$(MAKE) test PYTEST='coverage run -m pytest'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+SAMPLE = tests/config/test_settings.py tests/routes tests/hooks tests/proxy/test_answers.py tests/tokens/test_tokens.py \
+	tests/sessions/test_sign_in.py tests/sessions/test_logout.py tests/events/test_events.py tests/docs/test_openapi.py \
+	tests/store/test_store.py tests/oidc/test_grants.py tests/batches/test_batches.py tests/traces/test_spans.py tests/health
+coverage-sample: .venv/installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile -m 'not timed' $(SAMPLE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -163,5 +173,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test coverage check lint format test-redis test-balanced test-deploy test-prometheus test-browser \
+.PHONY: help demo test coverage coverage-sample check lint format test-redis test-balanced test-deploy test-prometheus test-browser \
 	test-frontend test-keycloak test-kafka test-jaeger test-loki test-newest lock audit docs bench clean

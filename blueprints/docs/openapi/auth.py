@@ -172,10 +172,7 @@ def _backchannel_logout() -> Node:
         "OpenID Connect Back-Channel Logout 1.0: only for Keycloak, which signs the token. A token with `sid` ends that"
         " session; a token with only `sub` ends all sessions of the user. A repeated token has no effect.",
         ANYONE,
-        {
-            "200": answered_here("The session is over.", "Done", {"message": "OK"}),
-            **refused(413, 503),
-        },
+        {"200": answered_here("The session is over.", "Done", {"message": "OK"}), **refused(413, 503)},
         requestBody={
             "description": "A form with the signed logout token.",
             "required": True,
