@@ -64,7 +64,7 @@ class CoalescedResponse:
 
     def should_close(self) -> bool:
         """Whether the connection ends after this response. Once its head was sent it ends where the head said so, and
-        after a body that could not be read: where the next request starts is not known then. A worker that is told to
+        after a body that could not be read: where the next request starts is not known then. A worker that is asked to
         stop meanwhile keeps its word: the client may have sent another request."""
         if not self.headers_sent:
             return not self._worker.alive or self._ends_connection()
