@@ -1,4 +1,4 @@
-"""The suite's own rules, and the fixtures: one issuer and three services for all, a gateway per module."""
+"""The suite's own rules, and the fixtures: one issuer and one of each service for all, a gateway per module."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from harness.gateway import Gateway, StartGateway, processes
+from harness.gateway import SERVICE_SETTINGS, Gateway, StartGateway, processes
 from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.provider import Scripted
@@ -94,7 +94,7 @@ def bearer(token: str) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def services() -> Iterator[Mapping[str, Service]]:
     with ExitStack() as stack:
-        yield {name: stack.enter_context(Service()) for name in ("users", "interviews", "media")}
+        yield {name: stack.enter_context(Service()) for name in SERVICE_SETTINGS}
 
 
 @pytest.fixture(autouse=True)
