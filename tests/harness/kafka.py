@@ -58,8 +58,8 @@ class Message:
 
     @property
     def summary(self) -> tuple[str, str]:
-        """What happened, in two words."""
-        return self.kind, self.data.get("authMethod") or self.data["logoutReason"]
+        """What happened, in two words; the second is empty where an event says no how or why."""
+        return self.kind, self.data.get("authMethod") or self.data.get("logoutReason", "")
 
 
 class Reader:
