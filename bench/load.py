@@ -76,7 +76,7 @@ class Load:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def _credentials(self, kind: str, server: Server) -> Path:
-        file = self._folder / f"{kind}-{server.port}"
+        file = self._folder / kind  # made once: cookies are those of the one gateway that is asked with them
         if not file.exists():
             file.write_text("".join(f"{line}\n" for line in CREDENTIALS[kind](self._issuer, server.url)))
         return file
