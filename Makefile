@@ -22,7 +22,7 @@ help:
 	@echo 'make test-deploy    units, image, compose file, manifests, lock: by the tools that judge them'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
-	@echo 'make test-frontend  the TypeScript client (needs Node 20)'
+	@echo 'make test-frontend  the TypeScript client and resumable uploads (needs Node 20)'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
 	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
@@ -95,7 +95,8 @@ test-browser: .venv/installed-dev
 test-frontend: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium npm=npm
 	cd clients/typescript && npm ci --no-audit --no-fund
-	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py tests/real/test_generators.py
+	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py \
+	  tests/real/test_generators.py tests/real/test_resumable_uploads.py
 
 test-keycloak: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium

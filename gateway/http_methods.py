@@ -5,14 +5,14 @@ from __future__ import annotations
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 section 9.2.1, without TRACE, which no route has."""
 
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 """RFC 9110 section 9.2.2: may be retried."""
 
 WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests have a body, even if it is empty."""
 
 ROUTED = ("GET", "POST", "PUT", "DELETE", "PATCH")
-"""The methods of routes; HEAD comes with GET, OPTIONS is answered by the gateway."""
+"""The methods of routes; HEAD comes with GET, OPTIONS is answered by the gateway unless a view is marked otherwise."""
 
 SERVED = frozenset({*ROUTED, "HEAD", "OPTIONS"})
 

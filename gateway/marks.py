@@ -49,6 +49,9 @@ class RouteMarks:
     any_origin: bool = False
     """Readable by pages of every origin, without credentials."""
 
+    answers_options: bool = False
+    """OPTIONS with credentials that is no preflight is for the view."""
+
     routed: bool = True
     """Whether the route exists."""
 
@@ -113,3 +116,9 @@ def instrumented(view: View) -> View:
 def any_origin(view: View) -> View:
     """Mark a view as readable by pages of every origin."""
     return _marked(view, any_origin=True)
+
+
+def answers_options(view: View) -> View:
+    """Mark a view as one that answers OPTIONS itself where that comes with credentials and is no preflight: what the
+    service behind it is able to do. Its route names the method."""
+    return _marked(view, answers_options=True)

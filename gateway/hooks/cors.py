@@ -19,6 +19,8 @@ from gateway.headers import put, tokens
 from gateway.hooks.hook import Hook
 from gateway.scope import current
 
+_ASKS = "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
+_CREDENTIALS = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE"})
 _VARY = (("Vary", "Origin"),)
 _ANY_ORIGIN = (("Access-Control-Allow-Origin", "*"),)
 
@@ -60,13 +62,17 @@ class CorsHook(Hook):
 
     def before_request(self) -> Response | None:
         """Answer OPTIONS, which needs no token, is not limited and never forwarded. A preflight of a frontend is
-        answered on every path, so that its script can read the error that follows."""
-        environ = current().environ
+        answered on every path, so that its script can read the error that follows. What is no preflight is left to a
+        view that answers OPTIONS itself, where it has credentials."""
+        scope = current()
+        environ = scope.environ
         if environ["REQUEST_METHOD"] != "OPTIONS":
             return None
-        preflight = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ and environ.get("HTTP_ORIGIN") in self._fields
-        rule = request.url_rule
-        if rule is None and not preflight:
+        rule, origin = request.url_rule, environ.get("HTTP_ORIGIN")
+        preflight = origin is not None and _ASKS in environ
+        if rule is None and not (preflight and origin in self._fields):
+            return None
+        if scope.marks.answers_options and not preflight and not _CREDENTIALS.isdisjoint(environ):
             return None
         response = FlaskResponse(status=204)
         if rule is not None:
@@ -82,7 +88,7 @@ class CorsHook(Hook):
         environ = scope.environ
         if "HTTP_ORIGIN" not in environ:
             return response
-        if environ["REQUEST_METHOD"] == "OPTIONS":
+        if environ["REQUEST_METHOD"] == "OPTIONS" and _ASKS in environ:
             return self._preflight(response)
         found = self._fields.get(environ["HTTP_ORIGIN"])
         put(fields, found if found is not None else _ANY_ORIGIN if scope.marks.any_origin else ())

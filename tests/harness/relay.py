@@ -56,12 +56,18 @@ def to(port: int) -> Serve:
 
     def serve(connection: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", port)) as other:
-            back = threading.Thread(target=copy, args=(other, connection))
-            back.start()
+            back = copying(other, connection)
             copy(connection, other)
             back.join()
 
     return serve
+
+
+def copying(source: socket.socket, target: socket.socket) -> threading.Thread:
+    """A thread that copies until either ends."""
+    thread = threading.Thread(target=copy, args=(source, target), name="harness relay")
+    thread.start()
+    return thread
 
 
 def copy(source: socket.socket, target: socket.socket) -> None:

@@ -246,6 +246,27 @@ class TestPreflight:
         assert not media.requests
 
 
+class TestOptions:
+    """OPTIONS that is no preflight: on /media with credentials the service answers, else the gateway."""
+
+    def test_the_media_service_is_asked_with_a_token(self, gateway: Gateway, issuer: Issuer, media: Service) -> None:
+        media.answer = replies.sized(204, [("Tus-Version", "1.0.0"), ("Access-Control-Allow-Origin", "*")])
+        no_preflights: list[dict[str, str]] = [{}, {"Origin": FIRST}, {"Access-Control-Request-Method": "PUT"}]
+        for own in no_preflights:
+            answer = gateway.get("/media/a", issuer.mint(), own, method="OPTIONS")
+            assert (answer.status, answer.header("Tus-Version")) == (204, "1.0.0")
+            assert answer.header("Access-Control-Allow-Origin") == own.get("Origin")
+        assert [received.method for received in media.requests] == ["OPTIONS"] * 3
+        assert media.requests[0].header("X-User-Id")
+
+    def test_nobody_else_is(self, gateway: Gateway, issuer: Issuer, users: Service, media: Service) -> None:
+        anonymous = gateway.get("/media/a", method="OPTIONS")
+        assert anonymous.status == 204 and "patch" in words(anonymous, "Allow")
+        assert gateway.get("/media/a", "bad", method="OPTIONS").status == 401
+        assert gateway.get("/users/me", issuer.mint(), method="OPTIONS").status == 204
+        assert not media.requests and not users.requests
+
+
 class TestServicesOwn:
     """A service can not open what the gateway keeps shut."""
 

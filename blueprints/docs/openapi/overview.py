@@ -47,6 +47,7 @@ frontend sends it: `Origin` must be the frontend's.
 
 CORS allows the frontend's origin with credentials, the methods {", ".join(http_methods.ROUTED)}, the request headers
 {", ".join(cors.ALLOWED_HEADERS)}, and those that the operator adds. The gateway answers a preflight (`OPTIONS`) itself,
-with 204, without a token; it is valid for {cors.MAX_AGE_SECONDS} seconds. Scripts can read the response headers
-{", ".join(f"`{name}`" for name in cors.EXPOSED_HEADERS)}.
+with 204, without a token; it is valid for {cors.MAX_AGE_SECONDS} seconds. Any other `OPTIONS`
+it answers too, except with credentials where a service takes resumable uploads (tus). Scripts can read the response
+headers {", ".join(f"`{name}`" for name in cors.EXPOSED_HEADERS)}.
 """
