@@ -23,6 +23,7 @@ help:
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-frontend  the TypeScript client and resumable uploads (needs Node 20)'
+	@echo 'make client         the TypeScript client anew, from the API description (needs Node 20)'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
 	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
 	@echo 'make test-jaeger    spans to a real Jaeger (first time: 5 minutes more, to build it; needs Go 1.26)'
@@ -97,6 +98,13 @@ test-frontend: .venv/installed-dev
 	cd clients/typescript && npm ci --no-audit --no-fund
 	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py \
 	  tests/real/test_generators.py tests/real/test_resumable_uploads.py
+
+# clients/typescript: the types from the API description, and what they and the sources build to.
+client: .venv/installed-dev
+	tests/peers/debian.sh npm=npm
+	cd clients/typescript && npm ci --no-audit --no-fund
+	PYTHONPATH=.:tests $(BIN)/python -m harness.description clients/typescript/openapi.json
+	cd clients/typescript && npm run types && npm run build
 
 test-keycloak: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
@@ -174,5 +182,5 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test coverage coverage-sample check lint format test-redis test-balanced test-deploy test-prometheus test-browser \
-	test-frontend test-keycloak test-kafka test-jaeger test-loki test-newest lock audit docs bench clean
+.PHONY: help demo test coverage coverage-sample check lint format test-redis test-balanced test-deploy test-prometheus \
+	test-browser test-frontend client test-keycloak test-kafka test-jaeger test-loki test-newest lock audit docs bench clean

@@ -1,6 +1,6 @@
 """The description of the API that the client's types are made from.
 
-`PYTHONPATH=.:tests python -m harness.description FILE` writes it; `npm run types` makes the types of it.
+`PYTHONPATH=.:tests python -m harness.description FILE` writes it; `make client` makes the types of it.
 """
 
 import json
