@@ -45,8 +45,10 @@ class RevocationStore(Protocol):
 class SessionRevocations:
     """The ended sessions, by Keycloak's `sid` and by user. Times are seconds since the epoch."""
 
-    def __init__(self, store: RevocationStore) -> None:
+    def __init__(self, store: RevocationStore, leeway: float) -> None:
+        """`leeway`: the seconds by which Keycloak's clock may be ahead."""
         self._store = store
+        self._leeway = leeway
 
     def includes(self, principal: Principal) -> bool:
         """Whether this principal's session has ended. Called for each request."""
@@ -85,11 +87,11 @@ class SessionRevocations:
         return self._store.ended_at(f"own:{own_id}") is not None
 
     def sign_out(self, principal: Principal) -> None:
-        """End the session of this token as of now, for all of its tokens. At Keycloak it may continue for other
-        clients, and be used by a new sign-in."""
+        """End the session of this token as of now, for all of its tokens: up to the leeway, because Keycloak's clock
+        may be ahead. At Keycloak it may continue for other clients, and be used by a new sign-in."""
         now = time()
         known = [self._store.end_of(name) for name in (principal.session, f"since:{principal.session}")]
-        at = max(now, principal.issued, *(end[0] for end in known if end is not None))
+        at = max(now + self._leeway, principal.issued, *(end[0] for end in known if end is not None))
         self._store.end(principal.session, at, now + REMEMBERED_SECONDS)
 
     def sign_in(self, principal: Principal) -> None:
@@ -141,4 +143,12 @@ class SessionRevocations:
     def apply_logout_token(self, notice: LogoutNotice) -> None:
         """End one session, or all sessions of a user, as of the time of Keycloak's logout token."""
         name = f"sid:{notice.session_id}" if notice.session_id is not None else f"sub:{notice.user_id}"
-        self._store.end(name, notice.issued, time() + REMEMBERED_SECONDS)
+        self._store.end(name, self._after_lifted(name, notice.issued), time() + REMEMBERED_SECONDS)
+
+    def _after_lifted(self, name: str, at: float) -> float:
+        """The time of an end at `at` (by Keycloak's clock): never before an end that a sign-in lifted up to then, or
+        the store would keep that one."""
+        end, since = self._store.end_of(name), self._store.end_of(f"since:{name}")
+        if end is None or since is None or since[1] <= end[1] or at < since[0]:
+            return at
+        return max(at, end[0])

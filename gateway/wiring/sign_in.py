@@ -73,7 +73,7 @@ def sign_in(
     cookies = Cookies(settings.public_url, secure=settings.secure_cookies)
     secrets = settings.sealing_secrets
     sessions = SessionCookies(cookies, secrets)
-    revocations = SessionRevocations(kept)
+    revocations = SessionRevocations(kept, settings.jwt_leeway)
     checks = RefreshChecks(tokens.identity, tokens.access)
     refresher = Refresher(grants, checks, kept, Seal(secrets, "refresh outcome"))
     events = auth_events(settings, publisher, kept)

@@ -22,6 +22,7 @@ from gateway.store import Store
 from gateway.tokens import LogoutNotice
 
 SID = "sid-that-keycloak-gives-again"
+LEEWAY = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,31 @@ def test_a_logout_ends_as_of_now_whatever_token_asks(pair: Gateway, realm: Scrip
         for line in lines.values():
             for token in (old, new):
                 check_refused(Visitor(pair).get("/users/me", headers=bearer(token), over=line))
+
+
+@pytest.mark.conformance("O12")
+def test_a_logout_holds_for_newer_tokens_of_a_clock_that_is_ahead(pair: Gateway, realm: Scripted) -> None:
+    now = int(time.time())
+    old, new = (realm.mint({"sid": "ahead", "iat": now + ahead}) for ahead in (5, 15))
+    assert pair.get("/users/me", new).status == 200
+    assert pair.get("/auth/logout", old, method="POST").status == 200
+    for token in (old, new):
+        check_refused(pair.get("/users/me", token))
+
+
+@pytest.mark.conformance("O12")
+def test_a_logout_by_cookie_holds_for_newer_bearer_tokens(pair: Gateway, realm: Scripted) -> None:
+    into_one_session(realm, "user-with-both")
+    visitor = Visitor(pair)
+    visitor.signed_in(realm.authorize)
+    newer = realm.mint({"sid": SID, "sub": "user-with-both", "iat": int(time.time()) + 15})
+    assert visitor.post("/auth/logout").status == 200
+    check_refused(pair.get("/users/me", newer))
+    visitor.signed_in(realm.authorize)
+    assert visitor.authenticated, "a sign-in lifts it"
+    next_second()
+    assert visitor.post("/auth/refresh").status == 200
+    assert visitor.authenticated
 
 
 @pytest.mark.conformance("O13")
@@ -221,7 +247,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def revocations(store: Store) -> SessionRevocations:
-    return SessionRevocations(store)
+    return SessionRevocations(store, LEEWAY)
 
 
 def principal(issued: float, *, jti: str = "", sid: str | None = "s", user: str = "u") -> Principal:
@@ -247,6 +273,33 @@ class TestClocks:
         revocations.sign_out(again)
         assert revocations.includes(again) and revocations.includes(principal(int(now + ahead), jti="another"))
         assert not revocations.may_refresh(refreshed)
+
+    @pytest.mark.conformance("O12")
+    @pytest.mark.parametrize("ahead", [-25, 0, 25])
+    def test_a_logout_refuses_newer_tokens_of_the_session(self, revocations: SessionRevocations, ahead: int) -> None:
+        now = time.time()
+        older, newer = principal(int(now + ahead) - 5), principal(int(now + ahead) + 4)
+        revocations.sign_out(older)
+        assert revocations.includes(newer) and not revocations.may_refresh(newer)
+        revocations.sign_in(newer)
+        assert not revocations.includes(newer) and revocations.may_refresh(principal(int(now + ahead) + 5))
+
+    @pytest.mark.conformance("O10")
+    @pytest.mark.parametrize("ahead", [-25, 0, 25])
+    def test_a_logout_token_ends_what_a_sign_in_began_after_a_logout(
+        self, revocations: SessionRevocations, ahead: int
+    ) -> None:
+        now = int(time.time()) + ahead
+        revocations.sign_out(principal(now - 9))
+        again = principal(now)
+        revocations.sign_in(again)
+        revocations.apply_logout_token(LogoutNotice("s", "u", "late", now - 5, now + 60))
+        assert not revocations.includes(again), "it is about the session before"
+        revocations.apply_logout_token(LogoutNotice("s", "u", "jti", now + 2, now + 60))
+        assert revocations.includes(again) and not revocations.may_refresh(principal(now + 1))
+        last = principal(now + 3)
+        revocations.sign_in(last)
+        assert not revocations.includes(last)
 
     def test_a_logout_token_that_comes_late_spares_a_sign_in_since(self, revocations: SessionRevocations) -> None:
         now = time.time()

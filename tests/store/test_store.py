@@ -420,7 +420,7 @@ def rows_of(directory: Path) -> int:
 
 @pytest.mark.conformance("O8", "O10")
 def test_junk_that_is_revoked_is_not_among_the_ended_sessions(store: Store, tmp_path: Path) -> None:
-    ended = SessionRevocations(store)
+    ended = SessionRevocations(store, 30.0)
     principal = Principal("user", None, frozenset(), "", time.time() + 60, time.time(), "abc")
     ended.sign_out(principal)
     junk = [f"junk-{number}" for number in range(1000)]
