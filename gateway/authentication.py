@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, NoReturn
@@ -17,6 +18,8 @@ log = logging.getLogger("gateway.authentication")
 
 SHOWN_CHARACTERS = 200
 """The maximum of an Origin in a log line, since a client can send any text."""
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.\-]*://)(?:[^/?#]*@)?([\w.\-:\[\]]*)", re.ASCII | re.IGNORECASE)
 
 
 def bearer(environ: Mapping[str, Any]) -> str | None:
@@ -34,6 +37,15 @@ def bearer(environ: Mapping[str, Any]) -> str | None:
     if "," in token:
         raise errors.BadRequest()
     return token
+
+
+def _shown(origin: str) -> str:
+    """An Origin for the log: what is neither scheme nor host of it (RFC 6454 section 7) may be a secret."""
+    found = _ORIGIN.match(origin)
+    if found is None:
+        return origin if origin in ("", "null") else "…"
+    shown = (found[1] + found[2])[:SHOWN_CHARACTERS]
+    return shown if shown == origin else f"{shown}…"
 
 
 class Authenticator:
@@ -82,7 +94,7 @@ class Authenticator:
             if environ.get("HTTP_SEC_FETCH_SITE") != "same-origin":
                 self._refuse_origin("no Origin, and Sec-Fetch-Site is not same-origin")
         elif origin not in self._frontends:
-            self._refuse_origin(f"Origin {origin[:SHOWN_CHARACTERS]!r} is no FRONTEND_URL")
+            self._refuse_origin(f"Origin {_shown(origin)!r} is no FRONTEND_URL")
 
     @staticmethod
     def _refuse_origin(why: str) -> NoReturn:

@@ -54,6 +54,7 @@ CLIENT_ADDRESS = frozenset(
         "client-ip",
         "fastly-client-ip",
         "forwarded",
+        "forwarded-for",
         "true-client-ip",
         "x-azure-clientip",
         "x-client-ip",
@@ -81,11 +82,20 @@ GATEWAY_SET = CLIENT_ADDRESS | {
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-authenticated-user",
+    "x-client-cert",
+    "x-original-method",
+    "x-original-uri",
     "x-original-url",
     "x-request-id",
     "x-rewrite-url",
+    "x-webauth-user",
 }
-GATEWAY_SET_PREFIXES = ("x-user-", "x-forwarded-", "proxy-")
+# The last line: by which other proxies state who the user is.
+GATEWAY_SET_PREFIXES = (
+    *("x-user-", "x-forwarded-", "proxy-"),
+    *("remote-", "x-remote-", "x-auth-request-", "x-ssl-client-"),
+)
 
 # Trace context of systems other than W3C's: like a sampled flag, only accepted from a trusted peer.
 FOREIGN_TRACE = frozenset(
@@ -110,6 +120,10 @@ NOT_RETURNED = HOP_BY_HOP | {
     "alt-svc",  # it would direct browsers past the gateway
     "strict-transport-security",  # of the gateway's host, not of the service's
     "clear-site-data",  # it would clear the gateway's cookies
+    "nel",  # these three would have the browser report on the gateway's origin
+    "report-to",
+    "reporting-endpoints",
+    "x-sendfile",  # an order to the web server in front, as x-accel-*
     "x-request-id",
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
@@ -117,7 +131,7 @@ NOT_RETURNED = HOP_BY_HOP | {
     "ratelimit",
     "ratelimit-policy",
 }
-NOT_RETURNED_PREFIXES = ("access-control-", "proxy-")
+NOT_RETURNED_PREFIXES = ("access-control-", "proxy-", "x-accel-")
 
 VIA = "api-gateway"
 

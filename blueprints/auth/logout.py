@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from flask import Response, jsonify, request
 
 from blueprints.auth.bodies import form_field, json_fields
@@ -10,7 +12,7 @@ from gateway import errors
 from gateway.authentication import bearer
 from gateway.limits import by_address
 from gateway.marks import free, instrumented, limited, public
-from gateway.sessions import BrowserSession, sent_cookies
+from gateway.sessions import BrowserSession, SentCookies, sent_cookies
 from gateway.tokens import InvalidToken
 from gateway.wiring import engines
 
@@ -22,9 +24,13 @@ from gateway.wiring import engines
 def logout() -> Response:
     """End the session at once, and also at Keycloak if it can be reached."""
     environ, parts = request.environ, engines().sign_in
-    refresh_token = json_fields(environ, "refreshToken")["refreshToken"]
-    sent, token = sent_cookies(environ), bearer(environ)
-    session = parts.refresh.going_on(parts.sessions.sessions(sent)) if token is None else None
+    try:
+        refresh_token = json_fields(environ, "refreshToken")["refreshToken"]
+        sent, token = sent_cookies(environ), bearer(environ)
+    except errors.GatewayError:
+        engines().limiter.count_failed_token()
+        raise
+    session = _session(sent) if token is None else None
     if session is not None:
         parts.authenticator.require_own_page(environ)
     principals = parts.logout.principals(token, session, refresh_token)
@@ -37,6 +43,12 @@ def logout() -> Response:
     if engines().settings.public_url.startswith("https:"):
         response.headers["Clear-Site-Data"] = '"cache"'  # the next user of this browser sees no old data
     return response
+
+
+def _session(sent: SentCookies) -> BrowserSession | None:
+    """The session of the cookies, also if one of its two cookies is missing."""
+    parts = engines().sign_in
+    return parts.refresh.going_on(chain(parts.sessions.sessions(sent), parts.sessions.without_access(sent)))
 
 
 def _end_session(session: BrowserSession | None) -> dict[str, str]:

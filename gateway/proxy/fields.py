@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -15,10 +16,17 @@ FIELD_NAME_CHARACTERS = 128
 """Longer names are not cached, because a client can invent them."""
 
 
+_AS_DASHES = str.maketrans(dict.fromkeys("!#$%&'*+.^`|~", "-"))
+"""A CGI-style server reads `X.User.Id` as X_USER_ID (RFC 3875 section 4.1.18)."""
+
+
 def _forwardable(key: str) -> str | None:
     """The field name of a WSGI `HTTP_` key, or None if a client's field must not reach a service."""
     name = key[5:].replace("_", "-").lower()
-    dropped = name in headers.HOP_BY_HOP or name in headers.GATEWAY_SET or name.startswith(headers.GATEWAY_SET_PREFIXES)
+    plain = name.translate(_AS_DASHES)
+    dropped = (
+        plain in headers.HOP_BY_HOP or plain in headers.GATEWAY_SET or plain.startswith(headers.GATEWAY_SET_PREFIXES)
+    )
     return None if dropped else name.title()
 
 
@@ -126,12 +134,22 @@ def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tup
             if lowered not in said:
                 out.append((lowered.title(), value))
     varies = answer.field("vary") if "vary" in said else None
-    if "no-store" in (answer.field("cache-control") or "").lower():
+    cached = (answer.field("cache-control") or "").lower()
+    if "no-store" in cached and _is_never_stored(cached):
         if varies is not None:
             out.append(("Vary", varies))
     else:
         out.append(_VARY if varies is None else ("Vary", _varies_by_who_asks(varies)))
     return out
+
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*(?:"|$)')
+
+
+def _is_never_stored(cache_control: str) -> bool:
+    """Whether `no-store` is one of the directives (RFC 9111 section 5.2), not a part of another one or of a quoted
+    value."""
+    return "no-store" in headers.tokens(_QUOTED.sub("", cache_control))
 
 
 _BY_WHO_ASKS = ("Authorization", "Cookie")

@@ -170,9 +170,9 @@ def _believe(scope: Scope, environ: Mapping[str, Any], trusted: TrustedProxies) 
 def require_sound(scope: Scope) -> None:
     """Refuse ambiguous and looping requests.
 
-    Raises UnknownMethod for an unknown method, BadRequest for an ambiguous target or an HTTP/1.1 request without Host
-    (RFC 9112 section 3.2), LoopDetected for a request that already passed through this gateway (RFC 9110 section
-    7.6.3).
+    Raises UnknownMethod for an unknown method, or one without routes whose target is no path, BadRequest for an
+    ambiguous target or an HTTP/1.1 request without Host (RFC 9112 section 3.2), LoopDetected for a request that already
+    passed through this gateway (RFC 9110 section 7.6.3).
     """
     environ = scope.environ
     # Methods are case-sensitive (RFC 9110 section 9.1); werkzeug would make a GET of a get.
@@ -180,6 +180,8 @@ def require_sound(scope: Scope) -> None:
         raise errors.UnknownMethod()
     if scope.path == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
         return
+    if scope.path in ("*", "") and environ["REQUEST_METHOD"] not in http_methods.SERVED:
+        raise errors.UnknownMethod()  # CONNECT's target is an authority (RFC 9110 section 9.3.6)
     if not target.is_sound(scope.path, scope.query):
         raise errors.BadRequest()
     if "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0":

@@ -31,7 +31,7 @@ CHARACTERS = 28_000
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
     """The session of a browser. `id` is the gateway's own, one per sign-in; `user_id` is the signed-in user, empty if
-    only the access token's cookie was sent."""
+    only the access token's cookie was sent; `access_token` is empty if only the other one was sent."""
 
     id: str
     user_id: str
@@ -91,6 +91,14 @@ class SessionCookies:
             else:
                 yield BrowserSession(session_id, content["user"], access_token, content["refresh"], content["identity"])
         yield from halves
+
+    def without_access(self, sent: SentCookies) -> Iterator[BrowserSession]:
+        """The sessions of which only the cookie under `/auth` was sent."""
+        known = {session_id for session_id, _ in self.accesses(sent)}
+        for value in self._cookies.values(sent, SESSION_COOKIE):
+            content = self._session_seal.open(value)
+            if content is not None and content["id"] not in known:
+                yield BrowserSession(content["id"], content["user"], "", content["refresh"], content["identity"])
 
     def save(self, response: Response, sent: SentCookies, session: BrowserSession, life: int) -> None:
         """Set the session's cookies for `life` seconds, the lifetime of its refresh token, so that an expired access

@@ -48,6 +48,7 @@ class LogoutTokens:
             raise InvalidToken("logout_token")
         expires = require_times(claims, self.leeway, time())
         session_id, user_id, token_id = (text_claim(claims.get(name)) for name in ("sid", "sub", "jti"))
-        if token_id is None or (session_id is None and user_id is None):
+        # A `sid` that is no text must not end all sessions of the user.
+        if token_id is None or (session_id is None and (user_id is None or "sid" in claims)):
             raise InvalidToken("logout_token")
         return LogoutNotice(session_id, user_id, token_id, time_of(claims, "iat"), expires)

@@ -173,3 +173,19 @@ def test_a_refresh_token_in_the_body_is_no_cookie(gateway: Gateway, realm: Scrip
     body = json.dumps({"refreshToken": "refresh_sid-x_1"}).encode()
     headers = {"Content-Type": "application/json", "Origin": "https://evil.test"}
     assert gateway.get("/auth/refresh", headers=headers, method="POST", body=body).status == 200
+
+
+@pytest.mark.conformance("G1")
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [
+        ("http://evil.test:81/a?token=marked-one", "'http://evil.test:81…'"),
+        ("http://marked-one:marked-one@evil.test", "'http://evil.test…'"),
+        ("marked-one", "'…'"),
+        ("http://localhost:5173", "'http://localhost:5173'"),
+    ],
+)
+def test_of_a_refused_origin_scheme_and_host_are_logged(visitor: Visitor, origin: str, shown: str) -> None:
+    visitor.call("PUT", "/users/me", headers={"Origin": origin})
+    visitor.gateway.wait_line(lambda line: line["message"] == f"Auth: write refused: Origin {shown} is no FRONTEND_URL")
+    assert "marked-one" not in visitor.gateway.raw_output()

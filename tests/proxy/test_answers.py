@@ -281,7 +281,13 @@ def test_every_kind_of_body_reaches_every_client(
 
 
 @pytest.mark.conformance("P16")
-@pytest.mark.parametrize("name", ["Alt-Svc", "Strict-Transport-Security", "strict-transport-security"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Alt-Svc", "Strict-Transport-Security", "strict-transport-security", "NEL", "Report-To"),
+        *("Reporting-Endpoints", "X-Accel-Redirect", "X-Accel-Buffering", "X-Sendfile"),
+    ],
+)
 def test_what_a_service_says_of_its_origin_is_not_said_of_the_gateways(
     gateway: Gateway, users: Service, token: str, name: str
 ) -> None:
@@ -298,6 +304,10 @@ BY_WHO_ASKS = {
     "merged of two": ([("Vary", "A"), ("Vary", "cookie")], "A,cookie, Authorization"),
     "said already": ([("Vary", "authorization, Cookie")], "authorization, Cookie"),
     "everything": ([("Vary", "*")], "*"),
+    "no-store in a quoted value": ([("Cache-Control", 'max-age=60, x="no-store"')], "Authorization, Cookie"),
+    "no-store in a list of it": ([("Cache-Control", 'x="a\\", no-store, b"')], "Authorization, Cookie"),
+    "no-store in another name": ([("Cache-Control", "public, max-age=60, x-no-store")], "Authorization, Cookie"),
+    "never kept, among others": ([("Cache-Control", 'private="a, b",No-Store , max-age=0')], None),
     "never kept": ([("Cache-Control", "no-store")], None),
     "never kept, and varies": ([("Cache-Control", "no-store"), ("Vary", "A")], "A"),
 }

@@ -29,6 +29,8 @@ FORGEABLE = [
     "X_User_Id",
     "X_User-Id", "X-User_Id", "X_User_Roles", "X_Forwarded_For", "X_Forwarded_Proto", "X_Real_IP",
     "X_Request_Id",
+    "X.User.Id", "X.User-Roles", "X~User~Id", "X.Forwarded.For", "Remote-User", "Remote-Groups", "X-Remote-User",
+    "X-Auth-Request-User", "X-Auth-Request-Email", "X-SSL-Client-Cert", "X-Original-URI", "Forwarded-For",
 ]  # fmt: skip
 
 

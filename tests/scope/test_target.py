@@ -254,5 +254,5 @@ def test_http_1_0_needs_no_host(gateway: Gateway, media: Service, token: str) ->
 def test_connect_opens_no_tunnel(gateway: Gateway, elsewhere: Service, token: str) -> None:
     target = f"127.0.0.1:{elsewhere.port}".encode()
     answer = http.send(gateway.port, raw(b"CONNECT", target, token, b"Host: " + target))
-    assert answer.status in (400, 404, 405, 501)
+    assert answer.status == 501
     assert elsewhere.accepted == 0

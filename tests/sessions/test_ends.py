@@ -23,6 +23,7 @@ from gateway.tokens import LogoutNotice
 
 SID = "sid-that-keycloak-gives-again"
 LEEWAY = 30.0
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +172,23 @@ def test_a_logout_by_the_access_cookie_alone_ends_the_session_here(pair: Gateway
     check_refused(pair.get("/users/me", tokens["accessToken"]))
 
 
+@pytest.mark.conformance("O8", "C3")
+def test_a_logout_by_the_session_cookie_alone_ends_the_session(pair: Gateway, realm: Scripted) -> None:
+    visitor = Visitor(pair)
+    tokens = visitor.signed_in(realm.authorize)
+    half = visitor.copy()
+    half.jar = half.named("session")
+    answer = half.post("/auth/logout", origin="https://evil.test")
+    check_error(answer, 403)
+    assert not answer.all("Set-Cookie")
+    assert visitor.authenticated
+    assert half.post("/auth/logout").status == 200
+    assert not half.jar
+    check_refused(visitor.get("/users/me"))
+    check_refused(pair.get("/users/me", tokens["accessToken"]))
+    assert realm.asked("revoke")[-1]["token"] == tokens["refreshToken"]
+
+
 class TestAtKeycloak:
     @pytest.fixture
     def ends(self, realm: Scripted) -> Scripted:
@@ -235,6 +253,24 @@ class TestOfNobody:
             assert gateway.get("/auth/logout", token, json, method="POST", body=made_up).status == 429, (
                 "its session is over"
             )
+
+    @pytest.mark.parametrize(
+        ("headers", "body", "status"),
+        [({"Authorization": "Basic x"}, None, 401), ({"Authorization": "Bearer a,b"}, None, 400), (JSON, b"{", 400)],
+        ids=["another scheme", "two tokens", "no JSON"],
+    )
+    @pytest.mark.conformance("R3")
+    def test_is_counted_where_it_is_malformed(
+        self,
+        make_gateway: GatewayFactory,
+        running_realm: Scripted,
+        headers: dict[str, str],
+        body: bytes | None,
+        status: int,
+    ) -> None:
+        with make_gateway({"RATE_LIMIT_DEFAULT": "3 per hour"}, issuer=running_realm) as gateway:
+            asked = [gateway.get("/auth/logout", headers=headers, method="POST", body=body).status for _ in range(5)]
+            assert asked == [status] * 3 + [429] * 2
 
 
 @pytest.fixture
