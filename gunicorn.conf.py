@@ -6,6 +6,7 @@ port is bound.
 """
 
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+CHECK_SECONDS = 60  # on a reload the master does nothing else meanwhile
 
 
 def _installed_first():
@@ -29,7 +32,10 @@ def _installed_first():
 def _checked():
     """The result of the check: (the settings for gunicorn or None, the problems)."""
     check = "import sys; sys.path.append(sys.path.pop(0)); from gateway.check import main; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    try:
+        done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=CHECK_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None, f"the check of the configuration took over {CHECK_SECONDS} s: is a file that it names on a disk?"
     if done.returncode:
         return None, done.stderr.strip() or "the check of the configuration failed"
     return json.loads(done.stdout), done.stderr.strip()
@@ -44,6 +50,24 @@ def _cpus():
         return min(count, max(1, -(-int(quota) // int(period))))
     except (OSError, ValueError):  # no cgroup, or its quota is "max"
         return count
+
+
+def _metrics_folder():
+    """A new folder for what workers count, its room for those that have ended taken; None where there is none."""
+    from gateway.metrics_files import ENDED, take_room
+
+    for place in (worker_tmp_dir, None):
+        try:
+            folder = tempfile.mkdtemp(prefix="api-gateway-metrics-", dir=place)
+        except OSError:
+            continue
+        try:
+            take_room(Path(folder), ENDED)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return folder
+    return None
 
 
 def _remove(folder, master):
@@ -65,9 +89,11 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # reads this file again, and keeps the folder; a master that another one has begun (USR2) makes its own.
 if os.environ.get("API_GATEWAY_METRICS_OF") != str(os.getpid()):
     os.environ["API_GATEWAY_METRICS_OF"] = str(os.getpid())
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="api-gateway-metrics-", dir=worker_tmp_dir)
-    atexit.register(_remove, os.environ["PROMETHEUS_MULTIPROC_DIR"], os.getpid())
-_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    if (_made := _metrics_folder()) is not None:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _made
+        atexit.register(_remove, _made, os.getpid())
+_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) if "PROMETHEUS_MULTIPROC_DIR" in os.environ else None
 
 bind = _settings["bind"]
 workers = _settings["workers"] or _cpus()
@@ -114,7 +140,9 @@ def when_ready(server):
 def pre_fork(server, worker):
     """Create the folder again if somebody removed it, so that a worker can start. Exclude the master's imports from
     garbage collection, which would write to them and so create a copy in each worker."""
-    _metrics.mkdir(mode=0o700, exist_ok=True)
+    if _metrics is not None:
+        with contextlib.suppress(OSError):
+            _metrics.mkdir(mode=0o700, exist_ok=True)
     gc.collect()
     gc.freeze()
 
@@ -124,11 +152,25 @@ def post_fork(server, worker):
     signals, so it would otherwise continue until `graceful_timeout`."""
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, lambda signum, frame: os._exit(0))
+    _take_room_for_metrics(server, worker)
+
+
+def _take_room_for_metrics(server, worker):
+    """Without room a worker counts by itself: it must not end by it."""
+    from gateway.metrics_files import take_room
+
+    try:
+        if _metrics is None:
+            raise FileNotFoundError("no folder has room for its files")
+        take_room(_metrics, os.getpid())
+    except OSError as fault:
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        server.log.error("Metrics: worker %d reports only its own: %s", os.getpid(), fault.strerror or fault)
 
 
 def child_exit(server, worker):
     """A worker has exited: remove its gauges, and keep its counters for the others (gateway/exposition.py)."""
-    for file in _metrics.glob(f"*_{worker.pid}.db"):
+    for file in () if _metrics is None else _metrics.glob(f"*_{worker.pid}.db"):
         kind = file.name.partition("_")[0]
         try:
             if kind == "gauge" or not file.stat().st_size:

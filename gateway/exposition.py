@@ -22,6 +22,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_flask_exporter import PrometheusMetrics
 
 from gateway import errors
+from gateway.metrics_files import FOLDER, has_room
 
 log = logging.getLogger("gateway")
 
@@ -39,7 +40,7 @@ class Exposition:
     def __init__(self, registry: CollectorRegistry) -> None:
         # Its own metrics and endpoint are disabled: it only collects, and chooses the format.
         self._exporter = PrometheusMetrics(None, path=None, export_defaults=False, registry=registry)
-        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        folder = os.environ.get(FOLDER)
         self._folder = Path(folder) if folder else None
 
     def start(self) -> None:
@@ -62,10 +63,10 @@ class Exposition:
                 gevent.sleep(0.01 * turn)
                 if turn == _TRIES - 1:  # longer than any worker takes to create its file
                     _throw_torn_away(self._folder.glob("*.db"))
-                _add_up(self._folder)
+                left = _add_up(self._folder)
                 with suppress(FileNotFoundError, *_TORN):  # a worker started or exited while its files were read
                     written = self._generate(accept)
-                    if not any(self._folder.glob(ENDED)):
+                    if len(list(self._folder.glob(ENDED))) <= left:
                         return written
         raise errors.ServiceUnavailable()
 
@@ -98,8 +99,10 @@ def _locked(file: int) -> bool:
     return True
 
 
-def _add_up(folder: Path) -> None:
-    """Merge the files of exited workers into one file for each kind, `counter_ended.db` and `histogram_ended.db`."""
+def _add_up(folder: Path) -> int:
+    """Merge the files of exited workers into one file for each kind, `counter_ended.db` and `histogram_ended.db`.
+    Returns how many were left as they are because there is no room to merge them."""
+    left = 0
     for file in folder.glob(ENDED):
         try:
             counted = _read(file)
@@ -108,11 +111,16 @@ def _add_up(folder: Path) -> None:
             counted = []
         ended = folder / f"{file.name.split('-')[1]}_ended.db"
         _throw_torn_away([ended])
+        ended.touch(0o600)
+        if not has_room(ended, file.stat().st_size):
+            left += 1
+            continue
         sums = MmapedDict(str(ended))
         for key, value in counted:
             sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
         sums.close()
         file.unlink()
+    return left
 
 
 def _read(file: Path) -> list[tuple[str, float]]:

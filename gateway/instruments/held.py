@@ -70,6 +70,15 @@ class Responses:
             self._counter.labels(self._service, instance, str(status) if status else http_methods.OTHER).inc(count)
 
 
+class NotCounted:
+    """In place of RequestCounts where there is no room for another series."""
+
+    unbegun = 0
+
+    def observe(self, seconds: float) -> None:
+        """Nothing."""
+
+
 class RequestCounts:
     """What one kind of answer counts in: its durations, which are as many as the answers."""
 

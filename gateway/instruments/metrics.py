@@ -6,6 +6,7 @@ of them read (prometheus_client's multi-process mode, chosen by `PROMETHEUS_MULT
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
@@ -14,9 +15,12 @@ import gevent
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import http_methods
-from gateway.instruments.held import Durations, Level, RequestCounts, Responses
+from gateway.instruments.held import Durations, Level, NotCounted, RequestCounts, Responses
 from gateway.instruments.parts import EventMetrics, ServiceMetrics, TokenMetrics
+from gateway.metrics_files import OwnFiles
 from gateway.version import COMMIT, VERSION
+
+log = logging.getLogger("gateway")
 
 # A gateway's own part is a millisecond; what is over a minute is a stream.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -60,6 +64,10 @@ class Instruments:
         self._calls = self._gauge("service_calls_in_flight", "Calls to a service under way.", ("service",))
         self._open = self._gauge("service_breaker_open", "Workers whose breaker is open.", ("service",))
         self._limited = self._counter("rate_limit_hits_total", "Requests over a rate limit.", ("rule",))
+        self._limits_unshared = self._gauge("rate_limits_unshared", "Workers that count rate limits by themselves.")
+        self._files = OwnFiles()
+        alone = self._gauge("metrics_unshared", "Workers that report only their own metrics.")
+        alone.set(self._files.are_missing)
         self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
         self._lines_dropped = self._dropped_lines()
         self.loop_lag = self._loop_lag()
@@ -133,6 +141,10 @@ class Instruments:
         """A request was over this rate limit."""
         self._limited.labels(rule).inc()
 
+    def limits_unshared(self, alone: bool) -> None:
+        """Whether this worker counts rate limits by itself."""
+        self._limits_unshared.set(alone)
+
     def redis_away(self, away: bool) -> None:
         """Whether this worker goes on without Redis."""
         self._redis_away.set(away)
@@ -157,8 +169,11 @@ class Instruments:
             self._held_until_written(Responses(name, self._responses)),
         )
 
-    def _children(self, method: str, route: str, status: int) -> RequestCounts:
+    def _children(self, method: str, route: str, status: int) -> RequestCounts | NotCounted:
         labels = method, route, str(status)
+        if not self._files.have_room():
+            log.error("Metrics: no room to count %s %s %s", *labels)
+            return NotCounted()
         failed = self._failed.labels(*labels) if status >= 400 else None
         request = RequestCounts(self._duration.labels(*labels), self._total.labels(*labels), failed)
         self._held.append(request)

@@ -24,11 +24,19 @@ class MachineCounters:
     place that is there again is moved to, with what was counted.
     """
 
-    def __init__(self, deployment: str, places: tuple[Path, ...], clock: Callable[[], float] = monotonic) -> None:
-        """`deployment`: who has the same one counts together. `clock`: monotonic seconds. Touches nothing."""
+    def __init__(
+        self,
+        deployment: str,
+        places: tuple[Path, ...],
+        clock: Callable[[], float] = monotonic,
+        alone: Callable[[bool], object] = bool,
+    ) -> None:
+        """`deployment`: who has the same one counts together. `clock`: monotonic seconds. `alone` is called with
+        whether this process counts by itself. Touches nothing."""
         self._deployment = deployment
         self._places = places
         self._clock = clock
+        self._alone = alone
         self._files: CounterFiles | None = None
         self._rank = 0
         self._left: list[CounterFiles] = []
@@ -85,6 +93,7 @@ class MachineCounters:
         if self._files is not None:
             self._left.append(self._files)
         self._files, self._rank = files, rank
+        self._alone(files is None)
         self.table.take_over(before)
 
     def _close_left(self) -> None:

@@ -45,12 +45,14 @@ class Store:
         *,
         tracer: Tracer = NO_TRACER,
         redis_away: Callable[[bool], object] = bool,
+        counts_alone: Callable[[bool], object] = bool,
         sweep_seconds: float = STORE_SWEEP_SECONDS,
         most_ends: int = MAX_REVOCATIONS,
     ) -> None:
         """`secret`: 32 bytes or more; `name` tells deployments with one secret apart; `directory`: where the machine's
         folder is made (default: the system's temporary directory, and for counters shared memory); `redis_away` is
-        called with whether there is a Redis that cannot be used; `sweep_seconds`: how often the files are looked
+        called with whether there is a Redis that cannot be used, `counts_alone` with whether this process counts by
+        itself; `sweep_seconds`: how often the files are looked
         after; `most_ends`: how many ended sessions are remembered. Touches nothing before `start`."""
         self._sealer = Sealer(secret, name)
         deployment = self._sealer.deployment
@@ -58,7 +60,7 @@ class Store:
         # Two gateways with different temporary directories share no counters in shared memory either.
         folder = self._sealer.name("folder", str(temporary.absolute())).hex()[:16]
         places = (temporary,) if directory else (temporary, SHARED_MEMORY)
-        self._counters = MachineCounters(folder, places[::-1])
+        self._counters = MachineCounters(folder, places[::-1], alone=counts_alone)
         self._local = LocalStore(folder, places, most_ends)
         self._revocations = RevocationIndex(self._local, self._sealer, self._counters, most_ends)
         self._redis: RedisStore | None = None

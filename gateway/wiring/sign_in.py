@@ -60,6 +60,7 @@ def store(settings: Settings, outbound: Outbound, instruments: Instruments) -> S
         settings.redis_url.get_secret_value() if settings.redis_url else None,
         tracer=outbound.tracer,
         redis_away=instruments.redis_away,
+        counts_alone=instruments.limits_unshared,
     )
 
 

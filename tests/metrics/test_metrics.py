@@ -45,6 +45,8 @@ NAMES: dict[str, tuple[str, set[str]]] = {
     "service_breaker_open": ("gauge", {"service"}),
     "rate_limit_hits_total": ("counter", {"rule"}),
     "redis_fallback": ("gauge", set()),
+    "rate_limits_unshared": ("gauge", set()),
+    "metrics_unshared": ("gauge", set()),
     "event_loop_lag_seconds": ("histogram", set()),
     "log_lines_dropped_total": ("counter", {"where"}),
     "spans_dropped_total": ("counter", set()),
