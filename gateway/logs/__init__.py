@@ -2,6 +2,7 @@
 
 from gateway.logs.lines import LOG_LINE_BYTES, SERVICE, encode_line
 from gateway.logs.records import GunicornLogger, JsonFormatter, StdoutHandler, configure, level_of
+from gateway.logs.uncaught import Uncaught
 from gateway.logs.writer import LogWriter
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "JsonFormatter",
     "LogWriter",
     "StdoutHandler",
+    "Uncaught",
     "configure",
     "encode_line",
     "level_of",

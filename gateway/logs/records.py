@@ -70,8 +70,8 @@ class StdoutHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record).encode()
-        except Exception:
-            self.handleError(record)
+        except Exception:  # logging's own handleError prints it to standard error, which may block
+            self.lines.write("error", "a log record could not be formatted", logger=record.name)
             return
         self.lines.emit(line, level_of(record), record.name)
 

@@ -8,7 +8,7 @@ from gateway import logs
 from gateway.config import Settings
 from gateway.exposition import Exposition
 from gateway.instruments import Instruments
-from gateway.logs import LogWriter
+from gateway.logs import LogWriter, Uncaught
 from gateway.loki import LOGGER, Loki
 from gateway.loop_lag import LoopLag
 from gateway.traces import Tracing, span_pipeline, tracing_to
@@ -48,6 +48,7 @@ def observability(settings: Settings) -> Observability:
         tracing_to(spans, settings.otel, production=settings.production),
         parts=(
             (Stage.RECORDS, log_writer),
+            (Stage.RECORDS, Uncaught()),
             (Stage.RECORDS, exposition),
             (Stage.RECORDS, instruments),
             (Stage.WATCHERS, LoopLag(instruments.loop_lag.observe)),

@@ -1,15 +1,17 @@
 """The lag of the event loop: seen, and small while every peer hangs."""
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from harness.gateway import ROOMY, Gateway, StartGateway
-from harness.issuer import Issuer
+from harness.issuer import REALM, Issuer
 from harness.metrics import Metrics, counted, scrape
 from harness.redis_server import RedisServer
 from harness.service import Service
@@ -67,6 +69,29 @@ def test_is_small_while_every_peer_is_stopped(
         for thread in hanging:
             thread.join(20)
         redis.go_on()
+
+
+@pytest.mark.conformance("L8")
+def test_is_small_while_keycloak_hangs_and_nobody_reads_the_log(start_gateway: StartGateway, issuer: Issuer) -> None:
+    """What needs Keycloak waits for it, and says so at length; everything else is answered."""
+    reader, writer = os.pipe()
+    try:
+        with StoppedPeer() as stopped:
+            env = {**ROOMY, "KEYCLOAK_INTERNAL_URL": f"{stopped.url}{REALM}"}
+            gateway = start_gateway(env, ready=False, stdout=writer)
+            before = scrape(gateway)
+            with ThreadPoolExecutor(5, "harness") as hanging:
+                for _ in range(5):
+                    hanging.submit(gateway.get, "/users/me", issuer.mint(), timeout=60)
+                for number in range(400):
+                    assert gateway.get(f"/nowhere/{'x' * 3000}/{number}").status == 404
+            seen = before.value("event_loop_lag_seconds_count") + 8
+            after = counted(gateway, lambda now: now.value("event_loop_lag_seconds_count") >= seen)
+            assert late(after) == late(before)
+            gateway.stop()
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.conformance("L8")
