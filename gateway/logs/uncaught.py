@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import gevent
 
@@ -23,7 +23,7 @@ class Uncaught:
     def start(self) -> None:
         """Begin; needs gevent's hub."""
         self._before = sys.excepthook, sys.unraisablehook, threading.excepthook
-        self._hub: Any = gevent.get_hub()
+        self._hub = cast(Any, gevent.get_hub())
         sys.excepthook = _log
         sys.unraisablehook = lambda found: _log(found.exc_type, found.exc_value, found.exc_traceback)
         threading.excepthook = lambda found: self._from_thread(found.exc_type, found.exc_value, found.exc_traceback)

@@ -1,7 +1,7 @@
 """The scope of a request: created when it arrives, and read by every hook, view and log line after that."""
 
 from gateway.scope.allowance import Allowance
-from gateway.scope.peers import Networks, TrustedProxies
+from gateway.scope.peers import Networks, TrustedProxies, plain_address
 from gateway.scope.principal import Principal
 from gateway.scope.request import CUT, Scope, current, new_trace_id, open_scope, require_sound, serving
 
@@ -15,6 +15,7 @@ __all__ = [
     "current",
     "new_trace_id",
     "open_scope",
+    "plain_address",
     "require_sound",
     "serving",
 ]

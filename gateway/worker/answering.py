@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 from gunicorn.http import wsgi
 
-from gateway.scope import CUT
+from gateway.scope import CUT, plain_address
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import StrictRequest
 from gateway.worker.response import CoalescedResponse
@@ -94,5 +94,5 @@ class Answering:
         self._tell("refused", status, reason=type(refusal).__name__, traceId=trace_id)
 
     def _tell(self, what: str, status: int, **fields: Any) -> None:
-        address = self._addr[0] if isinstance(self._addr, tuple) else ""
+        address = plain_address(self._addr[0]) if isinstance(self._addr, tuple) else ""
         self._serving.log_writer.write("info", f"HTTP: {what} {status}", statusCode=status, ip=address, **fields)

@@ -184,3 +184,10 @@ class TestLines:
             assert {"timestamp", "level", "service", "message"} <= set(line), line
             assert "?" not in str(line.get("url")), line
             assert str(line.get("url")).isprintable(), line
+
+
+def test_the_address_of_a_refused_client_is_written_as_it_is(start_gateway: StartGateway) -> None:
+    """Also where one socket takes both families (RFC 4291 section 2.5.5.2)."""
+    gateway = start_gateway({"HOST": "::"})
+    gateway.provoke(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+    assert gateway.wait_line(lambda line: line["message"] == "HTTP: refused 400")["ip"] == "127.0.0.1"
