@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 
 RUN = [
     # the request's way: server, application, transport
-    "flask >=3.1.3,<4",
+    "flask >=3.1.3,<3.2",
     "werkzeug >=3.1.9,<4",
     "flask-cors >=6.0.5,<7",
     "gunicorn >=27.0.1,<27.1",

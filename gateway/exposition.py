@@ -22,11 +22,11 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_flask_exporter import PrometheusMetrics
 
 from gateway import errors
-from gateway.metrics_files import FOLDER, has_room
+from gateway.metrics_files import METRICS_FOLDER, has_room
 
 log = logging.getLogger("gateway")
 
-ENDED = "ended-*"
+ENDED_FILES = "ended-*"
 _TORN = (struct.error, RuntimeError, ValueError)
 """The exceptions of prometheus_client for an incomplete file."""
 
@@ -40,7 +40,7 @@ class Exposition:
     def __init__(self, registry: CollectorRegistry) -> None:
         # Its own metrics and endpoint are disabled: it only collects, and chooses the format.
         self._exporter = PrometheusMetrics(None, path=None, export_defaults=False, registry=registry)
-        folder = os.environ.get(FOLDER)
+        folder = os.environ.get(METRICS_FOLDER)
         self._folder = Path(folder) if folder else None
 
     def start(self) -> None:
@@ -66,7 +66,7 @@ class Exposition:
                 left = _add_up(self._folder)
                 with suppress(FileNotFoundError, *_TORN):  # a worker started or exited while its files were read
                     written = self._generate(accept)
-                    if len(list(self._folder.glob(ENDED))) <= left:
+                    if len(list(self._folder.glob(ENDED_FILES))) <= left:
                         return written
         raise errors.ServiceUnavailable()
 
@@ -103,7 +103,7 @@ def _add_up(folder: Path) -> int:
     """Merge the files of exited workers into one file for each kind, `counter_ended.db` and `histogram_ended.db`.
     Returns how many were left as they are because there is no room to merge them."""
     left = 0
-    for file in folder.glob(ENDED):
+    for file in folder.glob(ENDED_FILES):
         try:
             counted = _read(file)
         except _TORN:

@@ -10,7 +10,7 @@ import os
 import struct
 from pathlib import Path
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names their folder; without it prometheus_client counts in the process alone."""
 
 MASTER = "API_GATEWAY_METRICS_OF"
@@ -67,7 +67,7 @@ class OwnFiles:
     """The files of this worker; none where it counts by itself. `are_missing`: it should have some."""
 
     def __init__(self) -> None:
-        folder = os.environ.get(FOLDER)
+        folder = os.environ.get(METRICS_FOLDER)
         self.are_missing = not folder and MASTER in os.environ
         self._paths = tuple(Path(folder) / f"{kind}_{os.getpid()}.db" for kind in _BYTES) if folder else ()
 

@@ -65,19 +65,20 @@ class Instruments:
         self._open = self._gauge("service_breaker_open", "Workers whose breaker is open.", ("service",))
         self._limited = self._counter("rate_limit_hits_total", "Requests over a rate limit.", ("rule",))
         self._limits_unshared = self._gauge("rate_limits_unshared", "Workers that count rate limits by themselves.")
-        self._files = OwnFiles()
-        alone = self._gauge("metrics_unshared", "Workers that report only their own metrics.")
-        alone.set(self._files.are_missing)
+        self._files = self._own_files()
         self._redis_away = self._gauge("redis_fallback", "Workers that go on without the Redis they should use.")
         self._lines_dropped = self._dropped_lines()
         self.loop_lag = self._loop_lag()
         self._spans_dropped = self._counter("spans_dropped_total", "Spans that did not reach their collector.")
         self.events = self._event_metrics()
-        build = ("version", "commit")
-        self._gauge("gateway_build_info", "Which gateway this is; always 1.", build, "max").labels(VERSION, COMMIT).set(
-            1
-        )
+        build = self._gauge("gateway_build_info", "Which gateway this is; always 1.", ("version", "commit"), "max")
+        build.labels(VERSION, COMMIT).set(1)
         self._answer = cache(self._children)  # bounded: routes and methods are the gateway's, statuses three digits
+
+    def _own_files(self) -> OwnFiles:
+        files = OwnFiles()
+        self._gauge("metrics_unshared", "Workers that report only their own metrics.").set(files.are_missing)
+        return files
 
     def _dropped_lines(self) -> dict[str, Counter]:
         dropped = self._counter(

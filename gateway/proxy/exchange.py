@@ -126,11 +126,11 @@ class Exchange:
         if request.method not in http_methods.IDEMPOTENT or not self._body.is_whole:
             return False
         in_time = timeouts.total is None or timeouts.total > 0
-        return isinstance(fault, NoResponse) or (isinstance(fault, ResponseTimeout) and has_others and in_time)
+        return in_time and (isinstance(fault, NoResponse) or (isinstance(fault, ResponseTimeout) and has_others))
 
     def _left(self, timeouts: Timeouts, fault: CallFault, began: float) -> Timeouts:
-        """The time-outs of another attempt, less the time that the first one took."""
-        if timeouts.total is None or not isinstance(fault, ResponseTimeout):
+        """The time-outs of another attempt, less the time that the first one took. To connect has its own."""
+        if timeouts.total is None or isinstance(fault, ConnectError):
             return timeouts
         return replace(timeouts, total=timeouts.total - (monotonic() - began))
 

@@ -229,7 +229,7 @@ def _life(outcome: Outcome) -> float:
 
 
 def _brought(outcome: Outcome) -> str | None:
-    """The refresh token of the outcome; None if there is none, or it is not new."""
+    """The refresh token of the outcome, None if there is none."""
     tokens: Mapping[str, str | None] = outcome.get("tokens") or {}
     return tokens.get("refresh_token")
 

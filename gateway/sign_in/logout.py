@@ -62,6 +62,8 @@ class LogoutFlow:
             self._revocations.sign_out(principal)
         if session is not None:
             self._revocations.sign_out_own(session.id)
+        for other in principals[:-1]:
+            self._announce(other, None, None)
         known = principals[-1] if principals else None
         self._announce(known, session, refresh_token)
         token = refresh_token or (session.refresh_token if session is not None else None)

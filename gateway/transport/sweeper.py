@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from time import monotonic
 
 import gevent
 
 from gateway.transport.origin import Origin
+
+log = logging.getLogger("gateway.transport")
 
 POOL_SWEEP_SECONDS = 0.25
 """The maximum delay of a time-out, and of closing a connection that its peer has closed."""
@@ -34,7 +37,12 @@ class Sweeper:
     def _sweep(self) -> None:
         while True:
             gevent.sleep(POOL_SWEEP_SECONDS)
-            now = monotonic()
-            for origin in list(self._origins()):
-                origin.expire_late(now)
-                origin.drop_stale()
+            try:
+                self._sweep_once(monotonic())
+            except Exception:  # without sweeps no call of this worker would have a time-out
+                log.exception("looking for late calls failed")
+
+    def _sweep_once(self, now: float) -> None:
+        for origin in list(self._origins()):
+            origin.expire_late(now)
+            origin.drop_stale()

@@ -73,7 +73,10 @@ class Conversation:
                 self._parser.mesg = request
             else:
                 request = self._parse(data, since if what is Waiting.FIRST else monotonic())
-            if request is None or not self._answering.answer(request) or not self._read_away(request):
+            if request is None:
+                return True
+            self._client.settimeout(SEND_SECONDS)  # the last exchange may have left a shorter one
+            if not self._answering.answer(request) or not self._read_away(request):
                 return True
             since, what = monotonic(), Waiting.NEXT
 
@@ -118,7 +121,6 @@ class Conversation:
         finally:
             waiting.pop(self._client, None)
         self._reader.expect_body()
-        self._client.settimeout(SEND_SECONDS)
         return request
 
     def _read_away(self, request: UsualRequest | StrictRequest) -> bool:

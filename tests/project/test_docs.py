@@ -25,6 +25,7 @@ SETTING = re.compile(r"`((?:[A-Z]+_)+[A-Z]+)(?:=[^`]*)?`")
 MASTERS = (
     "reload refused, the workers keep their configuration. %s",
     "Metrics: the counts of worker %d are lost",
+    "Metrics: worker %d reports only its own: %s",
     "Gateway: version %s, commit %s",
 )
 """What gunicorn's master logs by gunicorn.conf.py."""
