@@ -27,7 +27,10 @@ MESSAGE = "Logged out successfully"
 
 @pytest.fixture(scope="module")
 def cluster(make_gateway: GatewayFactory, provider: Provider) -> Iterator[Gateway]:
+    """Four workers, each of which has read the keys: what is called then is called for a request."""
+    before = provider.calls["certs"]
     with make_gateway(FRONTENDS, issuer=provider, workers=4) as running:
+        until(lambda: provider.calls["certs"] >= before + 4, 30, "the keys of four workers")
         yield running
 
 
