@@ -100,7 +100,7 @@ class LeanFlask(Flask):
         return func
 
     def create_url_adapter(self, request: Any) -> MapAdapter | None:
-        """The same for all requests; none for the app's context: no URL is ever built."""
+        """One adapter for all requests, None for an app's context, because the gateway builds no URLs."""
         return self._adapter if request is not None else None
 
     def match(self, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:

@@ -28,7 +28,7 @@ class LoadIdentityHook(Hook):
 
 
 class RequireIdentityHook(Hook):
-    """Answers 401 without a Principal, except on public views."""
+    """Raises the stored refusal, otherwise 401, if there is no Principal and the view is not public."""
 
     def before_request(self) -> None:
         scope = current()

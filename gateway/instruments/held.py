@@ -80,7 +80,7 @@ class NotCounted:
 
 
 class RequestCounts:
-    """What one kind of answer counts in: its durations, which are as many as the answers."""
+    """The counters of one kind of response; each response adds one duration, so that durations also give the count."""
 
     __slots__ = ("_durations", "_failed", "_total", "began", "observe", "unbegun")
 

@@ -1,4 +1,4 @@
-"""The files of a counter table: in one folder per deployment, begun anew by whoever finds them left behind."""
+"""The files of a counter table: in one folder per deployment, reset by the first process that finds them abandoned."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _STRIPES = tuple(f"counters.{number}" for number in range(STRIPES))
 
 class CounterFiles:
     """An open table. Every process that has it open holds a shared lock on the file `master`, which names the process
-    that started it (gunicorn's master). Files without a holder, whose master is gone too, are of an earlier run: their
-    counters do not count. So counters live through a reload, an upgrade (USR2) and the death of any worker, and end
-    with the deployment or the boot."""
+    that started it (gunicorn's master). Files that no process holds and whose master has exited belong to an earlier
+    run; their counters are discarded. So counters live through a reload, an upgrade (USR2) and the death of any worker,
+    and end with the deployment or the boot."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = monotonic) -> None:
         """OSError where the table can not be kept in this folder, which is there and private."""
@@ -45,7 +45,7 @@ class CounterFiles:
         os.close(self._holder)
 
     def look_after(self) -> bool:
-        """Keep the files from being cleaned away for their age; False where they are gone or others."""
+        """Prevent the system from removing the files as old; False if they were removed or replaced."""
         try:
             for name in (_MASTER, *_STRIPES):
                 os.utime(self._folder / name)
@@ -73,8 +73,8 @@ def _opened(path: Path) -> int:
 
 
 def _hold(folder: Path) -> int:
-    """A descriptor of the file `master`, with a shared lock on it. TimeoutError where another one keeps its own on;
-    FileNotFoundError where another deployment has just removed the folder, which was left behind."""
+    """A descriptor of the file `master`, with a shared lock on it. TimeoutError if another process keeps an exclusive
+    lock; FileNotFoundError where another deployment has just removed the folder, which was left behind."""
     due = monotonic() + HOLD_SECONDS
     path = folder / _MASTER
     while True:

@@ -1,4 +1,5 @@
-"""Counters in memory that the processes of a machine share: bounded, exact, free of whoever is killed in the middle."""
+"""Counters in memory that the processes of a machine share: bounded in size, and still usable after a process was
+killed while it counted."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ STRIPES = 8
 class CounterTable:
     """Counters by names of NAME_BYTES random bytes (a keyed digest), 262,144 of them.
 
-    8 MiB, whatever clients send: where a set is full the window that ends first goes. Times are CLOCK_MONOTONIC's,
+    8 MiB, whatever clients send: if a set is full, the window that ends first is dropped. Times are CLOCK_MONOTONIC's,
     which all processes of a machine share and nobody sets; it stands still while the machine is suspended, and so does
     a window.
     """
@@ -33,11 +34,12 @@ class CounterTable:
             stripe.close()
 
     def count(self, name: bytes, amount: float, window: float) -> tuple[int, float]:
-        """Count; what it comes to, and the seconds until its window ends, which began with its first count."""
+        """Add `amount`. Returns the new count and the seconds until the window ends; a window begins with its first
+        count."""
         return self._stripes[name[0] % STRIPES].count(name, amount, window)
 
     def note(self, name: bytes, count: float, ends: float) -> None:
-        """What somebody else counted, in a window that ends then (monotonic). Of two windows the fuller one is kept."""
+        """Merge a count made elsewhere, whose window ends at `ends` (monotonic). The higher count is kept."""
         self._stripes[name[0] % STRIPES].note(name, count, ends)
 
     def read(self, name: bytes) -> tuple[int, float]:
@@ -49,7 +51,7 @@ class CounterTable:
         self._stripes[name[0] % STRIPES].clear(name)
 
     def mark(self) -> None:
-        """Say to all processes that ended sessions are in here too."""
+        """Tell all processes that this table also holds ended sessions."""
         self._stripes[0].mark()
 
     @property

@@ -20,9 +20,8 @@ class MachineCounters:
     """Counters that all processes of a deployment on this machine share.
 
     They are in files in the first of `places` that takes them. While none does (full, read-only, gone), each process
-    counts by itself: limits are wider then, never away, and no request fails. Whenever it is looked after, a better
-    place that is there again is moved to, with what was counted.
-    """
+    counts by itself: limits are then looser but still apply, and no request fails. `look_after` moves the counters to a
+    better place once one is available."""
 
     def __init__(
         self,
@@ -31,8 +30,8 @@ class MachineCounters:
         clock: Callable[[], float] = monotonic,
         alone: Callable[[bool], object] = bool,
     ) -> None:
-        """`deployment`: who has the same one counts together. `clock`: monotonic seconds. `alone` is called with
-        whether this process counts by itself. Touches nothing."""
+        """`deployment`: processes with the same value share counters. `clock`: monotonic seconds. `alone` is called
+        with whether this process counts by itself. Touches nothing."""
         self._deployment = deployment
         self._places = places
         self._clock = clock

@@ -21,7 +21,7 @@ _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Database:
-    """The file at `path`, made with `schema` where it is not there or is no database.
+    """The file at `path`, created with `schema` if it is missing or is not a database.
 
     Every statement stands for itself (autocommit): between two there may be another greenlet or process.
     """
@@ -60,7 +60,7 @@ class Database:
             return True
 
     def run(self, statement: str, values: Sequence[object] = ()) -> list[Any] | None:
-        """The rows of one statement. None where the file cannot be used now, which one line a minute says."""
+        """The rows of one statement. None if the file cannot be used now; this is logged at most once a minute."""
         limit = time.monotonic() + LOCK_WAIT_SECONDS
         while self._connection is not None:
             try:

@@ -73,10 +73,10 @@ class _Files:
 class LocalStore:
     """Names and sealed values in a file of this machine, in the first of several places that takes it.
 
-    While the file fails, or no place takes one, everything is as absent: `add` says True, `get` None (fail-open:
-    Keycloak still refuses a used code and a used refresh token). Lives are monotonic; when a session ended, and until
-    when that is remembered, is wall time: it is compared with tokens, outlives a boot, and is sent to other machines.
-    """
+    While the file fails, or no place accepts one, every name is treated as absent: `add` says True, `get` None
+    (fail-open: Keycloak still refuses a used code and a used refresh token). Lives are monotonic; when a session ended,
+    and until when that is remembered, is wall time: it is compared with tokens, outlives a boot, and is sent to other
+    machines."""
 
     def __init__(self, name: str, places: tuple[Path, ...], most_ends: int = MAX_REVOCATIONS) -> None:
         """`name`: the folder's, see `private_folder`; `most_ends`: how many ended sessions are kept. Touches
@@ -98,7 +98,7 @@ class LocalStore:
 
     @property
     def all_see_it(self) -> bool:
-        """Whether what is written here is seen by every process: not where some may have found another place."""
+        """Whether every process sees what is written here; False if some may use another place."""
         return self._files is not None and self._rank == 0
 
     def look_after_files(self) -> bool:
@@ -150,7 +150,8 @@ class LocalStore:
         self._run("DELETE FROM kept WHERE name = ? AND value = ?", name, value)
 
     def end(self, name: bytes, value: bytes, at: float, until: float, *, shared: bool) -> int | None:
-        """Keep that a session ended, for every process; its number, None where as late an end is known.
+        """Keep that a session ended, for every process; returns its number, or None if an equal or later end is already
+        recorded.
 
         `shared`: whether other machines know. Raises FileUnusable.
         """

@@ -52,9 +52,9 @@ class RedisCounters:
         return monotonic() - self._pipeline.used
 
     def count(self, name: bytes, amount: int, window: float, known: int, known_left: float) -> tuple[int, float]:
-        """What a counter comes to with `amount` more, and the seconds until its window ends, which began with the first
-        count. `known`: what it came to at least in a window that ends in `known_left` seconds; Redis goes on from there
-        where it knows less. Raises RedisFault."""
+        """Add `amount` to a counter. Returns the new count and the seconds until the window ends, which began with the
+        first count. `known`: the count this machine knows, in a window with `known_left` seconds left; Redis continues
+        from it if its own is lower. Raises RedisFault."""
         length = max(1, int(window * 1000))
         arguments = _packed(
             self._prefix + name.hex().encode(),

@@ -105,7 +105,8 @@ def of_reply(text: str) -> ErrorReply:
 
 
 def of_exception(error: Exception) -> RedisFault:
-    """The fault for an exception of redis-py: the first class that matches. Anything but a Redis can cause any."""
+    """The fault for an exception of redis-py: the first class that matches. A peer that is not Redis can cause any
+    exception."""
     if isinstance(error, RedisFault):
         return error
     if isinstance(error, exceptions.ResponseError):

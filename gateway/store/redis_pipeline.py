@@ -27,8 +27,8 @@ _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def recorded(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """That kind of redis-py's connections, which keeps its socket as `sock`: it connects, speaks TLS, gives the
-    password and chooses the database as REDIS_URL says; what comes after is the pipeline's."""
+    """A subclass of `kind` (a connection class of redis-py) that exposes its socket as `sock`: it connects, speaks TLS,
+    gives the password and chooses the database as REDIS_URL says; what comes after is the pipeline's."""
 
     class Recorded(kind):  # type: ignore[misc, valid-type]
         sock: socket.socket
@@ -43,7 +43,7 @@ def recorded(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 class Pipeline:
     """Sends commands as they come and matches the replies in order; waits for no reply before the next command.
 
-    Replies are lists of at most two numbers, texts and errors; another one, or one that nobody waits for, is a fault.
+    Replies are lists of at most two numbers, texts and errors; any other reply, or an unexpected one, is a fault.
     Everything runs in the loop's callbacks: a command costs its greenlet one switch, and no system call of its own
     where others ask in the same turn.
     """
@@ -164,8 +164,8 @@ class Pipeline:
                 return
 
     def _look(self, sock: socket.socket) -> None:
-        """End it where the reply that is waited for longest is late; not where the loop itself stood still, and what
-        has come was not read yet."""
+        """Raise TooSlow if the oldest awaited reply is late, unless the event loop was blocked and replies may still be
+        unread."""
         now, looked, self._looked = monotonic(), self._looked, monotonic()
         if self._waiting and self._waiting[0][1] < now and now - looked < 3 * LOOK_SECONDS:
             raise TooSlow

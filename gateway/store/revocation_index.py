@@ -68,9 +68,8 @@ class RevocationIndex:
         """Keep that it ended, here and for all processes; its number, None where as late an end is known or it could
         not be written. `shared`: whether other machines know.
 
-        An end that cannot be written where every process sees it is put among the counters, in shared memory that has
-        its room already: all workers refuse the session then, too. It is written later, when that can be done.
-        """
+        If it cannot be written where every process sees it, it goes into the counter table (shared memory already
+        reserved), so that all workers still refuse the session. It is written later, when that can be done."""
         name, value = sealed_end(self._sealer, session, at, until)
         self.remember(session, at, until)
         number = None

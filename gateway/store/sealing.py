@@ -17,7 +17,7 @@ class Sealer:
     """AES-256-GCM for values, keyed BLAKE2b (RFC 7693) for names; both keys, and `deployment`, come from the secret by
     HKDF.
 
-    `deployment` (16 hex digits) tells one secret and name from another where files and keys are called after it.
+    `deployment` (16 hex digits) identifies this secret and name in the names of files and keys.
     """
 
     def __init__(self, secret: bytes, name: str) -> None:

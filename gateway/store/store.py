@@ -101,7 +101,7 @@ class Store:
     def add(self, key: str, life: float) -> bool:
         """Note the key for `life` seconds; True for exactly one of all who add it meanwhile.
 
-        A machine that was refused by another one's key notes it, too, for the life it was about to give it.
+        If Redis already has the key from another machine, this machine keeps its own copy for `life` seconds.
         """
         return self._take(self._sealer.name("add", key), b"", life)
 
@@ -187,7 +187,8 @@ class Store:
         return self._revocations.end_of(session)
 
     def _take(self, name: bytes, value: bytes, life: float) -> bool:
-        """Add it here, then in Redis, which has the last word: of one machine's processes only one ever asks it."""
+        """Add it to the machine's file, then to Redis, which decides. Only the process that succeeded locally asks
+        Redis."""
         if not self._local.add(name, value, life):
             return False
         return self._redis is None or self._redis.add(name, value, life) is not False

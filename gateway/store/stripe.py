@@ -61,7 +61,8 @@ class Stripe:
             os.close(self._file)
 
     def count(self, name: bytes, amount: float, window: float) -> tuple[int, float]:
-        """Count; what it comes to, and the seconds until its window ends, which began with its first count."""
+        """Add `amount`. Returns the new count and the seconds until the window ends; a window begins with its first
+        count."""
         locked = self._lock()
         try:
             now = self._clock()
@@ -78,7 +79,7 @@ class Stripe:
                 flock(self._file, LOCK_UN)  # type: ignore[arg-type]
 
     def note(self, name: bytes, count: float, ends: float) -> None:
-        """What somebody else counted, in a window that ends then (monotonic). Of two windows the fuller one is kept."""
+        """Merge a count made elsewhere, whose window ends at `ends` (monotonic). The higher count is kept."""
         locked = self._lock()
         try:
             now = self._clock()
@@ -142,8 +143,8 @@ class Stripe:
         self._numbers[place + WAYS] = ends
 
     def _lock(self) -> bool:
-        """Whether the lock is held now. Not, where its holder does not give it back: the count is made all the same,
-        and may lose another one that is made at the very same time."""
+        """Whether the lock is held now. False if its holder does not release it in time: the count is made anyway, and
+        may overwrite a simultaneous one."""
         if self._file is None:
             return False
         try:

@@ -63,9 +63,9 @@ class CoalescedResponse:
         self._said_close = False
 
     def should_close(self) -> bool:
-        """Whether the connection ends after this response. Once its head was sent it ends where the head said so, and
-        after a body that could not be read: where the next request starts is not known then. A worker that is asked to
-        stop meanwhile keeps its word: the client may have sent another request."""
+        """Whether the connection ends after this response. After the head was sent, it ends only if the head said so,
+        or if the request's body was not read: where the next request starts is unknown then. If the worker is asked to
+        stop after that, the connection stays open as announced: the client may have sent another request."""
         if not self.headers_sent:
             return not self._worker.alive or self._ends_connection()
         return self._said_close or self._leaves_body()

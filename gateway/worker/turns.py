@@ -35,8 +35,8 @@ class Turns:
         return self._loop.iteration
 
     def take(self, since: int) -> None:
-        """Wait for a turn before a request whose socket was waited for since poll `since`: at once for a slow client,
-        or during the slice of this poll; otherwise in the queue."""
+        """Wait for a turn to serve a request; `since` is the poll at which its socket began to be awaited. Returns at
+        once for a slow client, or within this poll's slice; otherwise it queues."""
         look = self._loop.iteration
         if look - since > QUICK:
             return
