@@ -114,15 +114,15 @@ class Authenticator:
     def _of_cookies(self, environ: Mapping[str, Any]) -> Principal:
         """By the first cookie of an active session. If there is none, an expired token is reported first, because a
         refresh helps."""
-        told: InvalidToken | None = None
+        refused: InvalidToken | None = None
         sent = sent_cookies(environ) if "HTTP_COOKIE" in environ else {}
         for own_id, token in self._sessions.accesses(sent):
-            if told is None:
+            if refused is None:
                 self.require_own_page(environ)
             try:
                 if self._revocations.includes_own(own_id):
                     raise EndedSession
                 return self._verified(token)
             except InvalidToken as refusal:
-                told = refusal if told is None or isinstance(refusal, ExpiredToken) else told
-        raise told or errors.Unauthorized()
+                refused = refusal if refused is None or isinstance(refusal, ExpiredToken) else refused
+        raise refused or errors.Unauthorized()

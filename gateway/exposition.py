@@ -107,7 +107,7 @@ def _add_up(folder: Path) -> int:
         try:
             counted = _read(file)
         except _TORN:
-            _tell()
+            _log_unreadable()
             counted = []
         ended = folder / f"{file.name.split('-')[1]}_ended.db"
         _throw_torn_away([ended])
@@ -145,9 +145,9 @@ def _throw_torn_away(files: Iterable[Path]) -> None:
         except FileNotFoundError:
             pass
         except _TORN:
-            _tell()
+            _log_unreadable()
             file.unlink(missing_ok=True)
 
 
-def _tell() -> None:
+def _log_unreadable() -> None:
     log.warning("Metrics: the counts of an exited worker cannot be read")

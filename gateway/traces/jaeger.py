@@ -69,14 +69,14 @@ def _span(span: ReadableSpan) -> bytes:
         i32(7, context.trace_flags),
         i64(8, start // 1000),
         i64(9, max(0, end - start) // 1000),
-        _tags(10, dict(span.attributes or {}) | _told_apart(span, context)),
+        _tags(10, dict(span.attributes or {}) | _own_tags(span, context)),
     ]
     if span.events:
         fields.append(list_of(11, [_log(event.timestamp, event.name, event.attributes or {}) for event in span.events]))
     return b"".join(fields)
 
 
-def _told_apart(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
+def _own_tags(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
     """The fields of OpenTelemetry that are tags in Jaeger."""
     tags: dict[str, Any] = {}
     kind, status, scope = span.kind, span.status, span.instrumentation_scope

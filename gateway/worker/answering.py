@@ -69,7 +69,7 @@ class Answering:
             return False
         except gevent.GreenletExit:  # the worker stops and no longer waits
             if CUT not in environ:  # if a response had begun, its own line says so
-                self._tell("cut", 503, cut=True)
+                self._log("cut", 503, cut=True)
             self._give_up(response, 503)
             return False
         except Exception:
@@ -91,8 +91,8 @@ class Answering:
         status = status_of(refusal)
         trace_id = write_error(self._client, status)
         self._serving.instruments.answered("", None, status, None)
-        self._tell("refused", status, reason=type(refusal).__name__, traceId=trace_id)
+        self._log("refused", status, reason=type(refusal).__name__, traceId=trace_id)
 
-    def _tell(self, what: str, status: int, **fields: Any) -> None:
+    def _log(self, what: str, status: int, **fields: Any) -> None:
         address = plain_address(self._addr[0]) if isinstance(self._addr, tuple) else ""
         self._serving.log_writer.write("info", f"HTTP: {what} {status}", statusCode=status, ip=address, **fields)

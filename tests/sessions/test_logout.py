@@ -224,9 +224,7 @@ class TestByToken:
         assert provider.calls["revoke"] == before
 
     @pytest.mark.conformance("O8")
-    def test_a_logout_with_somebody_elses_refresh_token_ends_nothing(
-        self, cluster: Gateway, provider: Provider
-    ) -> None:
+    def test_a_logout_with_a_forged_access_token_ends_nothing(self, cluster: Gateway, provider: Provider) -> None:
         """A token that does not verify ends no session, whatever it says."""
         visitor = Visitor(cluster)
         token = visitor.signed_in(as_user())["accessToken"]
