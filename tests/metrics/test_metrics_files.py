@@ -84,4 +84,4 @@ def test_counters_without_room_are_reported(start_gateway: StartGateway) -> None
     assert scrape(shared).value("rate_limits_unshared") == 0
     alone = start_gateway(ROOMY, workers=2, app="harness.no_room:app")
     counted(alone, lambda now: now.value("rate_limits_unshared") == 2)
-    assert any("each worker counts by itself" in line["message"] for line in alone.lines())
+    assert any("each worker counts separately" in line["message"] for line in alone.lines())
