@@ -366,7 +366,7 @@ def test_jaeger_killed_under_load(
             spans_of(jaeger, ask(), begun)
             jaeger.kill()
             during = [ask() for _ in range(20)]
-            until(lambda: reported("it is tried again"), 20, "the outage to be noticed")
+            until(lambda: reported("retrying"), 20, "the outage to be noticed")
             during += [ask() for _ in range(20)]
             jaeger.start()
             for trace_id in [*during, ask()]:

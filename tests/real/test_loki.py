@@ -121,7 +121,7 @@ def test_loki_killed_under_load(loki: Loki, start_gateway: StartGateway, issuer:
         before = ask("/interviews/before")
         until(lambda: request_line(loki, before), 10)
         loki.kill()
-        until(lambda: reported("it is tried again"), 20, "the outage to be noticed")
+        until(lambda: reported("retrying"), 20, "the outage to be noticed")
         during = ask("/interviews/during")
         loki.start()
         until(lambda: reported("delivered again, 0 were dropped"), 60, "its end to be told")
