@@ -180,7 +180,7 @@ def test_a_long_outage_keeps_the_newest(kind: Kind, peer: Service, shipping: Shi
         shipping.put(first, first + 5_000)
     assert shipping.dropped == 30_000 - held
     peer.start()
-    until(lambda: len(arrived(kind, peer)) == held, 20)
+    until(lambda: len(arrived(kind, peer)) == held, 60)
     got = arrived(kind, peer)
     assert got == sorted(got) and got[batch - held :] == list(range(30_000 + batch - held, 30_000))
     until(lambda: len(shipping.logged()) == 2)
