@@ -52,9 +52,8 @@ coverage: .venv/installed-dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-SAMPLE = tests/config/test_settings.py tests/routes tests/hooks tests/proxy/test_answers.py tests/tokens/test_tokens.py \
-	tests/sessions/test_sign_in.py tests/sessions/test_logout.py tests/events/test_events.py tests/docs/test_openapi.py \
-	tests/store/test_store.py tests/oidc/test_grants.py tests/batches/test_batches.py tests/traces/test_spans.py tests/health
+SAMPLE = tests/config/test_settings.py tests/routes tests/sessions/test_sign_in.py tests/sessions/test_logout.py \
+	tests/events/test_events.py tests/traces/test_spans.py
 coverage-sample: .venv/installed-dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile -m 'not timed' $(SAMPLE)
