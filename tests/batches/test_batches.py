@@ -179,6 +179,7 @@ class TestFaults:
     def test_a_bug_drops_the_batch_and_does_not_end_the_sending(
         self, make: Make, peer: Peer, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level(logging.INFO)
         peer.then = fail(ZeroDivisionError())
         queue = make(batch=Bounds(5, 1000))
         fill(queue, range(5))

@@ -168,6 +168,7 @@ def test_pykafka_refuses_kafka_4_clearly(new: KafkaServer, start_gateway: StartG
 def test_auto_goes_along_with_an_upgrade(tmp_path: Path, start_gateway: StartGateway, issuer: Issuer) -> None:
     """The broker is one of Kafka 3.9, and after a while one of Kafka 4."""
     with KafkaServer(tmp_path, OLD) as kafka:
+        make_topic(kafka)  # a broker that has just begun takes long for it, which pykafka does not wait for
         gateway = start_gateway({"KAFKA_BROKERS": kafka.brokers})
         sign_out(gateway, issuer, "before")
         read(kafka, {"before"})
