@@ -128,8 +128,7 @@ def _failed(failure: errors.GatewayError, frontend: str, return_to: str, sent: S
 
 def _is_signed_in(sent: SentCookies) -> bool:
     parts = engines().sign_in
-    session = parts.refresh.going_on(parts.sessions.sessions(sent))
-    return session is not None and not parts.refresh.is_over(session)
+    return parts.refresh.active(parts.sessions.sessions(sent)) is not None
 
 
 def _query() -> dict[str, str]:

@@ -44,13 +44,9 @@ def session() -> Response:
 def _is_refreshable() -> bool:
     if bearer(request.environ) is not None:
         return False
-    known = _of_cookies()
-    return known is not None and known.refresh_token is not None and not engines().sign_in.refresh.is_over(known)
-
-
-def _of_cookies() -> BrowserSession | None:
     parts = engines().sign_in
-    return parts.refresh.going_on(parts.sessions.sessions(sent_cookies(request.environ)))
+    known = parts.refresh.active(parts.sessions.sessions(sent_cookies(request.environ)))
+    return known is not None and known.refresh_token is not None
 
 
 def _user(principal: Principal) -> dict[str, Any]:
@@ -80,10 +76,11 @@ def refresh() -> Response:
 
 def _own_session() -> tuple[BrowserSession, str]:
     """The session of the cookies, and its refresh token. Unauthorized without; Forbidden for a foreign page."""
-    session = _of_cookies()
+    parts = engines().sign_in
+    session = parts.refresh.going_on(parts.sessions.sessions(sent_cookies(request.environ)))
     if session is None or session.refresh_token is None:
         raise errors.Unauthorized()
-    engines().sign_in.authenticator.require_own_page(request.environ)
+    parts.authenticator.require_own_page(request.environ)
     return session, session.refresh_token
 
 

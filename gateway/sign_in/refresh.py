@@ -78,6 +78,10 @@ class RefreshFlow:
             first = first or session
         return first
 
+    def active(self, sessions: Iterable[BrowserSession]) -> BrowserSession | None:
+        """The first of a browser's sessions that has not ended, None if there is none."""
+        return next((session for session in sessions if not self.is_over(session)), None)
+
     def is_over(self, session: BrowserSession) -> bool:
         """Whether the session was ended: its tokens are refused even if they are still valid."""
         if self._revocations.includes_own(session.id):
