@@ -2,28 +2,16 @@
 
 import resource
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from harness.gateway import ROOMY, StartGateway
+from harness.limits import soft_limit
 from harness.metrics import counted, scrape
 
 from gateway.metrics_files import ENDED, SPARE_BYTES, has_room, take_room
 
 pytestmark = pytest.mark.conformance("L8")
-
-
-@contextmanager
-def full_beyond(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond `size`: what a full file system says to whoever asks for room."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def is_allocated(path: Path) -> bool:
@@ -44,7 +32,7 @@ def test_all_room_is_taken_at_once(tmp_path: Path) -> None:
 
 
 def test_without_room_nothing_is_left(tmp_path: Path) -> None:
-    with full_beyond(1 << 19), pytest.raises(OSError, match="too large"):
+    with soft_limit(resource.RLIMIT_FSIZE, 1 << 19), pytest.raises(OSError, match="too large"):
         take_room(tmp_path, 1)
     assert not list(tmp_path.iterdir())
 
@@ -56,7 +44,7 @@ def test_a_file_is_extended_before_it_is_full(tmp_path: Path) -> None:
     assert has_room(file) and file.stat().st_size == size
     with file.open("r+b") as begin:
         begin.write(struct.pack("i", size - SPARE_BYTES + 1))
-    with full_beyond(size):
+    with soft_limit(resource.RLIMIT_FSIZE, size):
         assert not has_room(file)
     assert has_room(file)
     assert file.stat().st_size == 2 * size and is_allocated(file)

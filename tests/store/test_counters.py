@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 import gevent
 import pytest
+from harness.limits import soft_limit
 from harness.repository import ROOT
 from harness.store import SECRET, StoreProcess
 from harness.waiting import until
@@ -70,17 +71,6 @@ def opened(clock: Clock) -> Iterator[Callable[..., MachineCounters]]:
     yield open_in
     for counters in made:
         counters.close()
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """Files of this process can not grow over that: what a full disk says to whoever asks for room."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def name(number: int) -> bytes:
@@ -245,7 +235,7 @@ def test_deployments_share_nothing(opened: Callable[..., MachineCounters], place
 def test_no_room_is_the_next_place_then_each_process_alone(
     opened: Callable[..., MachineCounters], place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with files_up_to(4096):
+    with soft_limit(resource.RLIMIT_FSIZE, 4096):
         alone = opened(place, place.parent / "missing")
         counts = [alone.table.count(name(1), 1, 60)[0] for _ in range(3)]
         alone.look_after()
@@ -291,7 +281,7 @@ def test_all_room_is_taken_before_the_first_count(opened: Callable[..., MachineC
     """A place that fills up later ends nobody who counts there (SIGBUS), nor keeps another process from opening it."""
     first = opened(place)
     assert all(file.stat().st_blocks * 512 >= STRIPE_BYTES for file in tables_in(place))
-    with files_up_to(4096):
+    with soft_limit(resource.RLIMIT_FSIZE, 4096):
         second = opened(place)
         for number in range(5000):
             first.table.count(os.urandom(16), 1, 60 + number)

@@ -1,13 +1,13 @@
 """Connections and descriptors: who waits keeps nobody out; and who vanished is noticed."""
 
 import resource
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from harness import http
 from harness.gateway import ROOMY, StartGateway
+from harness.limits import soft_limit
 from harness.waiting import until
 
 from gateway.worker.descriptors import SPARE, room
@@ -16,17 +16,6 @@ FEW = "harness.few_descriptors:app"
 TAKE_ALL = "/take-all"
 """What that app takes all descriptors for."""
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@contextmanager
-def limited(soft: int, hard: int | None = None) -> Iterator[None]:
-    """Few descriptors for the processes that begin meanwhile; their hard limit can be lowered for good only."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def limits(pid: int) -> tuple[int, int]:
@@ -38,7 +27,7 @@ def limits(pid: int) -> tuple[int, int]:
 
 @pytest.mark.conformance("L7")
 def test_the_soft_limit_is_raised(start_gateway: StartGateway) -> None:
-    with limited(256):
+    with soft_limit(resource.RLIMIT_NOFILE, 256):
         gateway = start_gateway(ROOMY)
     assert limits(gateway.pid)[0] == 256
     assert limits(gateway.workers()[0])[0] >= 2 * 2000
