@@ -8,6 +8,7 @@ standard input, and ends when that does. With a number as its argument it answer
 import asyncio
 import json
 import sys
+from typing import ClassVar
 
 from bench.loads import ANSWER_BYTES, LARGE_BYTES, SHAPES, STREAM_PIECES
 
@@ -40,7 +41,7 @@ _METHODS_WITH_BODY = (b"POST", b"PUT")
 class Stub(asyncio.Protocol):
     """One connection. A request with a body comes alone: a client's PUT, or a batch of lines or spans."""
 
-    answers: dict[bytes, bytes] = {SHAPES["large"].path.encode(): _answer(_text(LARGE_BYTES))}  # noqa: RUF012
+    answers: ClassVar[dict[bytes, bytes]] = {SHAPES["large"].path.encode(): _answer(_text(LARGE_BYTES))}
     ordinary = _answer(_text(ANSWER_BYTES))
     late = 0.0
 
