@@ -103,7 +103,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["gateway", "gateway.*", "blueprints", "blueprints.*"]),
     py_modules=["wsgi"],
-    package_data={"": ["py.typed", "*.css", "*.html", "*.json"]},
+    package_data={"": ["py.typed", "*.css", "*.html", "*.js", "*.json"]},
     cmdclass={"build_py": FreshBuild},
     install_requires=RUN,
     extras_require={"fast": FAST, "test": TEST, "dev": [*TEST, *DEV], "docs": DOCS},

@@ -27,6 +27,11 @@ class ServiceSpec:
     response_defaults: tuple[tuple[str, str], ...] = ()
 
     @property
+    def openapi_setting(self) -> str:
+        """The setting that holds the address of its own API description."""
+        return self.setting.removesuffix("_URL") + "_OPENAPI_URL"
+
+    @property
     def description(self) -> str:
         """The description of the setting."""
         text = f"Base URL of the service behind `{self.path}`"

@@ -1,4 +1,4 @@
-"""The document as one HTML page, everything in it: no script, no other file, no other host."""
+"""The document as one HTML page, everything in it: no other file, no other host. Without scripts it reads the same."""
 
 from __future__ import annotations
 
@@ -10,26 +10,36 @@ from hashlib import sha256
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import render_template
 
 from blueprints.docs import prose
-from blueprints.docs.openapi.nodes import Node
+from blueprints.docs.openapi.nodes import JSON, Node
+from blueprints.docs.shell import Limits, beginning, curl
 from gateway import errors
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _STYLE = files(__package__).joinpath("page.css").read_text()
+_SCRIPT = files(__package__).joinpath("page.js").read_text()
 
-PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Content-Security-Policy": "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none';"
-        f" frame-ancestors 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'",
-        "Referrer-Policy": "no-referrer",
-    }
-)
-"""What the page is answered with: nothing but its own style may be used."""
+
+def _hashed(text: str) -> str:
+    """As a policy names what stands in the page (CSP Level 3, section 2.3.1)."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def headers(*, console: bool) -> Mapping[str, str]:
+    """What the page is answered with: its own style and script alone may be used, and with a `console` the gateway be
+    called."""
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+        f" style-src {_hashed(_STYLE)}; script-src {_hashed(_SCRIPT)}"
+    )
+    calls = "; connect-src 'self'" if console else ""
+    return MappingProxyType({"Content-Security-Policy": policy + calls, "Referrer-Policy": "no-referrer"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,9 @@ class Operation:
     anywhere: list[str]
     is_open: bool
     curl: str
+    body_kind: str
+    """The media type of what it takes, empty for nothing, `*/*` for a file."""
+    body_sample: str
 
     @property
     def anchor(self) -> str:
@@ -53,8 +66,8 @@ class Operation:
         return str(self.operation["operationId"])
 
 
-def render(document: Node) -> str:
-    """The page of an OpenAPI document as `openapi.document` writes it."""
+def render(document: Node, limits: Limits, *, console: bool) -> str:
+    """The page of an OpenAPI document as `openapi.document` writes it. `console`: its calls can be tried there."""
     calls = list(_calls(document))
     groups = [(tag, [call for call in calls if tag["name"] in call.operation["tags"]]) for tag in document["tags"]]
     return render_template(
@@ -63,12 +76,20 @@ def render(document: Node) -> str:
         groups=groups,
         refusals=_refusals(document),
         style=_STYLE,
+        script=_SCRIPT,
+        shell=beginning(document["servers"][0]["url"], limits),
+        console=console,
         samples=_samples,
         prose=prose.blocks,
         inline=prose.inline,
         pretty=_pretty,
         phrase=_phrase,
     )
+
+
+def check(document: Node) -> None:
+    """Raise what `render` would raise for a document that it cannot show."""
+    render(document, Limits(0, "", "", None), console=True)
 
 
 def _resolved(document: Node, node: Node) -> Node:
@@ -94,6 +115,8 @@ def _calls(document: Node) -> Iterator[Operation]:
             parameters = [_resolved(document, parameter) for parameter in named]
             security = operation.get("security", document["security"])
             is_open = not security or {} in security
+            taken: Node = operation.get("requestBody", {}).get("content", {})
+            kind = next(iter(taken), "")
             yield Operation(
                 method.upper(),
                 path,
@@ -103,7 +126,9 @@ def _calls(document: Node) -> Iterator[Operation]:
                 [status for status in refusals if status not in everywhere],
                 sorted(everywhere),
                 is_open,
-                _curl(method.upper(), path, operation, parameters, is_open=is_open),
+                curl(method.upper(), path, operation, parameters, is_open=is_open),
+                kind,
+                _filled_in(kind, taken.get(kind, {}).get("example")),
             )
 
 
@@ -113,30 +138,12 @@ def _everywhere(document: Node) -> set[str]:
     return set.intersection(*(set(operation["responses"]) for operation in operations))
 
 
-def _curl(method: str, path: str, operation: Node, parameters: list[Node], *, is_open: bool) -> str:
-    """A call that can be copied; `$GATEWAY` and `$TOKEN` are the reader's."""
-    for parameter in parameters:
-        if parameter["in"] == "path":
-            path = path.replace("{" + parameter["name"] + "}", parameter["example"])
-    parts = [f'curl {"" if method == "GET" else f"-X {method} "}"$GATEWAY{path}"']
-    if not is_open:
-        parts.append('-H "Authorization: Bearer $TOKEN"')
-    for media_type, body in operation.get("requestBody", {}).get("content", {}).items():
-        if media_type == "application/x-www-form-urlencoded":
-            parts += [f"--data-urlencode '{name}={value}'" for name, value in body["example"].items()]
-        elif media_type == "application/json":
-            parts += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(body['example'], ensure_ascii=False)}'"]
-        else:
-            parts.append("-T ./file" if method == "PUT" else "--data-binary @file")
-    return " \\\n  ".join(parts)
-
-
 def _refusals(document: Node) -> list[tuple[int, Node]]:
     """The gateway's errors among the components, by status."""
     return [
         (samples[0][1]["statusCode"], response)
         for response in document["components"]["responses"].values()
-        if (samples := _samples(response)) and response["content"]["application/json"]["schema"] == _ERROR
+        if (samples := _samples(response)) and response["content"].get(JSON, _ERROR).get("schema") == _ERROR
     ]
 
 
@@ -146,8 +153,19 @@ def _samples(body: Node) -> list[tuple[str, Any]]:
     for media in body.get("content", {}).values():
         if "example" in media:
             found.append(("", media["example"]))
-        found += [(example["summary"], example["value"]) for example in media.get("examples", {}).values()]
+        found += [
+            (example.get("summary", ""), example["value"])
+            for example in media.get("examples", {}).values()
+            if "value" in example
+        ]
     return found
+
+
+def _filled_in(kind: str, example: Any) -> str:
+    """What a form has for a body to begin with."""
+    if kind == JSON:
+        return _pretty(example)
+    return urlencode(example) if isinstance(example, dict) else ""
 
 
 def _pretty(value: Any, indent: int | None = 2) -> str:

@@ -10,7 +10,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 def inline(text: str) -> str:
     """HTML of one line of text, its code marked."""
-    return _CODE.sub(r"<code>\1</code>", escape(text))
+    return _CODE.sub(r"<code>\1</code>", escape(str(text)))
 
 
 def blocks(text: str) -> str:

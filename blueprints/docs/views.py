@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 
 import orjson
 from flask import Blueprint, Response, request
 
 from blueprints.docs import page
-from blueprints.docs.openapi import Facts, document
-from gateway import headers
+from blueprints.docs.described import described, facts
+from blueprints.docs.openapi import Facts
+from blueprints.docs.shell import Limits
+from gateway.descriptions import ServiceDocuments
 from gateway.marks import any_origin, instrumented, public
+from gateway.services import MEDIA
 from gateway.wiring import engines
 
 blueprint = Blueprint("docs", __name__, template_folder=".")
@@ -21,7 +24,7 @@ blueprint = Blueprint("docs", __name__, template_folder=".")
 
 @dataclass(frozen=True)
 class Form:
-    """The document in one form, made once per worker."""
+    """The document in one form, made once per worker and change of what the services say of themselves."""
 
     body: str | bytes
     mimetype: str
@@ -43,34 +46,26 @@ class Form:
 @public
 def openapi() -> Response:
     """The OpenAPI 3.1 document of this deployment."""
-    return _json(_facts()).answer()
+    return _json(facts(), engines().descriptions.documents).answer()
 
 
 @blueprint.get("/docs")
 @instrumented
 @public
 def docs() -> Response:
-    """The same document as a page that needs no other host and runs no script."""
-    return _html(_facts()).answer()
-
-
-def _facts() -> Facts:
+    """The same document as a page that needs no other host; in development its calls can be tried there."""
     settings = engines().settings
-    return Facts(
-        services=frozenset(settings.services),
-        peers=(*engines().probes.names, *(["redis"] if settings.redis_url is not None else [])),
-        max_body=settings.max_body,
-        max_upload=settings.max_upload,
-        cookie=engines().sign_in.cookies.name(headers.ACCESS_COOKIE),
-        url=settings.public_url,
-    )
+    media = (settings.max_upload, settings.rate_limit_media) if MEDIA.name in settings.services else None
+    limits = Limits(settings.max_body, settings.rate_limit_default, settings.rate_limit_auth, media)
+    return _html(facts(), engines().descriptions.documents, limits, not settings.production).answer()
 
 
-@cache
-def _json(facts: Facts) -> Form:
-    return Form(orjson.dumps(document(facts), option=orjson.OPT_INDENT_2), "application/json")
+@lru_cache(maxsize=2)
+def _json(facts: Facts, documents: ServiceDocuments) -> Form:
+    return Form(orjson.dumps(described(facts, documents), option=orjson.OPT_INDENT_2), "application/json")
 
 
-@cache
-def _html(facts: Facts) -> Form:
-    return Form(page.render(document(facts)), "text/html", page.PAGE_HEADERS)
+@lru_cache(maxsize=2)
+def _html(facts: Facts, documents: ServiceDocuments, limits: Limits, console: bool) -> Form:
+    text = page.render(described(facts, documents), limits, console=console)
+    return Form(text, "text/html", page.headers(console=console))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.config import dotenv, doubts, parsers
-from gateway.config.address_parsers import read_base_urls
+from gateway.config.address_parsers import read_base_urls, read_url
 from gateway.config.names import NAMES, OLD_NAMES, REQUIRED, REQUIRED_UNLESS, SECRETS
 from gateway.config.problem import Problem, ProblemsFound
 from gateway.config.settings import Settings, is_production
@@ -54,8 +54,9 @@ def load(
     missing = (name for name in REQUIRED if name not in given and REQUIRED_UNLESS.get(name) not in given)
     problems += [Problem(name, "is required") for name in missing]
     otel = {name: value for name, value in raw.items() if name.startswith("OTEL_") and value}
-    services = _service_urls(values, problems)
-    settings = _parsed({**values, "otel": otel, "services": services}, problems)
+    services = _of_services({spec.name: spec.setting for spec in SERVICES}, read_base_urls, values, problems)
+    documents = _of_services({spec.name: spec.openapi_setting for spec in SERVICES}, read_url, values, problems)
+    settings = _parsed({**values, "otel": otel, "services": services, "openapi_urls": documents}, problems)
     problems += _unknown_sampler(otel)
     production = is_production(values.get("NODE_ENV"))
     weak = list(_weak_secrets(values))
@@ -82,17 +83,17 @@ def _parsed(values: Mapping[str, Any], problems: list[Problem]) -> Settings | No
         return None
 
 
-def _service_urls(values: Mapping[str, str], problems: list[Problem]) -> Mapping[str, tuple[str, ...]]:
-    """The base URLs of each configured service, by its name; invalid ones are added to `problems`."""
-    urls = {}
-    for spec in SERVICES:
-        if spec.setting not in values:
-            continue
+def _of_services(
+    names: Mapping[str, str], read: Callable[[str], Any], values: Mapping[str, str], problems: list[Problem]
+) -> Mapping[str, Any]:
+    """What is set of each service, by its name; what is invalid is added to `problems`."""
+    found: dict[str, Any] = {}
+    for service, setting in names.items():
         try:
-            urls[spec.name] = read_base_urls(values[spec.setting])
+            found |= {service: read(values[setting])} if setting in values else {}
         except ValueError as error:
-            problems.append(Problem(spec.setting, str(error)))
-    return MappingProxyType(urls)
+            problems.append(Problem(setting, str(error)))
+    return MappingProxyType(found)
 
 
 def _place(problem: Problem) -> int:

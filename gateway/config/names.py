@@ -31,8 +31,11 @@ def _rows() -> Iterator[SettingRow]:
     for name, field in Settings.model_fields.items():
         if name == "services":
             yield from (SettingRow(spec.setting, spec.required, None, spec.description) for spec in SERVICES)
+            continue
+        description = " ".join((field.description or "").split())
+        if name == "openapi_urls":
+            yield from (SettingRow(spec.openapi_setting, False, None, description) for spec in SERVICES)
         elif field.alias:
-            description = " ".join((field.description or "").split())
             secret = "SecretStr" in str(field.annotation)
             required = field.is_required() or field.alias in REQUIRED_UNLESS
             yield SettingRow(field.alias, required, field.default, description, secret)

@@ -11,6 +11,7 @@ from gevent.event import Event as Signal
 
 from gateway import probes
 from gateway.config import Problem, Settings
+from gateway.descriptions import Descriptions
 from gateway.limits import RateLimiter
 from gateway.probes import Probes
 from gateway.scope import Networks, TrustedProxies
@@ -38,6 +39,7 @@ class Engines:
     limiter: RateLimiter
     store: Store
     probes: Probes
+    descriptions: Descriptions
     trusted_proxies: TrustedProxies
     metrics_readers: Networks
     began: float
@@ -73,6 +75,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
     publisher = events.publisher(settings, seen.instruments.events)
     signs_in = sign_in(settings, out, kept, publisher, seen.instruments)
     behind = services(settings, out, seen.instruments, signs_in.revocations.includes)
+    described = Descriptions(out.session, settings.openapi_urls)
     others = {
         "keycloak": probes.issuer(out.session, signs_in.keycloak.discovery_url, settings.issuer),
         **({"kafka": publisher.healthy} if settings.kafka_brokers else {}),
@@ -86,6 +89,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
         limiter=rate_limiter(settings, kept, seen.instruments),
         store=kept,
         probes=service_probes(settings, out, others),
+        descriptions=described,
         trusted_proxies=TrustedProxies(settings.trusted_proxies),
         metrics_readers=Networks(settings.metrics_allowed_networks),
         began=monotonic(),
@@ -96,6 +100,7 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
             *out.parts,
             (Stage.STORE, kept),
             *behind.parts,
+            (Stage.WATCHERS, described),
             *signs_in.parts,
         ),
     )

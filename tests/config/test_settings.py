@@ -183,6 +183,7 @@ BAD = {
     "PUBLIC_URL": BAD_URLS,
     "ALLOWED_REDIRECT_URIS": ["https://a,b", *BAD_URLS],
     **{spec.setting: ["http://a,b", ",", *BAD_URLS] for spec in SERVICES},
+    **{spec.openapi_setting: BAD_URLS for spec in SERVICES},
     "FRONTEND_URL": ["*", "https://*.a", "https://a,*", "https://a/path", "null", ",", *BAD_URLS],
     "LOG_LEVEL": ["loud", "3", "verbose"],
     "REDIS_URL": ["localhost:6379", "http://a", "redis://", "redis://a b"],

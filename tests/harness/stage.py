@@ -77,6 +77,21 @@ class Stage(Lifetime):
         """Have the provider do one of the things of `/demo/…`."""
         requests.post(f"{self.provider}/demo/{what}", data=fields, timeout=5).raise_for_status()
 
+    def token(self, name: str = "cora") -> str:
+        """An access token of a program's."""
+        environment = self.environment
+        fields = {
+            "grant_type": "password",
+            "client_id": environment["KEYCLOAK_CLIENT_ID"],
+            "client_secret": environment["KEYCLOAK_CLIENT_SECRET"],
+            "username": name,
+            "password": f"{name}-password",
+            "scope": "openid",
+        }
+        url = f"{environment['KEYCLOAK_ISSUER_URL']}/protocol/openid-connect/token"
+        answer = requests.post(url, data=fields, timeout=5)
+        return str(answer.json()["access_token"])
+
     def log(self, part: str) -> str:
         """All that a part wrote so far."""
         return (self.folder / f"{part}.log").read_text(encoding="utf-8", errors="replace")

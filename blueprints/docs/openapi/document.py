@@ -36,6 +36,8 @@ def _page(spec: ServiceSpec) -> Page:
 
 
 PAGES = tuple((spec, _page(spec)) for spec in SERVICES)
+TAGS = {spec.name: page.TAG["name"] for spec, page in PAGES}
+"""Under which tag the calls of each service stand, by its name."""
 
 
 def _session_cookie(name: str) -> Node:
