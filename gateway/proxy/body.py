@@ -96,7 +96,9 @@ class Body:
         if self.first:
             first, self.first = self.first, b""
             return first
-        if not self._ended and not self._input.has_arrived and not _has_pending(self._client):
+        if self._ended:
+            return b""  # a response is not early any more
+        if not self._input.has_arrived and not _has_pending(self._client):
             readable, _, _ = wait_for([self._client, peer.sock], [], [], self._timeout)
             if not readable:
                 raise errors.RequestTimeout()
