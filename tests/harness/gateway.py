@@ -128,7 +128,6 @@ class Gateway(Asking):
             "TMPDIR": str(self.own / "tmp"),
             "LANG": "C.UTF-8",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
             **DEFAULTS,
             "PORT": str(self.port),
