@@ -49,8 +49,10 @@ def live() -> Response:
 @free
 def ready() -> tuple[Response, int]:
     """Ready for traffic: Keycloak's keys have been read, and the worker is not stopping."""
-    good = engines().ready
-    return _uncached(jsonify(status="ok" if good else "unavailable")), 200 if good else 503
+    why = engines().unready
+    if why is None:
+        return _uncached(jsonify(status="ok")), 200
+    return _uncached(jsonify(status="unavailable", reason=why)), 503
 
 
 def _uncached(response: Response) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum, auto
 from time import monotonic
 
 import gevent
@@ -16,6 +17,13 @@ LIMIT = Timeouts(connect=1.0, read=2.0, total=2.0)
 LIMIT_SECONDS = 2.5
 
 Probe = Callable[[], bool]
+
+
+class Unready(StrEnum):
+    """Why no requests should be sent here: Keycloak's keys were never read, or this is about to stop."""
+
+    KEYCLOAK_KEYS_UNREAD = auto()
+    STOPPING = auto()
 
 
 def service(session: SealedSession, base_urls: tuple[str, ...]) -> Probe:

@@ -13,7 +13,7 @@ from gateway import probes
 from gateway.config import Problem, Settings
 from gateway.descriptions import Descriptions
 from gateway.limits import RateLimiter
-from gateway.probes import Probes
+from gateway.probes import Probes, Unready
 from gateway.scope import Networks, TrustedProxies
 from gateway.store import Store
 from gateway.wiring import events, lifecycle
@@ -53,9 +53,11 @@ class Engines:
         lifecycle.start(self.parts)
 
     @property
-    def ready(self) -> bool:
-        """Whether requests should be sent here: Keycloak's keys have been read, and the worker is not stopping."""
-        return self.sign_in.keycloak.ready and not self.draining.is_set()
+    def unready(self) -> Unready | None:
+        """Why no requests should be sent here; None where they should."""
+        if self.draining.is_set():
+            return Unready.STOPPING
+        return None if self.sign_in.keycloak.ready else Unready.KEYCLOAK_KEYS_UNREAD
 
     def drain(self) -> None:
         """Accept no new requests; those in flight are finished."""

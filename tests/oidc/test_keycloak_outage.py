@@ -22,7 +22,8 @@ def check_closed(gateway: Gateway, token: str) -> None:
     """Up, not ready, and it says 503 to what it can not judge: a token may well be good."""
     assert gateway.get("/health/live").status == 200
     check_error(gateway.get("/users/me", token), 503, "Service unavailable", "/users/me")
-    assert gateway.get("/health/ready").status == 503
+    answer = gateway.get("/health/ready")
+    assert (answer.status, answer.json()["reason"]) == (503, "keycloak_keys_unread")
     assert gateway.get("/health").json()["services"]["keycloak"] == "unhealthy"
 
 

@@ -70,7 +70,7 @@ _PROBES: Node = {
                 "503": _report(
                     "Keycloak's keys have not been read yet, or this gateway is stopping.",
                     "Ready",
-                    {"status": "unavailable"},
+                    {"status": "unavailable", "reason": "keycloak_keys_unread"},
                 ),
             },
             free=True,

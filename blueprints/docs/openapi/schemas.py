@@ -6,6 +6,7 @@ from blueprints.docs.openapi.nodes import Node, ref
 from blueprints.docs.openapi.service_bodies import SERVICE_BODIES
 from blueprints.docs.openapi.sign_in_bodies import SIGN_IN_BODIES
 from gateway.errors import ErrorCode
+from gateway.probes import Unready
 
 TIMESTAMP: Node = {
     "type": "string",
@@ -77,6 +78,16 @@ def _status(description: str, *values: str) -> Node:
     }
 
 
+def _ready() -> Node:
+    schema = _status("Whether requests should be sent here.", "ok", "unavailable")
+    schema["properties"]["reason"] = {
+        "type": "string",
+        "enum": list(Unready),
+        "description": "Why not: Keycloak's keys were never read, or this gateway is about to stop.",
+    }
+    return schema
+
+
 def _health(names: tuple[str, ...]) -> Node:
     return {
         "type": "object",
@@ -114,5 +125,5 @@ def schemas(peers: tuple[str, ...]) -> Node:
         "Health": _health(peers),
         "Condition": CONDITION,
         "Live": _status("The process answers.", "ok"),
-        "Ready": _status("Whether requests should be sent here.", "ok", "unavailable"),
+        "Ready": _ready(),
     }

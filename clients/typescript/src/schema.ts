@@ -856,6 +856,11 @@ export interface components {
         Ready: {
             /** @enum {string} */
             status: "ok" | "unavailable";
+            /**
+             * @description Why not: Keycloak's keys were never read, or this gateway is about to stop.
+             * @enum {string}
+             */
+            reason?: "keycloak_keys_unread" | "stopping";
         };
     };
     responses: {
@@ -4750,7 +4755,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "status": "unavailable"
+                     *       "status": "unavailable",
+                     *       "reason": "keycloak_keys_unread"
                      *     }
                      */
                     "application/json": components["schemas"]["Ready"];
