@@ -10,6 +10,8 @@ import contextlib
 import gc
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -29,16 +31,36 @@ def _installed_first():
     sys.path[:] = sorted((f for f in sys.path if f != own), key=lambda folder: folder in ("", os.getcwd()))
 
 
-def _checked():
-    """The result of the check: (the settings for gunicorn or None, the problems)."""
-    check = "import sys; sys.path.append(sys.path.pop(0)); from gateway.check import main; sys.exit(main())"
+_CHECK = """
+import sys
+sys.path.append(sys.path.pop(0))
+from gateway.check import main
+from gateway.bind import BindTrial
+sys.exit(main(BindTrial(starts=sys.argv[1] == "starts", own=sys.argv[2], elsewhere=sys.argv[1] == "elsewhere")))
+"""
+
+
+def _checked(way, own=""):
+    """The result of the check: (the settings for gunicorn or None, the problems). `way`: `starts` where gunicorn binds
+    next, `reloads` where it listens at the address `own`, `elsewhere` where it listens at others than the settings'."""
+    command = [sys.executable, "-c", _CHECK, way, own]
     try:
-        done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=CHECK_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS)
     except subprocess.TimeoutExpired:
         return None, f"the check of the configuration took over {CHECK_SECONDS} s: is a file that it names on a disk?"
     if done.returncode:
         return None, done.stderr.strip() or "the check of the configuration failed"
     return json.loads(done.stdout), done.stderr.strip()
+
+
+def _listens_elsewhere():
+    """Whether gunicorn is given its sockets by systemd or the master before (USR2), or told where to listen by its
+    command line: what HOST and PORT say is then not bound. Nor where gunicorn is only asked for its configuration."""
+    given = os.environ.get("LISTEN_PID") == str(os.getpid()) or "GUNICORN_FD" in os.environ
+    told = [*sys.argv[1:], *shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))]
+    return given or any(
+        re.match(r"-b|--(?:bind|reuse-port|check-config|print-config)\b", argument) for argument in told
+    )
 
 
 def _cpus():
@@ -77,7 +99,12 @@ def _remove(folder, master):
 
 
 _installed_first()
-_settings, _problems = _checked()
+# A reload reads this file again, with what was found good just before (`when_ready`).
+_reads_again = os.environ.get("API_GATEWAY_METRICS_OF") == str(os.getpid())
+if _reads_again and "API_GATEWAY_CHECKED" in os.environ:
+    _settings, _problems = json.loads(os.environ.pop("API_GATEWAY_CHECKED")), ""
+else:
+    _settings, _problems = _checked("elsewhere" if _listens_elsewhere() else "starts")
 if _settings is None:
     print(_problems, file=sys.stderr)
     sys.exit(1)
@@ -87,7 +114,7 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 # Each worker counts in files of its own there; it has to be named before any worker imports prometheus_client. A reload
 # reads this file again, and keeps the folder; a master that another one has begun (USR2) makes its own.
-if os.environ.get("API_GATEWAY_METRICS_OF") != str(os.getpid()):
+if not _reads_again:
     os.environ["API_GATEWAY_METRICS_OF"] = str(os.getpid())
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if (_made := _metrics_folder()) is not None:
@@ -124,11 +151,15 @@ def when_ready(server):
     """A reload with an invalid configuration would end the master, so it is checked first and refused."""
     reload = signal.getsignal(signal.SIGHUP)
 
+    listens = {"at": bind}
+
     def guarded(signum, frame):
-        settings, problems = _checked()
+        settings, problems = _checked("elsewhere" if _listens_elsewhere() else "reloads", listens["at"])
         if settings is None:
             server.log.error("reload refused, the workers keep their configuration. %s", problems)
         else:
+            listens["at"] = settings["bind"]
+            os.environ["API_GATEWAY_CHECKED"] = json.dumps(settings)
             reload(signum, frame)
 
     signal.signal(signal.SIGHUP, guarded)

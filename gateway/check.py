@@ -1,41 +1,98 @@
-"""`python -m gateway.check`: reports every problem of the configuration."""
+"""`python -m gateway.check`: reports every problem of the configuration.
+
+All that a worker's boot does is done here, short of serving: what the check accepts, the boot must accept. A reload
+with settings that the boot refuses would end gunicorn's master.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import ProblemsFound, Settings, load
+from gateway.bind import BindTrial, address_of
+from gateway.config import Problem, ProblemsFound, Settings, load
 
 STOPPING_SECONDS = 7
 """The time that a stop takes in addition to DRAIN_TIMEOUT: to cut requests, and for the engines to flush and close."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the check found; `settings` is None where they cannot even be read."""
+
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
 def listening(settings: Settings) -> dict[str, object]:
     """The settings that gunicorn's configuration needs."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return {
-        "bind": f"{host}:{settings.port}",
+        "bind": address_of(settings.host, settings.port),
         "workers": settings.workers,
         "level": settings.log_level,
         "graceful_timeout": math.ceil(settings.drain_timeout) + STOPPING_SECONDS,
     }
 
 
-def main() -> int:
-    """0 with one JSON object on stdout if the settings are valid; 1 with a line for each problem on stderr."""
+def checked(trial: BindTrial | None = None) -> Checked:
+    """Everything that is wrong with the settings of the environment and `.env`.
+
+    1. They are read. 2. The app is built, as far as others than `gateway.config` judge a setting. 3. `trial` binds HOST
+    and PORT, and lets them go; by default for a person: a gateway that listens there is only a warning.
+    """
     try:
         settings, warnings = load()
     except ProblemsFound as found:
+        return Checked(None, found.problems)
+    bound = (trial or BindTrial()).result(settings.host, settings.port)
+    problems = (*_unbuildable(settings), *bound.problems)
+    return Checked(settings, problems, (*warnings, *bound.warnings))
+
+
+def _unbuildable(settings: Settings) -> Iterator[Problem]:
+    """What the app cannot be built with. Only libraries refuse what the settings' own kinds accept: without what they
+    are given, importing them is spared."""
+    if not (settings.otel or settings.redis_url or settings.kafka_brokers or settings.jaeger_endpoint):
+        return
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a running master's: nothing is to be counted there
+    try:
+        from opentelemetry.sdk.trace import TracerProvider
+
+        from gateway.app import create_app
+
+        create_app(settings, ())
+        TracerProvider(shutdown_on_exit=False)  # reads its limits, also where no exporter is configured by now
+    except Exception as error:  # a library's own, of whatever class
+        for name in _names(str(error), settings):
+            yield Problem(name, f"is refused when the gateway is built ({type(error).__name__}): correct or unset it")
+
+
+def _names(text: str, settings: Settings) -> tuple[str, ...]:
+    """The settings that a library's words are about: those it names, else those whose values it quotes, else all that
+    the library reads. The words themselves may hold a secret."""
+    named = [name for name in dict.fromkeys(re.findall(r"OTEL_[A-Z_]+", text)) if name in settings.otel]
+    quoted = [name for name, value in settings.otel.items() if value in text]
+    return tuple(named or quoted or settings.otel or ["the configuration"])
+
+
+def main(trial: BindTrial | None = None) -> int:
+    """0 with one JSON object on stdout where the settings are good; 1 with a line for each problem on stderr."""
+    found = checked(trial)
+    if found.settings is None or found.problems:
         print("The configuration cannot be used:", *found.problems, sep="\n  ", file=sys.stderr)
         if not Path(".env").exists():
             print("There is no .env in the working directory.", file=sys.stderr)
         return 1
-    for warning in warnings:
+    for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(json.dumps(listening(settings)))
+    print(json.dumps(listening(found.settings)))
     return 0
 
 

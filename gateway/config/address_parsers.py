@@ -75,10 +75,33 @@ def read_urls(value: str) -> tuple[str, ...]:
 
 
 def read_redis(value: str) -> SecretStr:
-    """The URL of a Redis, which may contain a password."""
-    if not re.match(r"(?:rediss?|unix)://\S+$", value):
-        raise ValueError("expected redis://host:port/number, rediss:// or unix:// (a password goes before the host)")
+    """The URL of a Redis, which may contain a password. Stricter than redis-py, which takes `redis://:12/3@host` for
+    port 12 of this machine."""
+    if not _is_redis_url(value):
+        raise ValueError(
+            "expected redis://host:port/number, rediss:// or unix:///path?db=number; a password goes before the host"
+            " (redis://:password@host), percent-encoded where it holds one of / ? # [ ] @ : % (`/` is %2F)"
+        )
     return SecretStr(value)
+
+
+def _is_redis_url(value: str) -> bool:
+    if not re.match(r"(?:rediss?|unix)://\S+$", value):
+        return False
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    if (
+        parts.fragment
+        or "@" in parts.path + parts.query
+        or not re.fullmatch(r"(?:[a-z_]+=[^&=]*(?:&|$))*", parts.query)
+    ):
+        return False
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    return bool(parts.hostname) and re.fullmatch(r"/?|/[0-9]{1,9}", parts.path, re.ASCII) is not None
 
 
 def read_brokers(value: str) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from gateway.config import dotenv, doubts, parsers
 from gateway.config.address_parsers import read_base_urls, read_url
 from gateway.config.names import NAMES, OLD_NAMES, REQUIRED, REQUIRED_UNLESS, SECRETS
+from gateway.config.otel import otel_problems
 from gateway.config.problem import Problem, ProblemsFound
+from gateway.config.secret_file import read_secret
 from gateway.config.settings import Settings, is_production
 from gateway.services import SERVICES
 
@@ -22,15 +24,6 @@ _MADE_BY = {
     "KAFKA_SASL_PASSWORD": "is a placeholder: take the password that Kafka knows",
     "KEYCLOAK_CLIENT_SECRET": "is a placeholder: copy Keycloak's (Clients > the client > Credentials)",
 }
-_SAMPLERS = (
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
-)
-"""The SDK's (OpenTelemetry's environment variables, "General SDK Configuration")."""
 _PLACEHOLDERS = ("changeme", "change-me", "placeholder")
 
 
@@ -57,7 +50,7 @@ def load(
     services = _of_services({spec.name: spec.setting for spec in SERVICES}, read_base_urls, values, problems)
     documents = _of_services({spec.name: spec.openapi_setting for spec in SERVICES}, read_url, values, problems)
     settings = _parsed({**values, "otel": otel, "services": services, "openapi_urls": documents}, problems)
-    problems += _unknown_sampler(otel)
+    problems += otel_problems(otel)
     production = is_production(values.get("NODE_ENV"))
     weak = list(_weak_secrets(values))
     problems += _contradictions(values, production=production)
@@ -102,18 +95,6 @@ def _place(problem: Problem) -> int:
     return NAMES.index(name) if name in NAMES else len(NAMES)
 
 
-def _unknown_sampler(otel: Mapping[str, str]) -> Iterator[Problem]:
-    """The SDK would trace every request, and log its own message."""
-    if otel.get("OTEL_TRACES_SAMPLER", _SAMPLERS[0]).lower() not in _SAMPLERS:
-        yield Problem("OTEL_TRACES_SAMPLER", f"expected one of {', '.join(_SAMPLERS)}")
-    try:
-        sound = 0 <= float(otel.get("OTEL_TRACES_SAMPLER_ARG", 1)) <= 1
-    except ValueError:
-        sound = False
-    if not sound:
-        yield Problem("OTEL_TRACES_SAMPLER_ARG", "expected a ratio from 0 to 1")
-
-
 def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -> dict[str, str]:
     try:
         raw = dotenv.read(directory / ".env") | dict(environ)
@@ -131,9 +112,9 @@ def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -
         if raw.get(name):
             problems.append(Problem(name, f"is given twice: keep either {name} or {name}_FILE"))
         try:
-            raw[name] = (directory / path).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            problems.append(Problem(f"{name}_FILE", "expected the path of a readable text file that holds the secret"))
+            raw[name] = read_secret(directory / path, lines=name == "KEYCLOAK_CLIENT_KEY")
+        except ValueError as error:
+            problems.append(Problem(f"{name}_FILE", str(error)))
     return raw
 
 

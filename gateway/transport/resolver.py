@@ -36,6 +36,14 @@ def _getaddrinfo(host: str, port: int) -> list[tuple[Any, ...]]:
     return found
 
 
+def _outcome(lookup: Lookup, host: str, port: int) -> list[tuple[Any, ...]] | OSError:
+    """What is found, or the error: one that is raised in a thread of gevent's is printed with its traceback."""
+    try:
+        return lookup(host, port)
+    except OSError as error:
+        return error
+
+
 @dataclass(slots=True)
 class _Name:
     """The cache entry of one name; times are monotonic."""
@@ -85,7 +93,9 @@ class Resolver:
         if self._pool is None:
             self._pool = ThreadPool(RESOLVING_THREADS)
         try:
-            found = self._pool.apply(self._lookup, (host, port))
+            found = self._pool.apply(_outcome, (self._lookup, host, port))
+            if isinstance(found, OSError):
+                raise found
         except OSError:
             if self._now() >= name.stale_until:
                 name.addresses = ()

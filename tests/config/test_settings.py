@@ -1,6 +1,7 @@
 """Settings (SPEC 8): where they come from, what is wrong with them, and that docs/settings.md says so."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -410,27 +411,29 @@ class TestDoubts:
         assert "marked" not in gateway.raw_output()
 
 
-class TestCheck:
-    def run(self, tmp_path: Path, changes: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        env = {**GOOD, **changes, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "gateway.check"]
-        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+def run_check(tmp_path: Path, changes: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """`python -m gateway.check` with GOOD and changes."""
+    env = {**GOOD, **changes, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "gateway.check"]
+    return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
+
+class TestCheck:
     def test_the_check_says_what_gunicorn_needs(self, tmp_path: Path) -> None:
-        done = self.run(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
+        done = run_check(tmp_path, {"HOST": "::", "PORT": "4001", "WEB_CONCURRENCY": "3"})
         assert (done.returncode, done.stderr) == (0, "")
         reported = json.loads(done.stdout)
         assert reported.pop("graceful_timeout") > 0
         assert reported == {"bind": "[::]:4001", "workers": 3, "level": "info"}
 
     def test_the_check_says_what_is_wrong(self, tmp_path: Path) -> None:
-        done = self.run(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})
+        done = run_check(tmp_path, {"PORT": "marked", "JWT_LEEWAY": "marked"})
         assert (done.returncode, done.stdout) == (1, "")
         assert re.findall(r"^  (\w+): expected", done.stderr, re.MULTILINE) == ["PORT", "JWT_LEEWAY"]
         assert "marked" not in done.stderr
 
     def test_the_check_says_what_is_doubtful(self, tmp_path: Path) -> None:
-        done = self.run(tmp_path, {"FRONTEND_URL": "https://example.org"})
+        done = run_check(tmp_path, {"FRONTEND_URL": "https://example.org"})
         assert done.returncode == 0
         assert done.stderr.startswith("warning: PUBLIC_URL: ")
 
@@ -475,3 +478,93 @@ class TestWhatCanNotBeMeant:
     def test_is_not_what_others_have_in_the_environment(self, tmp_path: Path) -> None:
         others = ("PATH", "HOSTNAME", "USER_SERVICE_PORT", "REDIS_PORT", "KUBERNETES_SERVICE_HOST", "OTEL_SERVICE_NAME")
         assert loaded(tmp_path, dict.fromkeys(others, "x"))[1] == ()
+
+
+class TestOddSecretFiles:
+    """What editors, shells and systems make of a file that holds a secret: each is named, and the secret never."""
+
+    @pytest.mark.parametrize(
+        ("content", "word"),
+        [
+            (b"\xef\xbb\xbfmarked-secret", "byte order mark"),
+            ("marked-secret".encode("utf-16"), "UTF-16"),
+            ("marked-secret".encode("utf-16-le"), "zero byte"),
+            (b"marked-secret  \n", "blanks"),
+            (b"\tmarked-secret", "blanks"),
+            (b"marked-secret\nmarked-too\n", "2 lines"),
+            (b"marked\xff", "byte 6"),
+        ],
+        ids=["mark", "UTF-16 with mark", "UTF-16", "blanks after", "blanks before", "two lines", "no UTF-8"],
+    )
+    def test_what_would_be_another_secret_is_named(self, tmp_path: Path, content: bytes, word: str) -> None:
+        (tmp_path / "secret").write_bytes(content)
+        changes = {"KEYCLOAK_CLIENT_SECRET": None, "KEYCLOAK_CLIENT_SECRET_FILE": "secret"}
+        found = problems(tmp_path, changes)
+        assert found.keys() == {"KEYCLOAK_CLIENT_SECRET_FILE"} and word in found["KEYCLOAK_CLIENT_SECRET_FILE"]
+        assert "marked" not in found["KEYCLOAK_CLIENT_SECRET_FILE"]
+
+    def test_one_that_can_not_be_read_says_who_asks_and_whose_it_is(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").mkdir(mode=0o750)
+        found = problems(tmp_path, {"JWT_SECRET": None, "JWT_SECRET_FILE": "secret"})["JWT_SECRET_FILE"]
+        assert f"({os.geteuid()})" in found and "mode 0750" in found and "Is a directory" in found
+
+    def test_the_end_of_its_line_is_not_part_of_it(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("from-a-file\r\n")
+        settings, _ = loaded(tmp_path, {"JWT_SECRET": None, "JWT_SECRET_FILE": "secret"})
+        assert settings.jwt_secret is not None and settings.jwt_secret.get_secret_value() == "from-a-file"
+
+
+class TestRedisUrl:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "redis://:marked/pa@redis:6379/0",
+            "redis://:12/marked@redis",
+            "redis://:marked?pa@redis",
+            "redis://:12?marked@redis",
+            "redis://:marked#pa@redis",
+            "redis://:marked[pa@redis",
+            "redis://redis/marked",
+            "redis://redis:marked",
+            "redis://",
+            "unix://",
+        ],
+    )
+    def test_one_of_a_bad_shape_is_named_and_not_quoted(self, tmp_path: Path, value: str) -> None:
+        found = problems(tmp_path, {"REDIS_URL": value})
+        assert found.keys() == {"REDIS_URL"} and "percent-encoded" in found["REDIS_URL"]
+        assert "marked" not in found["REDIS_URL"]
+
+    @pytest.mark.parametrize(
+        "value",
+        ["redis://redis", "rediss://user:p%2Fw@redis:6380/15", "redis://[::1]:6379/", "unix:///run/redis.sock?db=1"],
+    )
+    def test_others_are_taken(self, tmp_path: Path, value: str) -> None:
+        assert loaded(tmp_path, {"REDIS_URL": value})[0].redis_url is not None
+
+
+class TestBoot:
+    """The check does what the boot does: what only a library refuses, or the system, is named too."""
+
+    @pytest.mark.parametrize(
+        ("changes", "name"),
+        [
+            ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "marked"}, "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+            ({"OTEL_PROPAGATORS": "marked"}, "OTEL_PROPAGATORS"),
+            ({"OTEL_EXPORTER_OTLP_ENDPOINT": "marked:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ({"HOST": "192.0.2.77"}, "HOST"),
+        ],
+        ids=["limit", "propagators", "no scheme", "foreign address"],
+    )
+    def test_what_can_not_be_built_or_bound_is_named(self, tmp_path: Path, changes: dict[str, str], name: str) -> None:
+        done = run_check(tmp_path, changes)
+        assert done.returncode == 1 and re.findall(r"^  (\w+): ", done.stderr, re.MULTILINE) == [name]
+        assert "marked" not in done.stderr
+
+    def test_a_port_that_this_user_may_not_bind_is_named(self) -> None:
+        """By who is not root; where the kernel reserves no port there is nothing to say."""
+        first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+        code = "import os; from gateway.bind import BindTrial; os.geteuid() or os.setuid(65534);"
+        code += f"print(*BindTrial().result('127.0.0.1', {max(1, first - 1)}).problems)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert ("may not be bound by this user" in done.stdout) == (first > 1), done.stderr
