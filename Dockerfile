@@ -11,7 +11,7 @@ COPY requirements/build.txt requirements/run.txt requirements/
 RUN python -m venv /opt/gateway \
  && /opt/gateway/bin/pip install --require-hashes -r requirements/build.txt \
  && /opt/gateway/bin/pip install --require-hashes --no-build-isolation -r requirements/run.txt
-COPY setup.py pyproject.toml LICENSE README.md wsgi.py ./
+COPY setup.py pyproject.toml LICENSE README.md wsgi.py gunicorn.conf.py ./
 COPY gateway gateway
 COPY blueprints blueprints
 RUN /opt/gateway/bin/pip install --no-deps --no-build-isolation . \

@@ -27,6 +27,8 @@ RUN = [
     "cryptography >=50,<60",
     "pydantic >=2.14,<3",
     "ada-url >=4,<5",
+    # the command `gateway`
+    "click >=8.3,<9",
     # limits
     "flask-limiter >=4.1,<5",
     "limits >=5.8,<6",
@@ -84,12 +86,15 @@ VERSION = re.findall(
 
 
 class FreshBuild(build_py):
-    """Without what an earlier build left in `build/lib`: a module that was deleted since would be shipped."""
+    """Without what an earlier build left in `build/lib`: a module that was deleted since would be shipped. And with
+    gunicorn's configuration in the package, where `gateway run` finds it."""
 
     def run(self) -> None:
         if not self.editable_mode:
             shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
+        if not self.editable_mode:
+            self.copy_file("gunicorn.conf.py", Path(self.build_lib, "gateway", "gunicorn.conf.py"))
 
 
 DOCS = ["mkdocs-material >=9.8,<10"]
@@ -104,6 +109,7 @@ setup(
     packages=find_packages(include=["gateway", "gateway.*", "blueprints", "blueprints.*"]),
     py_modules=["wsgi"],
     package_data={"": ["py.typed", "*.css", "*.html", "*.js", "*.json"]},
+    entry_points={"console_scripts": ["gateway = gateway.cli.main:console"]},
     cmdclass={"build_py": FreshBuild},
     install_requires=RUN,
     extras_require={"fast": FAST, "test": TEST, "dev": [*TEST, *DEV], "docs": DOCS},

@@ -1,43 +1,23 @@
 """The table of docs/settings.md, made of the settings in the code; as a program, it writes that table."""
 
 import re
-from functools import cache
 from typing import Any
 
 from harness.repository import ROOT
 
-from gateway.config import ProblemsFound, load
-from gateway.config.names import NAMES, ROWS, SECRETS, SettingRow
+from gateway.config import example
+from gateway.config.example import expected
+from gateway.config.names import ROWS, SettingRow
 
 DOCUMENT = ROOT / "docs" / "settings.md"
 HEAD = "| setting | default | expected | meaning |\n|---|---|---|---|\n"
 _TABLE = re.compile(re.escape(HEAD) + r"(?:\|.*\|\n)*")
-_UNREADABLE = "?"
-
-
-@cache
-def expected() -> dict[str, str]:
-    """Name → what the gateway expected, of all settings that refuse a question mark."""
-    try:
-        load(dict.fromkeys(NAMES, _UNREADABLE), ROOT / "tests")
-    except ProblemsFound as found:
-        return {
-            problem.name: problem.advice.removeprefix("expected ")
-            for problem in found.problems
-            if problem.name not in SECRETS or problem.advice.startswith("expected ")
-        }
-    raise AssertionError("a question mark must be refused")
 
 
 def shown(default: Any) -> str:
     """A default as it would be written in the environment."""
-    if default is None or default == ():
-        return "unset"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, tuple):
-        return f"`{','.join(default)}`"
-    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    text = example.default_text(default)
+    return f"`{text}`" if text else "unset"
 
 
 def written_row(row: SettingRow) -> str:

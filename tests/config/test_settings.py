@@ -19,6 +19,7 @@ from harness.ports import free_port
 from harness.repository import ROOT
 
 from gateway.config import Problem, ProblemsFound, Settings, load
+from gateway.config.example import expected as expected_values
 from gateway.config.names import NAMES, OLD_NAMES, REQUIRED, ROWS, SECRETS
 from gateway.services import INTERVIEWS, SERVICES, USERS
 
@@ -232,7 +233,7 @@ class TestKinds:
     def test_a_setting_refuses_a_value_of_another_kind(self, tmp_path: Path, name: str, value: str) -> None:
         found = problems(tmp_path, {name: value})
         assert found.keys() == {name}
-        assert len(value) < 4 or value not in found[name] or value in settings_table.expected()[name]
+        assert len(value) < 4 or value not in found[name] or value in expected_values()[name]
 
     @pytest.mark.parametrize(
         ("name", "value", "field", "expected"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness.repository import ROOT
 
-SHIPPED = ("gateway", "blueprints", "wsgi.py", "setup.py", "pyproject.toml", "LICENSE", "README.md")
+SHIPPED = ("gateway", "blueprints", "wsgi.py", "gunicorn.conf.py", "setup.py", "pyproject.toml", "LICENSE", "README.md")
 SAYS = "from pathlib import Path\nPath({file!r}).write_text('{who}')\nraise SystemExit(3)\n"
 
 
@@ -41,7 +41,13 @@ def test_a_wheel_holds_the_tree_and_nothing_that_was_deleted(wheel: zipfile.ZipF
         for file in (ROOT / top).rglob("*")
         if file.is_file() and file.suffix != ".pyc"
     }
-    assert shipped == there | {"wsgi.py"}
+    assert shipped == there | {"wsgi.py", "gateway/gunicorn.conf.py"}
+    assert wheel.read("gateway/gunicorn.conf.py") == (ROOT / "gunicorn.conf.py").read_bytes()
+
+
+def test_the_command_comes_with_it(wheel: zipfile.ZipFile) -> None:
+    (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert "gateway = gateway.cli.main:console" in wheel.read(name).decode()
 
 
 @pytest.mark.parametrize(

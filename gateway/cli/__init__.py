@@ -1,0 +1,1 @@
+"""The command `gateway`, for who runs the gateway. No worker imports it."""

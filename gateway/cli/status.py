@@ -1,0 +1,57 @@
+"""What a command ends with, and how a line of it looks on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+PROBLEM_STATUS = 1
+WARNING_STATUS = 2
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def machine_options(command: Decorated) -> Decorated:
+    """The options that every command which judges has."""
+    as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, for programs.")
+    strict = click.option("--strict", is_flag=True, help="End with 2 where there are warnings and no problems.")
+    return as_json(strict(command))
+
+
+def given(text: str) -> str:
+    """An argument that may be `-`: then it is read from standard input, and is in no list of processes."""
+    return (sys.stdin.read() if text == "-" else text).strip()
+
+
+def leave(*, problems: int, warnings: int, strict: bool) -> NoReturn:
+    """End with the status that these numbers mean."""
+    if problems:
+        sys.exit(PROBLEM_STATUS)
+    sys.exit(WARNING_STATUS if strict and warnings else 0)
+
+
+def print_json(found: object) -> None:
+    """For programs."""
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+
+
+def counted(number: int, what: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def no_log_lines() -> Iterator[None]:
+    """What the engines would log, findings say."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,32 @@
+"""The command `gateway`, called in this process: its settings are GOOD's and what a test changes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from click.testing import CliRunner
+
+from gateway.cli.main import cli
+from gateway.config.names import NAMES
+from harness.environment import GOOD
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How it ended, and what it wrote."""
+
+    status: int
+    output: str
+
+    def json(self) -> Any:
+        return json.loads(self.output)
+
+
+def run(*arguments: str, env: Mapping[str, str | None] | None = None, stdin: str = "", good: bool = True) -> Ran:
+    """`gateway ARGUMENTS` in the working directory; `good=False`: without GOOD's settings."""
+    settings = {**dict.fromkeys(NAMES), **(GOOD if good else {}), **(env or {})}
+    result = CliRunner().invoke(cli, arguments, input=stdin, env=settings)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.output)
