@@ -72,7 +72,7 @@ format: .venv/installed-dev
 
 test-redis: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server
-	$(BIN)/pytest tests/real/test_store_redis.py tests/real/test_limits_redis.py
+	$(BIN)/pytest tests/real/test_store_redis.py tests/real/test_limits_redis.py tests/real/test_doctor_redis.py
 
 test-balanced: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
@@ -108,7 +108,7 @@ client: .venv/installed-dev
 test-keycloak: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium
 	tests/peers/keycloak.sh install
-	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_keycloak_sessions.py tests/real/test_browser_keycloak.py
+	$(BIN)/pytest tests/real/test_keycloak.py tests/real/test_keycloak_sign_in.py tests/real/test_keycloak_sessions.py tests/real/test_keycloak_doctor.py tests/real/test_browser_keycloak.py
 
 test-kafka: .venv/installed-dev
 	tests/peers/debian.sh cc=gcc

@@ -16,7 +16,8 @@ from gateway.config import Problem
 def check_command(*, as_json: bool, strict: bool) -> None:
     """Are the settings fit to start with?
 
-    Says everything that is wrong with them at once, as the start does before it binds a port. Calls nobody.
+    Says everything that is wrong with them at once, as the start does before it binds a port. Calls nobody: `gateway
+    doctor` asks Keycloak and all others too.
     """
     found = checked()
     if as_json:

@@ -11,14 +11,16 @@ from gateway.version import COMMIT, VERSION
 
 SUBCOMMANDS = {
     "check": "gateway.cli.checking:check_command",
+    "doctor": "gateway.cli.doctoring:doctor_command",
     "env": "gateway.cli.example:env_command",
+    "explain": "gateway.cli.explaining:explain_command",
     "run": "gateway.cli.running:run_command",
 }
 """Subcommand → where it is: `module:name`."""
 
 
 class LazyGroup(click.Group):
-    """A group whose subcommands are imported when one is asked for: what one needs is not what `run` needs."""
+    """A group whose subcommands are imported when one is asked for: the doctor's libraries are not what `run` needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of the help."""
@@ -36,7 +38,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, message=f"%(version)s (commit {COMMIT})")
 def cli() -> None:
-    """The API gateway: start it, check its settings.
+    """The API gateway: start it, check its settings, look at the whole deployment.
 
     Settings are read from the environment and from .env in the working directory.
 
@@ -46,5 +48,8 @@ def cli() -> None:
 
 
 def console() -> None:
-    """The console script."""
+    """The console script. Its process is gevent's from the beginning: the doctor asks everybody at once."""
+    from gevent import monkey
+
+    monkey.patch_all()
     cli(prog_name="gateway")

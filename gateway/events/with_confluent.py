@@ -60,7 +60,7 @@ class ConfluentTransport:
         self._topic = kafka.topic
         self._reports: list[Report] = []
         try:
-            self._producers = [Producer({**_configuration(kafka), "error_cb": self._on_error})]
+            self._producers = [Producer({**librdkafka_settings(kafka), "error_cb": self._on_error})]
         except KafkaException as error:
             raise IncompatibleClient(f"confluent-kafka does not take the settings: {error.args[0].str()}") from None
 
@@ -108,7 +108,7 @@ def _fault(error: KafkaError) -> Fault:
     return kind(text or f"no broker can be used ({error.name()})")
 
 
-def _configuration(kafka: Kafka) -> dict[str, Any]:
+def librdkafka_settings(kafka: Kafka) -> dict[str, Any]:
     own: dict[str, Any] = {
         "bootstrap.servers": ",".join(kafka.brokers),
         "client.id": kafka.client_id,

@@ -13,7 +13,7 @@ from gateway.errors import ErrorCode
 from gateway.oidc.credentials import ClientCredentials
 from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 from gateway.oidc.keycloak import Keycloak
-from gateway.oidc.token_endpoint import SessionOver, TokenAnswer, answer_of, token_answer
+from gateway.oidc.token_endpoint import SessionOver, TokenAnswer, answer_of, refusal_of, token_answer
 from gateway.transport import Adapter, seal
 
 log = logging.getLogger("gateway.oidc")
@@ -58,6 +58,21 @@ class Grants:
         return token_answer(
             lambda: self._session().fetch_token(
                 endpoint, grant_type="authorization_code", code=code, redirect_uri=redirect_uri, code_verifier=verifier
+            )
+        )
+
+    def refused(self, redirect_uri: str) -> str:
+        """The error of the token endpoint (RFC 6749 section 5.2) for a code that it never gave: `invalid_grant` where
+        it knows the client. Empty where it answers as if the code were good; requests.RequestException where nobody
+        answers."""
+        endpoint = _known(self._keycloak.endpoints.token, "token_endpoint")
+        return refusal_of(
+            lambda: self._session().fetch_token(
+                endpoint,
+                grant_type="authorization_code",
+                code="none",
+                redirect_uri=redirect_uri,
+                code_verifier="a" * 43,
             )
         )
 

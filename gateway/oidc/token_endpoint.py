@@ -96,6 +96,15 @@ def token_answer(ask: Callable[[], Any]) -> TokenAnswer:
     )
 
 
+def refusal_of(ask: Callable[[], Any]) -> str:
+    """The error code of the token endpoint's refusal (RFC 6749 section 5.2), empty if it does not refuse."""
+    try:
+        ask()
+    except OAuthError as error:
+        return str(error.error) if error.error in _ERRORS | {"invalid_grant"} else "another error"
+    return ""
+
+
 def _is_token(value: Any) -> bool:
     """RFC 6749 appendix A.12 and A.17: printable ASCII."""
     return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()

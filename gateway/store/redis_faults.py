@@ -9,7 +9,8 @@ RedisFault
     ├── NotPermitted
     ├── ReadOnly
     ├── Full
-    └── Loading
+    ├── Loading
+    └── NoSuchDatabase
 """
 
 from __future__ import annotations
@@ -77,6 +78,14 @@ class Loading(ErrorReply):
     reason = "it still loads what it keeps"
 
 
+class NoSuchDatabase(ErrorReply):
+    """Redis has 16 by default."""
+
+    reason = "it has no database of that number"
+
+
+_NO_DATABASE = "DB index is out of range"
+
 _BY_CODE: dict[str, type[ErrorReply]] = {
     "NOAUTH": WrongPassword,
     "WRONGPASS": WrongPassword,
@@ -101,7 +110,7 @@ _BY_CLASS: tuple[tuple[type[Exception], type[RedisFault]], ...] = (
 
 def of_reply(text: str) -> ErrorReply:
     """The fault for an error reply, by its first word, which is a code."""
-    return _BY_CODE.get(text.partition(" ")[0], ErrorReply)()
+    return NoSuchDatabase() if _NO_DATABASE in text else _BY_CODE.get(text.partition(" ")[0], ErrorReply)()
 
 
 def of_exception(error: Exception) -> RedisFault:
@@ -109,6 +118,8 @@ def of_exception(error: Exception) -> RedisFault:
     exception."""
     if isinstance(error, RedisFault):
         return error
+    if _NO_DATABASE in str(error):
+        return NoSuchDatabase()
     if isinstance(error, exceptions.ResponseError):
         code = _BY_CODE.get(str(error).partition(" ")[0])
         if code is not None:

@@ -1,20 +1,24 @@
 """Tokens of the issuer: access tokens, ID tokens and logout tokens, each with its own checks."""
 
-from gateway.tokens.access_token import AccessTokenPolicy, Verifier
+from gateway.tokens.access_token import REQUIREMENTS, AccessTokenPolicy, Verifier, roles_of, signed_claims
 from gateway.tokens.id_token import IdTokens
 from gateway.tokens.invalid import EarlyToken, EndedSession, ExpiredToken, InvalidToken
 from gateway.tokens.logout_token import LogoutNotice, LogoutTokens
-from gateway.tokens.signatures import Signatures
+from gateway.tokens.signatures import KeySource, Signatures
 
 __all__ = [
+    "REQUIREMENTS",
     "AccessTokenPolicy",
     "EarlyToken",
     "EndedSession",
     "ExpiredToken",
     "IdTokens",
     "InvalidToken",
+    "KeySource",
     "LogoutNotice",
     "LogoutTokens",
     "Signatures",
     "Verifier",
+    "roles_of",
+    "signed_claims",
 ]

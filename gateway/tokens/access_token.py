@@ -58,9 +58,7 @@ class Verifier:
                 self._known.drop(digest)
                 raise ExpiredToken(known[0].user_id)
             return known[0]
-        kind, claims = self._signatures.claims(token, _KINDS, fetched=fetched)
-        if kind == "at+jwt":
-            claims.setdefault("typ", "Bearer")
+        claims = signed_claims(token, self._signatures, fetched=fetched)
         principal = principal_of(claims, token, self._rules, self._now())
         self._known.put(digest, (principal, self._signatures.keys), len(token) + PRINCIPAL_OVERHEAD_BYTES)
         return principal
@@ -74,29 +72,25 @@ class Verifier:
             return None
 
 
+def signed_claims(token: str, signatures: Signatures, *, fetched: bool = False) -> dict[str, Any]:
+    """The claims of `token`, whose header and signature are good; `fetched` as in `Signatures.claims`. Raises
+    InvalidToken, ServiceUnavailable."""
+    kind, claims = signatures.claims(token, _KINDS, fetched=fetched)
+    if kind == "at+jwt":
+        claims.setdefault("typ", "Bearer")
+    return claims
+
+
 def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy, now: float) -> Principal:
     """The Principal of verified claims by `rules`, at `now` (seconds since the epoch). Raises InvalidToken."""
-    _require_access_token(claims)
-    if claims.get("iss") != rules.issuer:
-        raise InvalidToken("issuer", f"expected iss {rules.issuer!r}, the token has {shown(claims.get('iss'))}")
-    _require_audience(claims, rules)
-    subject = text_claim(claims.get("sub"))
-    try:
-        expires = require_times(claims, rules.leeway, now)
-    except ExpiredToken:
-        raise ExpiredToken(subject) from None
-    if subject is None:
-        raise InvalidToken(
-            "subject",
-            "the token has no sub: add the client scope `basic` to the client in Keycloak (Clients > the client >"
-            " Client scopes), or turn lightweight access tokens off (Advanced)",
-        )
+    for _, require in REQUIREMENTS:
+        require(claims, rules, now)
     return Principal(
-        user_id=subject,
+        user_id=str(claims["sub"]),
         email=text_claim(claims.get("email")),
-        roles=_roles(claims, rules.client_id),
+        roles=roles_of(claims, rules.client_id),
         token=token,
-        expires=expires,
+        expires=float(claims["exp"]),
         issued=float(claims.get("iat") or 0),
         session_id=text_claim(claims.get("sid")),
         token_id=text_claim(claims.get("jti")),
@@ -105,7 +99,7 @@ def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy
     )
 
 
-def _require_access_token(claims: Mapping[str, Any]) -> None:
+def _require_access_token(claims: Mapping[str, Any], rules: AccessTokenPolicy, now: float) -> None:
     kind = claims.get("typ")
     if kind is None and claims.keys() & {"nonce", "at_hash", "c_hash"}:
         raise InvalidToken("type", "this is an ID token")
@@ -115,7 +109,12 @@ def _require_access_token(claims: Mapping[str, Any]) -> None:
         raise InvalidToken("bound", "the token is bound to a key (cnf), whose proof the gateway does not take")
 
 
-def _require_audience(claims: Mapping[str, Any], rules: AccessTokenPolicy) -> None:
+def _require_issuer(claims: Mapping[str, Any], rules: AccessTokenPolicy, now: float) -> None:
+    if claims.get("iss") != rules.issuer:
+        raise InvalidToken("issuer", f"expected iss {rules.issuer!r}, the token has {shown(claims.get('iss'))}")
+
+
+def _require_audience(claims: Mapping[str, Any], rules: AccessTokenPolicy, now: float) -> None:
     if rules.audience not in audience(claims):
         raise InvalidToken(
             "audience",
@@ -123,12 +122,45 @@ def _require_audience(claims: Mapping[str, Any], rules: AccessTokenPolicy) -> No
             f" mapper for {rules.audience!r} to the client in Keycloak (Clients > the client > Client scopes >"
             " its dedicated scope > Add mapper > Audience)",
         )
+
+
+def _require_client(claims: Mapping[str, Any], rules: AccessTokenPolicy, now: float) -> None:
     client = claims.get("azp")
     if rules.clients and client not in rules.clients:
         raise InvalidToken("client", f"expected azp in JWT_ALLOWED_CLIENTS {rules.clients}, it is {shown(client)}")
 
 
-def _roles(claims: Mapping[str, Any], client_id: str) -> frozenset[str]:
+def _require_fresh(claims: Mapping[str, Any], rules: AccessTokenPolicy, now: float) -> None:
+    try:
+        require_times(claims, rules.leeway, now)
+    except ExpiredToken:
+        raise ExpiredToken(text_claim(claims.get("sub"))) from None
+
+
+def _require_subject(claims: Mapping[str, Any], rules: AccessTokenPolicy, now: float) -> None:
+    if text_claim(claims.get("sub")) is None:
+        raise InvalidToken(
+            "subject",
+            "the token has no sub: add the client scope `basic` to the client in Keycloak (Clients > the client >"
+            " Client scopes), or turn lightweight access tokens off (Advanced)",
+        )
+
+
+Requirement = Callable[[Mapping[str, Any], AccessTokenPolicy, float], None]
+"""Of the verified claims, by the policy, at a time (seconds since the epoch); raises InvalidToken."""
+
+REQUIREMENTS: tuple[tuple[str, Requirement], ...] = (
+    ("typ", _require_access_token),
+    ("iss", _require_issuer),
+    ("aud", _require_audience),
+    ("azp", _require_client),
+    ("exp", _require_fresh),
+    ("sub", _require_subject),
+)
+"""What an access token has to meet, in order: the claim that it is about, and the check."""
+
+
+def roles_of(claims: Mapping[str, Any], client_id: str) -> frozenset[str]:
     """The realm roles and those of the gateway's client; roles of other clients do not count."""
     resources = claims.get("resource_access")
     holders = [claims.get("realm_access"), resources.get(client_id) if isinstance(resources, dict) else None]

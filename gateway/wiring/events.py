@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from gateway.config import Settings
 from gateway.events import (
     AuthEvents,
@@ -26,7 +28,15 @@ def publisher(settings: Settings, counts: Counts) -> Publisher:
         return NullPublisher()
     from gateway.events.clients import Clients  # librdkafka takes 5 MB per worker: loaded only if it is used
 
-    kafka = Kafka(
+    kafka = kafka_of(settings)
+    probe = BrokerProbe(kafka.brokers, broker_tls(kafka))
+    status = BrokerStatus(",".join(kafka.brokers))
+    return KafkaPublisher(Clients(kafka, probe), probe, counts, status, CAPACITY)
+
+
+def kafka_of(settings: Settings) -> Kafka:
+    """Where events go."""
+    return Kafka(
         brokers=settings.kafka_brokers,
         topic=settings.kafka_topic,
         client_id=settings.kafka_client_id,
@@ -38,10 +48,11 @@ def publisher(settings: Settings, counts: Counts) -> Publisher:
         ca=settings.kafka_ssl_ca,
         ca_bundle=settings.ca_bundle,
     )
-    tls = tls_context(kafka.ca or kafka.ca_bundle) if kafka.protocol.endswith("SSL") else None
-    probe = BrokerProbe(kafka.brokers, tls)
-    status = BrokerStatus(",".join(kafka.brokers))
-    return KafkaPublisher(Clients(kafka, probe), probe, counts, status, CAPACITY)
+
+
+def broker_tls(kafka: Kafka) -> ssl.SSLContext | None:
+    """Whom to believe on connections to brokers; None for plain ones."""
+    return tls_context(kafka.ca or kafka.ca_bundle) if kafka.protocol.endswith("SSL") else None
 
 
 def auth_events(settings: Settings, publisher: Publisher, store: Store) -> AuthEvents:

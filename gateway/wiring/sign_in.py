@@ -21,7 +21,7 @@ from gateway.sessions import (
 )
 from gateway.sign_in import LoginFlow, LogoutFlow, RefreshFlow
 from gateway.store import Store
-from gateway.tokens import AccessTokenPolicy, IdTokens, LogoutTokens, Signatures, Verifier
+from gateway.tokens import AccessTokenPolicy, IdTokens, KeySource, LogoutTokens, Signatures, Verifier
 from gateway.wiring.events import auth_events
 from gateway.wiring.lifecycle import Part, Stage
 from gateway.wiring.outbound import Outbound
@@ -55,13 +55,17 @@ class _Tokens:
 def store(settings: Settings, outbound: Outbound, instruments: Instruments) -> Store:
     """The state that workers share, and with REDIS_URL all machines. Touches nothing."""
     return Store(
-        derive(settings.sealing_secrets[0], "store"),
-        f"{settings.issuer} {settings.client_id}",
+        *store_identity(settings),
         settings.redis_url.get_secret_value() if settings.redis_url else None,
         tracer=outbound.tracer,
         redis_away=instruments.redis_away,
         counts_alone=instruments.limits_unshared,
     )
+
+
+def store_identity(settings: Settings) -> tuple[bytes, str]:
+    """The secret and the name of a deployment: gateways that have both alike know the same."""
+    return derive(settings.sealing_secrets[0], "store"), f"{settings.issuer} {settings.client_id}"
 
 
 def sign_in(
@@ -70,7 +74,7 @@ def sign_in(
     """Calls nobody."""
     keycloak = Keycloak(settings.issuer, settings.internal_url, outbound.session)
     tokens = _tokens(settings, keycloak)
-    grants = Grants(keycloak, outbound.adapter, _credentials(settings), settings.scopes)
+    grants = Grants(keycloak, outbound.adapter, credentials_of(settings), settings.scopes)
     cookies = Cookies(settings.public_url, secure=settings.secure_cookies)
     secrets = settings.sealing_secrets
     sessions = SessionCookies(cookies, secrets)
@@ -93,7 +97,7 @@ def sign_in(
     )
 
 
-def _credentials(settings: Settings) -> ClientCredentials:
+def credentials_of(settings: Settings) -> ClientCredentials:
     """The gateway's credentials at Keycloak: the private key, otherwise the secret."""
     if settings.client_key is not None:
         return KeyCredentials(settings.client_id, settings.client_key.get_secret_value(), settings.issuer)
@@ -102,12 +106,21 @@ def _credentials(settings: Settings) -> ClientCredentials:
 
 
 def _tokens(settings: Settings, keycloak: Keycloak) -> _Tokens:
-    secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret is not None else None
-    signatures = Signatures(settings.jwt_algorithms, keycloak, secret)
+    signatures = signatures_of(settings, keycloak)
     # ID and logout tokens come only from the issuer, so a shared secret does not verify them.
     public = Signatures(tuple(name for name in settings.jwt_algorithms if name != "HS256") or ("RS256",), keycloak)
-    policy = AccessTokenPolicy(
+    client = settings.issuer, settings.client_id, settings.jwt_leeway
+    return _Tokens(Verifier(policy_of(settings), signatures), IdTokens(public, *client), LogoutTokens(public, *client))
+
+
+def signatures_of(settings: Settings, keys: KeySource) -> Signatures:
+    """What verifies access tokens, with these keys and JWT_SECRET, by JWT_ALGORITHMS."""
+    secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret is not None else None
+    return Signatures(settings.jwt_algorithms, keys, secret)
+
+
+def policy_of(settings: Settings) -> AccessTokenPolicy:
+    """What an access token has to be."""
+    return AccessTokenPolicy(
         settings.issuer, settings.audience, settings.jwt_leeway, settings.jwt_allowed_clients, settings.client_id
     )
-    client = settings.issuer, settings.client_id, settings.jwt_leeway
-    return _Tokens(Verifier(policy, signatures), IdTokens(public, *client), LogoutTokens(public, *client))

@@ -1,13 +1,17 @@
-"""The command `gateway`: check, env, run."""
+"""The command `gateway`: check, env, explain, run."""
 
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness import jose
 from harness.command import run
 from harness.gateway import Gateway
-from harness.issuer import Issuer
+from harness.issuer import Issuer, Key
 from harness.ports import free_port
 from harness.repository import ROOT
 
@@ -35,9 +39,9 @@ class TestCommand:
 
     def test_no_worker_imports_it(self) -> None:
         code = "import sys, gateway.app, gateway.worker, blueprints; "
-        code += "print('gateway.cli' in sys.modules)"
+        code += "print('gateway.cli' in sys.modules, 'gateway.doctor' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert done.stdout.split() == ["False"], done.stderr
+        assert done.stdout.split() == ["False", "False"], done.stderr
 
 
 class TestCheck:
@@ -77,3 +81,71 @@ class TestEnv:
         (tmp_path / ".env").write_text("mine")
         assert run("env", ".env").status == 1 and (tmp_path / ".env").read_text() == "mine"
         assert run("env", ".env", "--force").status == 0 and (tmp_path / ".env").read_text() == written()
+
+
+class TestExplain:
+    def test_a_good_token_is_passed_claim_by_claim(self, issuer: Issuer, settings: dict[str, str]) -> None:
+        token = issuer.mint()
+        ran = run("explain", "-", env=settings, stdin=f"Bearer {token}\n")
+        assert ran.status == 0 and "The token is passed" in ran.output
+        for claim in ("signature", "typ", "iss", "aud", "azp", "exp", "sub", "roles", "email"):
+            assert f"ok       {claim}: " in ran.output
+        assert not any(part in ran.output for part in token.split("."))
+
+    @pytest.mark.parametrize(
+        ("bent", "check", "fix"),
+        [
+            ({"claims": {"aud": "account"}}, "aud", "Audience mapper"),
+            ({"claims": {"iss": "https://elsewhere/realms/r"}}, "iss", "KEYCLOAK_ISSUER_URL"),
+            ({"claims": {"typ": "ID"}}, "typ", "access token"),
+            ({"drop": ["sub"]}, "sub", "`basic`"),
+            ({"life": -600}, "exp", "/auth/refresh"),
+            ({"claims": {"iat": int(time.time()) + 600}}, "exp", "clocks"),
+            ({"headers": {"kid": "another"}}, "signature", "another realm"),
+            ({"headers": {"typ": "logout+jwt"}}, "signature", "access token"),
+            ({"headers": {"alg": "RS512"}}, "signature", "JWT_ALGORITHMS"),
+            ({"key": Key("k", "RS256", jose.generate("RS256")), "headers": {"kid": None}}, "signature", "changed"),
+        ],
+        ids=["aud", "iss", "typ", "sub", "exp", "iat", "kid", "header", "alg", "signature"],
+    )
+    def test_what_is_wrong_is_named_with_what_to_do(
+        self, issuer: Issuer, settings: dict[str, str], bent: dict[str, Any], check: str, fix: str
+    ) -> None:
+        token = issuer.mint(**bent)
+        ran = run("explain", token, "--json", env=settings)
+        assert ran.status == 1 and ran.json()["passed"] is False
+        (wrong,) = [row for row in ran.json()["findings"] if row["verdict"] == "problem"]
+        assert wrong["check"] == check and fix in wrong["fix"] and wrong["expected"]
+        assert token not in ran.output and token.rpartition(".")[2] not in ran.output
+
+    def test_all_that_is_wrong_is_said_at_once(self, issuer: Issuer, settings: dict[str, str]) -> None:
+        found = run("explain", issuer.mint({"aud": "x"}, drop=["sub"], life=-99), "--json", env=settings).json()
+        assert [row["check"] for row in found["findings"] if row["verdict"] == "problem"] == ["aud", "exp", "sub"]
+
+    @pytest.mark.parametrize("text", ["", "marked", "a.b.c", "..", "e30.e30.e30", "=.=.="])
+    def test_what_is_no_token_is_said(self, settings: dict[str, str], text: str) -> None:
+        ran = run("explain", "-", "--offline", env=settings, stdin=text)
+        assert ran.status == 1 and "refused" in ran.output and "marked" not in ran.output
+
+    def test_offline_asks_nobody(self, issuer: Issuer, settings: dict[str, str]) -> None:
+        token, before = issuer.mint(), sum(issuer.calls.values())
+        ran = run("explain", token, "--offline", env=settings)
+        assert ran.status == 0 and "if its signature is good" in ran.output and sum(issuer.calls.values()) == before
+
+    def test_keys_can_be_given(self, issuer: Issuer, settings: dict[str, str], tmp_path: Path) -> None:
+        (tmp_path / "jwks.json").write_text(json.dumps(issuer.jwks()))
+        token, before = issuer.mint(), sum(issuer.calls.values())
+        assert run("explain", token, "--jwks", "jwks.json", env=settings).status == 0
+        assert sum(issuer.calls.values()) == before
+        (tmp_path / "jwks.json").write_text("[]")
+        assert run("explain", token, "--jwks", "jwks.json", env=settings).status == 2
+
+    def test_a_trace_id_is_looked_up_in_the_log(self, gateway: Gateway, issuer: Issuer, tmp_path: Path) -> None:
+        answer = gateway.get("/users/me", issuer.mint({"aud": "account"}))
+        trace = answer.json()["traceId"]
+        gateway.wait_line(lambda line: line.get("traceId") == trace and "statusCode" in line)
+        (tmp_path / "log").write_bytes(gateway.stdout)
+        ran = run("explain", trace, "--log", "log")
+        assert ran.status == 1 and "reason audience" in ran.output and "Audience mapper" in ran.output
+        assert run("explain", "0" * 32, "--log", "log").status == 1
+        assert run("explain", trace).status == 2, "it takes the log"

@@ -30,7 +30,13 @@ MASTERS = (
 )
 """What gunicorn's master logs by gunicorn.conf.py."""
 
-NOT_SETTINGS = {"PEERS_HOME", "KEYCLOAK_ADMIN_PASSWORD", "GRAFANA_ADMIN_PASSWORD", "GATEWAY_REVISION"}
+NOT_SETTINGS = {
+    "GATEWAY_DOCTOR_PASSWORD",
+    "PEERS_HOME",
+    "KEYCLOAK_ADMIN_PASSWORD",
+    "GRAFANA_ADMIN_PASSWORD",
+    "GATEWAY_REVISION",
+}
 
 
 def sources() -> Iterator[ast.Module]:

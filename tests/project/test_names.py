@@ -13,8 +13,9 @@ FILES = {
     for package in ("gateway", "blueprints")
     for file in sorted((ROOT / package).rglob("*.py"))
 }
-CONVENTIONS = {"TAG", "blueprint", "log", "paths"}
-"""Names that mean the same in each module: its tag and its paths in the description, its blueprint, its logger."""
+CONVENTIONS = {"CHECKS", "TAG", "blueprint", "log", "paths"}
+"""Names that mean the same in each module: the checks of a peer, the tag and paths of a
+page of the description, the blueprint, the logger."""
 
 FUNCTION_LINES = 40
 MEDIAN_LINES = 90

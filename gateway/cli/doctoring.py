@@ -1,0 +1,87 @@
+"""`gateway doctor`: the whole deployment, as an operator would look at it."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import click
+
+from gateway.cli.report import as_rows, print_findings, summary, tally
+from gateway.cli.status import given, leave, machine_options, no_log_lines, print_json
+from gateway.config import Problem, ProblemsFound, load
+from gateway.doctor import Finding, Verdict
+from gateway.doctor.deployment import Deployment
+from gateway.doctor.examination import EXAMINATION_SECONDS, examine
+from gateway.doctor.sign_in import SignInFault, by_browser, by_form
+
+
+@click.command("doctor")
+@click.option("--token", help="Judge this access token too; `-` reads it from standard input.")
+@click.option("--user", help="Sign this test user in with Keycloak's form; the password is asked for.")
+@click.option("--password", envvar="GATEWAY_DOCTOR_PASSWORD", hidden=True)
+@click.option("--login", is_flag=True, help="Sign in yourself, in a browser.")
+@click.option("--produce", is_flag=True, help="Send one event of type gateway.doctor to Kafka.")
+@click.option("--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all of it.")
+@machine_options
+def doctor_command(
+    *,
+    token: str | None,
+    user: str | None,
+    password: str | None,
+    login: bool,
+    produce: bool,
+    limit: float,
+    as_json: bool,
+    strict: bool,
+) -> None:
+    """Look at the whole deployment: the machine, Keycloak, the client there, services, Redis, Kafka, Loki, Jaeger.
+
+    Each finding says what was expected, what was found and what to do. Nothing is changed anywhere: only --user and
+    --login sign in, only --produce sends an event. The password of --user can be in GATEWAY_DOCTOR_PASSWORD.
+    """
+    try:
+        settings, warnings = load()
+    except ProblemsFound as found:
+        _end({"Settings": tuple(map(_of_problem, found.problems))}, as_json=as_json, strict=strict)
+    with no_log_lines(), Deployment(settings, warnings, produces=produce) as deployment:
+        try:
+            if token is not None:
+                deployment.token = given(token)
+            elif user is not None:
+                secret = password or click.prompt(f"Password of {user}", hide_input=True, err=True)
+                deployment.token = by_form(deployment, user, secret)
+            elif login:
+                deployment.token = by_browser(deployment, _land)
+            signed: tuple[Finding, ...] = ()
+        except SignInFault as fault:
+            signed = (fault.finding,)
+        groups = examine(deployment, limit)
+    _end({**groups, **({"Sign-in": signed} if signed else {})}, as_json=as_json, strict=strict)
+
+
+def _land(url: str) -> str:
+    """The address that the browser ends at."""
+    click.echo(f"Open this, and sign in:\n\n{url}\n", err=True)
+    click.launch(url)
+    text: str = click.prompt(
+        "Then paste the address of the page you land on, whatever it shows", hide_input=True, err=True
+    )
+    return text.strip()
+
+
+def _of_problem(problem: Problem) -> Finding:
+    return Finding(problem.name, Verdict.PROBLEM, "cannot be used", "", problem.advice)
+
+
+def _end(groups: dict[str, tuple[Finding, ...]], *, as_json: bool, strict: bool) -> NoReturn:
+    """Say it, and end with the status that it means."""
+    everything = [finding for findings in groups.values() for finding in findings]
+    if as_json:
+        print_json({"groups": {group: as_rows(findings) for group, findings in groups.items()}})
+    else:
+        for group, findings in groups.items():
+            click.echo(f"\n{click.style(group, bold=True, underline=True)}")
+            print_findings(findings)
+        click.echo(f"\n{summary(everything)}")
+    counts = tally(everything)
+    leave(problems=counts[Verdict.PROBLEM], warnings=counts[Verdict.WARNING], strict=strict)

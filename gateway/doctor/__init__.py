@@ -1,0 +1,6 @@
+"""What an operator wants to know of a deployment, and of one token: findings, each with what to do."""
+
+from gateway.doctor.finding import Finding, Verdict
+
+__all__ = ["Finding", "Verdict"]
+"""The checks themselves are imported from their modules: what one needs is not what another does."""

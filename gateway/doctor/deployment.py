@@ -1,0 +1,135 @@
+"""What is looked at: the settings, and how their peers are asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self, cast
+
+from gevent.lock import RLock
+from requests import RequestException
+
+from gateway.config import Problem, Settings
+from gateway.oidc import Grants, Keycloak
+from gateway.spans import NO_TRACER
+from gateway.transport import Timeouts, UpstreamResponse, loggable
+from gateway.wiring.outbound import outbound
+from gateway.wiring.sign_in import credentials_of
+
+BOUNDS = Timeouts(connect=3.0, read=5.0, total=6.0)
+"""Of one question, in seconds."""
+
+TEXT_BYTES = 1 << 20
+
+_QUESTION: Mapping[str, Any] = MappingProxyType({"timeout": BOUNDS, "stream": True, "allow_redirects": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered: `text` up to TEXT_BYTES, `headers` by name in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    set_cookies: tuple[str, ...] = ()
+
+    def json(self) -> Mapping[str, Any] | None:
+        """The JSON object, None where it is none."""
+        try:
+            found = json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nobody answered, and why."""
+
+    why: str
+
+
+class Deployment:
+    """The settings, and how their peers are asked; its connections end with the `with`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        warnings: tuple[Problem, ...] = (),
+        token: str | None = None,
+        *,
+        produces: bool = False,
+    ) -> None:
+        """`token`: an access token to judge; `produces`: one event may be sent to Kafka."""
+        self.settings = settings
+        self.warnings = warnings
+        self.token = token
+        self.produces = produces
+        self.out = outbound(settings, NO_TRACER)
+        self._discovery: Answer | Silence | None = None
+        self._reading = RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.out.adapter.close()
+
+    @contextmanager
+    def keycloak(self) -> Iterator[Keycloak]:
+        """The issuer's keys and endpoints as the gateway reads them."""
+        reader = Keycloak(self.settings.issuer, self.settings.internal_url, self.out.session)
+        reader.start()
+        try:
+            yield reader
+        finally:
+            reader.close(0.0)
+
+    @contextmanager
+    def grants(self) -> Iterator[Grants]:
+        """The gateway's client at Keycloak."""
+        with self.keycloak() as reader:
+            yield Grants(reader, self.out.adapter, credentials_of(self.settings), self.settings.scopes)
+
+    @property
+    def keycloak_url(self) -> str:
+        """The issuer as the gateway reaches it, without a last slash."""
+        return (self.settings.internal_url or self.settings.issuer).rstrip("/")
+
+    @property
+    def keycloak_setting(self) -> str:
+        """What names it."""
+        return "KEYCLOAK_INTERNAL_URL" if self.settings.internal_url else "KEYCLOAK_ISSUER_URL"
+
+    def discovery(self) -> Answer | Silence:
+        """Keycloak's discovery document, asked for once."""
+        with self._reading:
+            if self._discovery is None:
+                self._discovery = self.ask(self.keycloak_url + "/.well-known/openid-configuration")
+            return self._discovery
+
+    def document(self) -> Mapping[str, Any] | None:
+        """The discovery document where it is there and the issuer's, whose checks say why where it is not."""
+        answer = self.discovery()
+        found = answer.json() if isinstance(answer, Answer) and answer.status == 200 else None
+        return found if found is not None and found.get("issuer") == self.settings.issuer else None
+
+    def reached(self, url: str) -> str:
+        """An endpoint of the issuer as the gateway reaches it."""
+        issuer = self.settings.issuer.rstrip("/") + "/"
+        return f"{self.keycloak_url}/{url.removeprefix(issuer)}" if url.startswith(issuer) else url
+
+    def ask(self, url: str, method: str = "GET", **options: Any) -> Answer | Silence:
+        """One question, answered within BOUNDS; a redirect is an answer."""
+        try:
+            with self.out.session.request(method, url, **{**_QUESTION, **options}) as response:
+                raw = cast(UpstreamResponse, response.raw)
+                text = raw.read(TEXT_BYTES)
+                headers = {name.lower(): value for name, value in raw.headers}
+                cookies = tuple(value for name, value in raw.headers if name.lower() == "set-cookie")
+                return Answer(response.status_code, headers, text.decode("utf-8", "replace"), cookies)
+        except RequestException as error:
+            return Silence(str(loggable(error)))

@@ -1,0 +1,137 @@
+"""One real sign-in, for its access token: with a test user's password in Keycloak's form, or in a browser.
+
+The code never reaches the gateway: the redirect is not followed. PKCE, nonce and the ID token are checked as the
+gateway does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from secrets import token_urlsafe
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+from requests import RequestException
+
+from gateway.doctor.deployment import Answer, Deployment
+from gateway.doctor.finding import Finding, bad
+from gateway.errors import GatewayError
+from gateway.oidc import Grants, SessionOver
+from gateway.transport import Timeouts
+
+STEPS = 5
+"""Pages from the form to the callback: a redirect or two."""
+
+PAGE_BOUNDS = Timeouts(connect=3.0, read=20.0, total=25.0)
+"""Of one page, in seconds: a Keycloak that has just started compiles its first page for some seconds."""
+
+
+class SignInFault(Exception):
+    """It brought no token; `finding` says why."""
+
+    def __init__(self, found: str, fix: str) -> None:
+        super().__init__(found)
+        self.finding: Finding = bad("sign-in", found, "an access token", fix)
+
+
+class _Form(HTMLParser):
+    """The action of the form that has a password field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._action = ""
+        self.action = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        fields = dict(attrs)
+        if tag == "form":
+            self._action = fields.get("action") or ""
+        elif tag == "input" and fields.get("type") == "password":
+            self.action = self._action
+
+
+def by_form(deployment: Deployment, user: str, password: str) -> str:
+    """The access token of a test user's sign-in. Raises SignInFault."""
+
+    def land(url: str) -> str:
+        visitor = _Visitor(deployment)
+        page = visitor.go(url)
+        form = _Form()
+        form.feed(page.text)
+        if not form.action:
+            raise SignInFault(f"no form for a password (status {page.status})", "see the findings about the client")
+        landed = visitor.follow(urljoin(visitor.at, form.action), {"username": user, "password": password})
+        if landed is None:
+            raise SignInFault(
+                f"Keycloak does not let {user} in",
+                "the password; required actions of the user (Users > the user > Details)",
+            )
+        return landed
+
+    return by_browser(deployment, land)
+
+
+def by_browser(deployment: Deployment, land: Callable[[str], str]) -> str:
+    """The access token of a sign-in that begins at the URL which `land` is given, and ends at the one it returns.
+    Raises SignInFault."""
+    state, nonce, verifier = (token_urlsafe(32) for _ in range(3))
+    try:
+        with deployment.grants() as grants:
+            url = grants.authorization_url(deployment.settings.redirect_uri, state, nonce, verifier)
+            landed = parse_qs(urlsplit(land(url)).query)
+            if landed.get("state") != [state] or "code" not in landed:
+                error = re.sub(r"[^a-z_]", "", (landed.get("error") or ["no code"])[0])
+                raise SignInFault(f"Keycloak sends back {error}", "see the findings about the client")
+            return _exchanged(grants, deployment, landed["code"][0], verifier)
+    except (GatewayError, RequestException) as error:
+        raise SignInFault(
+            f"Keycloak gives no token ({type(error).__name__})", "see the findings about Keycloak"
+        ) from None
+
+
+def _exchanged(grants: Grants, deployment: Deployment, code: str, verifier: str) -> str:
+    try:
+        return grants.exchange(code, deployment.settings.redirect_uri, verifier).access_token
+    except SessionOver:
+        raise SignInFault("Keycloak refuses the code", "it is used once, within a minute: try again") from None
+
+
+class _Visitor:
+    """A browser, as far as Keycloak's form needs one: cookies are kept, also `Secure` ones on the loopback."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._cookies: dict[str, str] = {}
+        self.at = ""
+
+    def go(self, url: str, form: dict[str, str] | None = None) -> Answer:
+        """One page."""
+        self.at = url
+        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        answer = self._deployment.ask(
+            self._deployment.reached(url),
+            "POST" if form else "GET",
+            data=form,
+            timeout=PAGE_BOUNDS,
+            headers={"Cookie": cookie} if cookie else {},
+        )
+        if not isinstance(answer, Answer):
+            raise SignInFault(f"the login page does not answer ({answer.why})", "see the findings about Keycloak")
+        for line in answer.set_cookies:
+            name, _, value = line.partition(";")[0].partition("=")
+            self._cookies[name.strip()] = value
+        return answer
+
+    def follow(self, url: str, form: dict[str, str]) -> str | None:
+        """The address that leads back to the gateway, which is not gone to; None where the form is shown again."""
+        answer = self.go(url, form)
+        for _ in range(STEPS):
+            location = answer.headers.get("location")
+            if location is None:
+                return None
+            location = urljoin(self.at, location)
+            if location.startswith(self._deployment.settings.redirect_uri):
+                return location
+            answer = self.go(location)
+        return None

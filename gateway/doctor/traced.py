@@ -1,0 +1,63 @@
+"""What the log says of one request, by its trace id, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from gateway.doctor.finding import Finding, bad, good
+
+_BY_CODE: Mapping[str, str] = MappingProxyType(
+    {
+        "token_expired": "the client has to refresh it (POST /auth/refresh)",
+        "token_missing": "the request came without a bearer token or session cookie",
+        "token_invalid": "`gateway explain` with the token itself names the claim; LOG_LEVEL=debug logs the reason",
+        "session_ended": "the session was ended by a logout: sign in again",
+        "foreign_origin": "the page's origin has to be a FRONTEND_URL",
+        "role_missing": "give the user the role in Keycloak (Users > the user > Role mapping)",
+        "rate_limited": "RATE_LIMIT_DEFAULT, RATE_LIMIT_MEDIA or RATE_LIMIT_AUTH is used up: see `rule`",
+        "keycloak_unavailable": "`gateway doctor` says whether Keycloak can be reached",
+        "keycloak_error": "`gateway doctor` says what Keycloak refuses",
+        "service_unreachable": "`gateway doctor` asks the service; the line's `instance` names it",
+        "service_timeout": "the service was too slow: PROXY_READ_TIMEOUT, PROXY_TOTAL_TIMEOUT",
+        "breaker_open": "five calls in a row failed: `gateway doctor` asks the service",
+    }
+)
+_BY_REASON: Mapping[str, str] = MappingProxyType(
+    {
+        "audience": "add an Audience mapper for JWT_AUDIENCE to the client in Keycloak",
+        "issuer": "compare the token's iss with KEYCLOAK_ISSUER_URL",
+        "subject": "add the client scope `basic` to the client in Keycloak",
+        "client": "add the token's azp to JWT_ALLOWED_CLIENTS",
+        "key": "the token is of another realm, or its key was disabled",
+        "signature": "the token was changed, or is of another issuer",
+        "algorithm": "compare JWT_ALGORITHMS with the client's signature algorithm in Keycloak",
+        "type": "send the access token, neither the ID token nor the refresh token",
+        "times": "compare the clocks of Keycloak and the gateway",
+    }
+)
+
+
+def traced_findings(trace_id: str, lines: Iterable[str]) -> Iterator[Finding]:
+    """What the log's `lines` say of the request: each line of its trace, in their order."""
+    for text in lines:
+        if trace_id not in text:
+            continue
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and line.get("traceId") == trace_id:
+            yield _finding(line)
+
+
+def _finding(line: Mapping[str, Any]) -> Finding:
+    status, code, reason = line.get("statusCode"), line.get("code"), line.get("reason")
+    message, at = str(line.get("message")), str(line.get("timestamp"))
+    fix = _BY_REASON.get(str(reason)) or _BY_CODE.get(str(code))
+    if fix is None and not (isinstance(status, int) and status >= 400):
+        return good(at, message)
+    why = ", ".join(f"{name} {value}" for name, value in (("code", code), ("reason", reason)) if value)
+    return bad(at, f"{message}{f' ({why})' if why else ''}", "an answer under 400", fix or "docs/runbook.md")
