@@ -50,7 +50,7 @@ def checked(trial: BindTrial | None = None) -> Checked:
     try:
         settings, warnings = load()
     except ProblemsFound as found:
-        return Checked(None, found.problems)
+        return Checked(None, found.problems, found.warnings)
     bound = (trial or BindTrial()).result(settings.host, settings.port)
     problems = (*_unbuildable(settings), *bound.problems)
     return Checked(settings, problems, (*warnings, *bound.warnings))
@@ -83,17 +83,20 @@ def _names(text: str, settings: Settings) -> tuple[str, ...]:
 
 
 def main(trial: BindTrial | None = None) -> int:
-    """0 with one JSON object on stdout where the settings are good; 1 with a line for each problem on stderr."""
+    """0 with one JSON object on stdout where the settings are good; 1 with a line for each problem and warning on
+    stderr."""
     found = checked(trial)
-    if found.settings is None or found.problems:
+    settings = None if found.problems else found.settings
+    if settings is None:
         print("The configuration cannot be used:", *found.problems, sep="\n  ", file=sys.stderr)
-        if not Path(".env").exists():
-            print("There is no .env in the working directory.", file=sys.stderr)
-        return 1
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(json.dumps(listening(found.settings)))
-    return 0
+    if settings is not None:
+        print(json.dumps(listening(settings)))
+        return 0
+    if not Path(".env").exists():
+        print("There is no .env in the working directory.", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import click
 from gateway.cli.report import as_rows, print_findings, summary, tally
 from gateway.cli.status import given, leave, machine_options, no_log_lines, print_json
 from gateway.config import Problem, ProblemsFound, load
-from gateway.doctor import Finding, Verdict
+from gateway.doctor import Finding, Verdict, of_warning
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.examination import EXAMINATION_SECONDS, examine
 from gateway.doctor.sign_in import SignInFault, by_browser, by_form
@@ -42,7 +42,8 @@ def doctor_command(
     try:
         settings, warnings = load()
     except ProblemsFound as found:
-        _end({"Settings": tuple(map(_of_problem, found.problems))}, as_json=as_json, strict=strict)
+        wrong = (*map(_of_problem, found.problems), *map(of_warning, found.warnings))
+        _end({"Settings": wrong}, as_json=as_json, strict=strict)
     with no_log_lines(), Deployment(settings, warnings, produces=produce) as deployment:
         try:
             if token is not None:

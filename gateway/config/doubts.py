@@ -54,8 +54,8 @@ def impossible(settings: Settings) -> Iterator[Problem]:
         yield from _of_everybody(settings)
 
 
-def doubtful(settings: Settings, given: Iterable[str]) -> Iterator[Problem]:
-    """Warnings: settings that are rarely intended. `given` are all names of the environment and of `.env`."""
+def doubtful(settings: Settings) -> Iterator[Problem]:
+    """Warnings: settings that are rarely intended."""
     if not settings.production:
         yield from _of_everybody(settings)
     for name, networks in _networks(settings):
@@ -71,7 +71,6 @@ def doubtful(settings: Settings, given: Iterable[str]) -> Iterator[Problem]:
                 "PUBLIC_URL",
                 f"is not same-site with FRONTEND_URL {origin}: session cookies cannot work there, bearer tokens do",
             )
-    yield from _unknown(given)
 
 
 def _of_everybody(settings: Settings) -> Iterator[Problem]:
@@ -103,8 +102,9 @@ def _is_open(url: str) -> bool:
     return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
-def _unknown(given: Iterable[str]) -> Iterator[Problem]:
-    """Names that are not read: those of a NestJS gateway, and misspelled ones."""
+def unread_names(given: Iterable[str]) -> Iterator[Problem]:
+    """Warnings: names that are not read, those of NestJS gateways and misspelled ones. `given` are all names of the
+    environment and of `.env`."""
     for name in sorted(set(given) - _KNOWN):
         if name in OF_NEST:
             yield Problem(name, OF_NEST[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,7 +37,7 @@ def load(
     3. Every value is parsed by its type.
     4. Weak secrets are a problem in production and a warning in development; doubtful settings are checked.
 
-    Raises ProblemsFound with all problems at once.
+    Raises ProblemsFound with all problems and warnings at once.
     """
     problems: list[Problem] = []
     raw = _raw(os.environ if environ is None else environ, directory or Path.cwd(), problems)
@@ -58,9 +58,17 @@ def load(
         problems += weak
     if settings is not None:
         problems += doubts.impossible(settings)
+    warnings = (*(() if production else weak), *_doubtful(settings, raw))
     if problems or settings is None:
-        raise ProblemsFound(sorted(set(problems), key=_place))
-    return settings, (*weak, *doubts.doubtful(settings, raw))
+        raise ProblemsFound(sorted(set(problems), key=_place), warnings)
+    return settings, warnings
+
+
+def _doubtful(settings: Settings | None, given: Iterable[str]) -> Iterator[Problem]:
+    """What is doubtful, as far as it can be judged."""
+    if settings is not None:
+        yield from doubts.doubtful(settings)
+    yield from doubts.unread_names(given)
 
 
 def _parsed(values: Mapping[str, Any], problems: list[Problem]) -> Settings | None:

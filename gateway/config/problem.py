@@ -17,8 +17,10 @@ class Problem:
 
 
 class ProblemsFound(Exception):
-    """The configuration cannot be used; `problems` holds all that is wrong with it."""
+    """The configuration cannot be used; `problems` holds all that is wrong with it, `warnings` what is doubtful
+    besides: a misspelled name is often why another one is missing."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], warnings: tuple[Problem, ...] = ()) -> None:
         self.problems = tuple(problems)
+        self.warnings = warnings
         super().__init__("\n".join(map(str, problems)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.config import Problem
+
 
 class Verdict(StrEnum):
     """How it is. UNKNOWN: it cannot be told from here, and why."""
@@ -44,3 +46,8 @@ def questionable(check: str, found: str, expected: str, fix: str) -> Finding:
 def bad(check: str, found: str, expected: str, fix: str) -> Finding:
     """Something will not work."""
     return Finding(check, Verdict.PROBLEM, found, expected, fix)
+
+
+def of_warning(warning: Problem) -> Finding:
+    """A setting that is valid but doubtful."""
+    return questionable(warning.name, "doubtful", "", warning.advice)

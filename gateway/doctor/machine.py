@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from gateway.bind import BindTrial, address_of
 from gateway.doctor.deployment import Deployment
-from gateway.doctor.finding import Finding, bad, good, questionable
+from gateway.doctor.finding import Finding, bad, good, of_warning, questionable
 from gateway.store.counters import SHARED_MEMORY
 from gateway.store.folder import temporary_directory
 
@@ -22,7 +22,7 @@ TEMPORARY_BYTES = 100 << 20
 def settings(deployment: Deployment) -> Iterator[Finding]:
     """What is doubtful in them; what is wrong ends the doctor before."""
     for warning in deployment.warnings:
-        yield questionable(warning.name, "doubtful", "", warning.advice)
+        yield of_warning(warning)
     if not deployment.warnings:
         yield good("settings", "nothing doubtful")
 

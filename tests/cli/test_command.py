@@ -53,6 +53,20 @@ class TestCheck:
         ran = run("check", env={"PORT": "x", "JWT_LEEWAY": "y"})
         assert ran.status == 1 and "PORT: " in ran.output and "JWT_LEEWAY: " in ran.output
 
+    def test_warnings_are_said_beside_problems(self) -> None:
+        """A misspelt name is often why another one is missing."""
+        env = {"JWT_AUDIENCE": None, "JWT_AUDIENC": "a", "TRUSTED_PROXIES": "10.0.0.7/8"}
+        found = run("check", "--json", env=env).json()
+        assert [row["setting"] for row in found["problems"]] == ["JWT_AUDIENCE"]
+        assert [(row["setting"], "JWT_AUDIENCE?" in row["advice"]) for row in found["warnings"]] == [
+            ("JWT_AUDIENC", True)
+        ]
+        found = run("check", "--json", env={**env, "JWT_AUDIENCE": "a", "KEYCLOAK_SCOPES": "email"}).json()
+        assert [row["setting"] for row in found["problems"]] == ["KEYCLOAK_SCOPES"]
+        assert [row["setting"] for row in found["warnings"]] == ["TRUSTED_PROXIES", "JWT_AUDIENC"]
+        said = run("doctor", env={**env}).output
+        assert "PROBLEM  JWT_AUDIENCE: " in said and "warning  JWT_AUDIENC: " in said
+
     def test_a_warning_ends_with_2_where_it_is_asked_for(self) -> None:
         env = {"FRONTEND_URL": "https://example.org", "PORT": str(free_port())}
         assert (run("check", env=env).status, run("check", "--strict", env=env).status) == (0, 2)

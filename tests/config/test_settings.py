@@ -434,6 +434,12 @@ class TestCheck:
         assert re.findall(r"^  (\w+): expected", done.stderr, re.MULTILINE) == ["PORT", "JWT_LEEWAY"]
         assert "marked" not in done.stderr
 
+    def test_the_check_says_what_is_doubtful_beside_what_is_wrong(self, tmp_path: Path) -> None:
+        done = run_check(tmp_path, {"PORT": "x", "RATE_LIMT_DEFAULT": "9 per minute"})
+        assert done.returncode == 1
+        assert [line.partition(": ")[0] for line in done.stderr.splitlines()[1:3]] == ["  PORT", "warning"]
+        assert "did you mean RATE_LIMIT_DEFAULT?" in done.stderr
+
     def test_the_check_says_what_is_doubtful(self, tmp_path: Path) -> None:
         done = run_check(tmp_path, {"FRONTEND_URL": "https://example.org"})
         assert done.returncode == 0
