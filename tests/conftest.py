@@ -70,7 +70,7 @@ def own_threads() -> set[threading.Thread]:
 def no_thread_is_left() -> Iterator[None]:
     before = own_threads()
     yield
-    until(lambda: own_threads() <= before, 2, f"the test's threads to end: {own_threads() - before}")
+    until(lambda: own_threads() <= before, 10, f"the test's threads to end: {own_threads() - before}")
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,7 @@ class Gateway(Asking):
         """Every whole line of stdout; AssertionError when one is no JSON object."""
         return [parsed(line) for line in self.stdout.split(b"\n")[:-1]]
 
-    def wait_line(self, predicate: Callable[[dict[str, Any]], object], timeout: float = 5) -> dict[str, Any]:
+    def wait_line(self, predicate: Callable[[dict[str, Any]], object], timeout: float = 15) -> dict[str, Any]:
         """The first line that fits; AssertionError after `timeout` seconds without one."""
         try:
             return until(lambda: next(filter(predicate, self.lines()), None), timeout, "a log line") or {}

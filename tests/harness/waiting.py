@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 Value = TypeVar("Value")
 
 
-def until(probe: Callable[[], Value | Literal[False] | None], timeout: float = 5.0, what: str = "it") -> Value:
+def until(probe: Callable[[], Value | Literal[False] | None], timeout: float = 15.0, what: str = "it") -> Value:
     """Ask `probe` every 20 ms until its value is true; AssertionError after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:

@@ -35,7 +35,7 @@ def pair(make_gateway: GatewayFactory, running_realm: Scripted) -> Iterator[Gate
 def next_second() -> None:
     """`iat` counts seconds: what is issued from here on is told from what was issued before."""
     now = int(time.time())
-    until(lambda: int(time.time()) > now, 2, "the next second")
+    until(lambda: int(time.time()) > now, 10, "the next second")
 
 
 def into_one_session(realm: Scripted, sub: str) -> None:

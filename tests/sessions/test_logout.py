@@ -252,7 +252,7 @@ def test_a_later_sign_in_of_the_same_session_works(cluster: Gateway) -> None:
             visitor.signed_in(lambda url: browser.open(url).headers["Location"])
             return visitor.authenticated
 
-        until(again, 3, "a sign-in of a later second")
+        until(again, 10, "a sign-in of a later second")
 
 
 OUTAGES: dict[str, tuple[Callable[[Scripted], object], Callable[[Scripted], object]]] = {

@@ -184,7 +184,7 @@ def test_the_lease_of_a_killed_holder_ends_by_itself(tmp_path: Path) -> None:
         assert holder.ask("lease", "refresh", 0.5)
         holder.kill()
         assert other.ask("lease", "refresh", 60) is None
-        until(lambda: other.ask("lease", "refresh", 60), 2, "the dead holder's lease to end")
+        until(lambda: other.ask("lease", "refresh", 60), 10, "the dead holder's lease to end")
 
 
 def test_a_session_ended_by_one_process_is_ended_for_the_other_at_once(pair: Pair) -> None:
