@@ -22,7 +22,7 @@ help:
 	@echo 'make test-deploy    units, image, compose file, manifests, lock: by the tools that judge them'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
-	@echo 'make test-frontend  the TypeScript client and resumable uploads (needs Node 20)'
+	@echo 'make test-frontend  the TypeScript client, resumable uploads, accessibility (needs Node 20)'
 	@echo 'make client         the TypeScript client anew, from the API description (needs Node 20)'
 	@echo 'make test-keycloak  a real Keycloak, also in Chromium (first time: 1 to 2 minutes more)'
 	@echo 'make test-kafka     events in a real Kafka 3.9 and 4 (first time: 1 minute more)'
@@ -96,7 +96,7 @@ test-frontend: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium npm=npm
 	cd clients/typescript && npm ci --no-audit --no-fund
 	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py \
-	  tests/real/test_generators.py tests/real/test_resumable_uploads.py
+	  tests/real/test_generators.py tests/real/test_resumable_uploads.py tests/real/test_accessibility.py
 
 # clients/typescript: the types from the API description, and what they and the sources build to.
 client: .venv/installed-dev
