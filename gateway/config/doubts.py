@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway.config.names import NAMES, OLD_NAMES, SECRETS
 from gateway.config.problem import Problem
 from gateway.config.settings import Settings
+from gateway.services import SERVICES
 
 LIKENESS = 0.86
 """From 0 to 1: the similarity above which an unknown name is taken for a misspelling (difflib)."""
@@ -65,6 +66,7 @@ def doubtful(settings: Settings) -> Iterator[Problem]:
     if settings.client_key is not None and settings.client_secret is not None:
         yield Problem("KEYCLOAK_CLIENT_SECRET", "is not used beside KEYCLOAK_CLIENT_KEY: take it away")
     yield from _plain_http(settings)
+    yield from _paths_twice(settings)
     for origin in settings.frontend:
         if _site(origin) != _site(settings.public_url):
             yield Problem(
@@ -95,6 +97,18 @@ def _plain_http(settings: Settings) -> Iterator[Problem]:
         yield Problem(public, "is http in production: browsers keep no session cookie of it; use https")
     if _is_open(settings.issuer):
         yield Problem("KEYCLOAK_ISSUER_URL", "is http in production: who listens signs in as anybody; use https")
+
+
+def _paths_twice(settings: Settings) -> Iterator[Problem]:
+    """A service is called at its base URL followed by the path of the request, which begins with the service's own."""
+    for spec in SERVICES:
+        for base in settings.services.get(spec.name, ()):
+            if urlsplit(base).path.endswith(spec.path):
+                right = base.removesuffix(spec.path)
+                yield Problem(
+                    spec.setting,
+                    f"ends in {spec.path}, which is sent twice ({spec.path}{spec.path}): {right} is probably meant",
+                )
 
 
 def _is_open(url: str) -> bool:

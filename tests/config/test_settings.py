@@ -415,7 +415,7 @@ class TestDoubts:
 
 def run_check(tmp_path: Path, changes: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """`python -m gateway.check` with GOOD and changes."""
-    env = {**GOOD, **changes, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {**GOOD, **changes, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "gateway.check"]
     return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
@@ -477,11 +477,22 @@ class TestWhatCanNotBeMeant:
             ({"THROTTLE_TTL": "60"}, "THROTTLE_TTL", "RATE_LIMIT_DEFAULT"),
             ({"KEYCLOAK_REALM": "r"}, "KEYCLOAK_REALM", "KEYCLOAK_ISSUER_URL"),
             ({"KEYCLOAK_CLIENT_KEY": CLIENT_KEY}, "KEYCLOAK_CLIENT_SECRET", "take it away"),
+            ({USERS.setting: "http://users:3003/users/"}, USERS.setting, "http://users:3003 is"),
+            ({USERS.setting: "http://a:1,http://b:2/v1/users"}, USERS.setting, "http://b:2/v1 is"),
         ],
     )
     def test_is_a_warning(self, tmp_path: Path, changes: dict[str, str], name: str, mend: str) -> None:
         (warning,) = loaded(tmp_path, changes)[1]
         assert warning.name == name and mend in warning.advice
+
+    def test_is_not_a_path_that_only_resembles_the_services_own(self, tmp_path: Path) -> None:
+        for base in (
+            "http://users:3003/v1",
+            "http://users:3003/all-users",
+            "http://users:3003/users/v2",
+            "http://users",
+        ):
+            assert loaded(tmp_path, {USERS.setting: base})[1] == ()
 
     def test_is_not_what_others_have_in_the_environment(self, tmp_path: Path) -> None:
         others = ("PATH", "HOSTNAME", "USER_SERVICE_PORT", "REDIS_PORT", "KUBERNETES_SERVICE_HOST", "OTEL_SERVICE_NAME")

@@ -75,6 +75,10 @@ TABLE: Mapping[str, Misconfiguration] = {
         "`USER_SERVICE_URL=user-service:3003`: no scheme", AT_START, "USER_SERVICE_URL", "expected http://host:port",
         START, sets=values(USER_SERVICE_URL="user-service:3003"),
     ),
+    "path-twice": Misconfiguration(
+        "`USER_SERVICE_URL=http://user-service:3003/users`: the service's own path", "404 for its paths",
+        "USER_SERVICE_URL", "is sent twice", sets=lambda place: {"USER_SERVICE_URL": place.service + "/users"},
+    ),
     "unit": Misconfiguration(
         "`PROXY_READ_TIMEOUT=30s`: a unit", AT_START, "PROXY_READ_TIMEOUT", "expected seconds",
         START, sets=values(PROXY_READ_TIMEOUT="30s"),
