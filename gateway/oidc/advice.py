@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from types import MappingProxyType
 
-log = logging.getLogger("gateway.oidc")
+from gateway.oidc.repeats import Repeats
 
-QUIET_SECONDS = 60.0
+log = logging.getLogger("gateway.oidc")
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
@@ -25,15 +25,12 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 
 
 class Advice:
-    """Warns of a cause, at most once in QUIET_SECONDS for each."""
+    """Warns of a cause, at most once per minute for each."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        self._now = now
-        self._logged: dict[str, float] = {}
+        self._repeats = Repeats(now)
 
     def give(self, cause: str) -> None:
         """`cause` is a key of ADVICE."""
-        now = self._now()
-        if now - self._logged.get(cause, -QUIET_SECONDS) >= QUIET_SECONDS:
-            self._logged[cause] = now
+        if self._repeats.due(cause):
             log.warning("Auth: %s", ADVICE[cause], extra={"reason": cause})

@@ -98,7 +98,7 @@ class IssuerDocuments:
         accept = {"Accept": "application/json"}
         with self._session.get(url, headers=accept, timeout=KEYCLOAK_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
             if response.status_code != 200:
-                raise KeycloakFault(f"status {response.status_code}")
+                raise KeycloakFault(f"status {response.status_code}{self._cause(response.status_code, url)}")
             text = response.raw.read(DOCUMENT_BYTES + 1)
         if len(text) > DOCUMENT_BYTES:
             raise KeycloakFault("its document is too long")
@@ -109,6 +109,12 @@ class IssuerDocuments:
         if not isinstance(document, dict):
             raise KeycloakFault("what it sent is no JSON object")
         return document
+
+    def _cause(self, status: int, url: str) -> str:
+        """Keycloak answers 404 for a realm that it does not have."""
+        if status != 404 or url != self.discovery_url:
+            return ""
+        return f", there is no realm {self._internal.rstrip('/').rpartition('/')[2]!r}"
 
 
 def _endpoint(document: Mapping[str, Any], name: str) -> str | None:

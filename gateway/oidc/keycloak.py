@@ -13,6 +13,7 @@ from requests import RequestException
 from gateway import errors
 from gateway.keys import NO_KEYS, KeySet
 from gateway.oidc.documents import KEYCLOAK_TIMEOUTS, Endpoints, IssuerDocuments, KeycloakFault
+from gateway.oidc.repeats import Repeats
 from gateway.transport import SealedSession, loggable
 
 log = logging.getLogger("gateway.oidc")
@@ -32,6 +33,8 @@ class Keycloak:
         self._documents = IssuerDocuments(issuer, internal_url or issuer, session)
         self._keys = NO_KEYS
         self._endpoints: Endpoints | None = None
+        self._faults = Repeats()
+        self._failing = False
         self._last_read = -UNKNOWN_KID_SECONDS
         self._reading = RLock()
         self._tried = Signal()
@@ -116,9 +119,14 @@ class Keycloak:
             keys = self._documents.keys(self._endpoints)
         except (KeycloakFault, RequestException) as error:
             said = str(error) if isinstance(error, KeycloakFault) else f"no answer ({loggable(error)})"
-            log.error("Keycloak: keys not read from %s: %s", self._documents.place, said)
+            self._failing = True
+            if self._faults.due(said):
+                log.error("Keycloak: keys not read from %s: %s", self._documents.place, said)
             return False
-        if not keys.same_as(self._keys):
+        changed = not keys.same_as(self._keys)
+        if changed or self._failing:
             log.info("Keycloak: %d keys read", len(keys))
+        if changed:
             self._keys = keys
+        self._failing = False
         return True

@@ -88,6 +88,20 @@ def test_garbage_at_start(start_gateway: StartGateway, case: tuple[str, Any]) ->
         check_open(gateway, realm.mint())
 
 
+def test_a_fault_is_logged_once_and_so_is_its_end(start_gateway: StartGateway) -> None:
+    """Not at each of the retries; another fault has its own line."""
+    with Issuer() as realm:
+        realm.discovery_answer = lambda call: (404, {}, b"{}")
+        gateway = start_gateway({"WEB_CONCURRENCY": "1"}, issuer=realm, ready=False)
+        until(lambda: realm.calls["discovery"] >= 3, 30, "the retries")
+        realm.discovery_answer = lambda call: (500, {}, b"boom")
+        gateway.wait_line(lambda line: line["message"].endswith(": status 500"))
+        realm.discovery_answer = None
+        gateway.wait_line(lambda line: line["message"].endswith("keys read"))
+        lines = [line["message"] for line in gateway.lines() if "keys not read" in line["message"]]
+        assert len(lines) == 2 and lines[0].endswith("status 404, there is no realm 'ai-video-interview'")
+
+
 OUTAGES = {
     "refused": lambda realm: realm.stop(),
     "hanging": lambda realm: realm.hang(),

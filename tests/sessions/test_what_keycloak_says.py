@@ -13,7 +13,8 @@ from harness.issuer import Key, as_json
 from harness.provider import Scripted
 from harness.visitor import NAVIGATION, Visitor, target
 
-from gateway.oidc.advice import ADVICE, QUIET_SECONDS, Advice
+from gateway.oidc.advice import ADVICE, Advice
+from gateway.oidc.repeats import QUIET_SECONDS
 
 
 @pytest.fixture
