@@ -78,6 +78,7 @@ DEV = [
     "types-pyyaml >=6.0.12,<7",
     "types-requests >=2.33,<3",
     "playwright >=1.60,<2",
+    "schemathesis >=4.32,<5",
 ]
 
 VERSION = re.findall(

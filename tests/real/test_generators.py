@@ -1,4 +1,4 @@
-"""What others make of the description: generators whose code compiles strictly, and Redocly's linter."""
+"""What others make of the description: generators whose code compiles strictly, and linters."""
 
 import os
 import shutil
@@ -67,3 +67,8 @@ def test_orval(folder: Path) -> None:
 
 def test_redocly_finds_no_error(folder: Path) -> None:
     run("redocly", "lint", folder / "openapi.json")
+
+
+def test_spectral_finds_no_error(folder: Path) -> None:
+    (folder / "spectral.yaml").write_text('extends: ["spectral:oas"]\n')
+    run("spectral", "lint", "--ruleset", folder / "spectral.yaml", folder / "openapi.json")
