@@ -12,8 +12,9 @@ service that owns the path, and returns its response.
 
 Every forwarded request needs `Authorization: Bearer <access token>`, with a token that Keycloak issued, or the session
 cookie that a sign-in sets; if both are sent, the header is used. Sign-in, health and this description are public. A
-request with a missing or invalid token is answered with 401 and not forwarded. The message "Token expired" (`code`
-`token_expired`) tells a client to refresh (`POST /auth/refresh`) and to retry.
+request with a missing or invalid token is answered with 401 and not forwarded. The codes `token_expired`,
+`token_invalid` and `session_ended` tell a client to refresh (`POST /auth/refresh`) and to retry once; if the refresh is
+refused, and for `token_missing`, the user has to sign in.
 
 ## Forwarding
 

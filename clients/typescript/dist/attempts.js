@@ -1,7 +1,7 @@
 // One call, with all its tries: a lapsed token is renewed, a temporary failure waits and tries again.
 import { bodyOf, NetworkError, shapeOf } from "./errors.js";
 import { delay, pause } from "./retry.js";
-/** The 401s that a refresh can mend, or is the last word on, which takes the cookies away; the others are final. */
+/** 401s after which the client refreshes, and retries once (docs/errors.md). A refused refresh removes the cookies. */
 const RENEWABLE = ["token_expired", "token_invalid", "session_ended"];
 const RENEWALS = 2;
 /** The answer, whatever its status; `NetworkError` where there is none. */

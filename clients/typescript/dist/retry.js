@@ -3,7 +3,7 @@ import { secondsOf } from "./errors.js";
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 const TEMPORARY = new Set([408, 502, 503, 504]);
 /** The gateway answered before anything was sent to the service: safe for any method. */
-const NEVER_SENT = new Set(["breaker_open", "overloaded", "keycloak_unavailable", "rate_limited"]);
+const NEVER_SENT = new Set(["breaker_open", "overloaded", "unavailable", "keycloak_unavailable", "rate_limited"]);
 /** Milliseconds to wait before the next try; undefined where there is to be none. `tried`: how many there were. */
 export function delay(attempt, tried, policy) {
     const { status = 0, code = "" } = attempt;

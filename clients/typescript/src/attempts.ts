@@ -3,7 +3,7 @@
 import { bodyOf, NetworkError, shapeOf, type ErrorCode } from "./errors.js";
 import { delay, pause, type RetryPolicy } from "./retry.js";
 
-/** The 401s that a refresh can mend, or is the last word on, which takes the cookies away; the others are final. */
+/** 401s after which the client refreshes, and retries once (docs/errors.md). A refused refresh removes the cookies. */
 const RENEWABLE: ErrorCode[] = ["token_expired", "token_invalid", "session_ended"];
 const RENEWALS = 2;
 

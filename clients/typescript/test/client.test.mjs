@@ -31,6 +31,7 @@ const RETRIED = [
   // It never reached the service.
   ["POST", error(503, "breaker_open", NOW), true],
   ["POST", error(503, "overloaded", NOW), true],
+  ["POST", error(503, "unavailable", NOW), true],
   ["POST", error(429, "rate_limited", NOW), true],
   ["POST", error(429, "rate_limited"), false],
   ["GET", error(429, "rate_limited", { "Retry-After": "900" }), false],
@@ -186,6 +187,15 @@ test("an outage of the refresh is no end of the session, a refusal is", async ()
   await assert.rejects(client.get("/users/me"), { code: "session_ended", signInNeeded: true });
   assert.deepEqual([told, client.current], [1, { authenticated: false }]);
 });
+
+for (const code of ["token_expired", "token_invalid", "session_ended"]) {
+  test(`after ${code} the client refreshes, and retries once`, async () => {
+    const tokens = { json: { accessToken: "b", refreshToken: "s", expiresIn: 60 } };
+    await talkTo([error(401, code), tokens, ok]);
+    await client.get("/users/me");
+    assert.deepEqual(server.requests.map(({ url }) => url), ["/users/me", "/auth/refresh", "/users/me"]);
+  });
+}
 
 test("a service's own 401 is the caller's", async () => {
   await talkTo([{ status: 401, json: { message: "not with this device" } }]);
