@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 from flask import Flask, request
 from werkzeug.wrappers import Response
@@ -88,10 +89,21 @@ class AccessHook(Hook):
             "ip": scope.client,
         }
         if scope.upstream is not None:
-            line["upstream"] = scope.upstream
-            line["instance"] = scope.instance
+            _add_call(line, scope)
         if scope.code is not None:
             line["code"] = scope.code
         if CUT in scope.environ:
             line["cut"] = True
         self._log_writer.put(level, line)
+
+
+def _add_call(line: dict[str, Any], scope: Scope) -> None:
+    """What became of the call to the service."""
+    line["upstream"] = scope.upstream
+    line["instance"] = scope.instance
+    if scope.upstream_seconds is not None:
+        line["upstreamDuration"] = round(scope.upstream_seconds * 1000, 1)
+    if scope.failure is not None:
+        line["kind"] = scope.failure
+    if scope.retries:
+        line["retries"] = scope.retries

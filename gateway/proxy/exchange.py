@@ -60,8 +60,10 @@ class Exchange:
         """The response with its head and, if it states a length, the first part of its body. Raises GatewayError."""
         upstream = self.claim.upstream
         began = monotonic()
-        response = self._send_until_answered(began)
-        seconds = monotonic() - began
+        try:
+            response = self._send_until_answered(began)
+        finally:
+            self._scope.upstream_seconds = seconds = monotonic() - began
         upstream.metrics.answered(seconds)
         if self.claim.is_call:
             upstream.limit.answered(seconds)
@@ -94,15 +96,21 @@ class Exchange:
                         upstream.limit.answered(monotonic() - began)
                     raise self.error(fault) from fault
                 failed = instance
-                upstream.metrics.retried()
-                log.warning(
-                    "Proxy: %s: retry after %s", upstream.name, fault,
-                    extra={"upstream": upstream.name, "instance": instance.name, "kind": fault.kind},
-                )  # fmt: skip
+                self._note_retry(instance, fault)
                 continue
             upstream.answered(instance)
             upstream.metrics.responded(instance.name, response.status)
             return response
+
+    def _note_retry(self, instance: Instance, fault: CallFault) -> None:
+        upstream, scope = self.claim.upstream, self._scope
+        upstream.metrics.retried()
+        scope.retries += 1
+        scope.failure = fault.kind
+        log.warning(
+            "Proxy: %s: retry after %s", upstream.name, fault,
+            extra={"upstream": upstream.name, "instance": instance.name, "kind": fault.kind},
+        )  # fmt: skip
 
     def _send(self, request: PreparedRequest, timeouts: Timeouts, *, again: bool) -> UpstreamResponse:
         scope = self._scope
@@ -155,6 +163,7 @@ class Exchange:
             return errors.ClientClosedRequest()
         upstream = self.claim.upstream
         upstream.metrics.failed(fault.kind)
+        self._scope.failure = fault.kind
         error = (errors.GatewayTimeout if fault.timed_out else errors.BadGateway)(_CODES.get(fault.kind))
         log.error(
             "Proxy: %s: %s", upstream.name, fault,

@@ -38,7 +38,8 @@ class Scope:
     error in the response; `started` is a `perf_counter` time in seconds. Authentication results in a `principal` or a
     `refusal`, or neither for public views. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its
     sampling decision, if any; `span` is the parent of the spans of calls. `upstream` names the service that was called,
-    `instance` its host."""
+    `instance` its host; `upstream_seconds` is the time to the head of its response or to the failure, `failure` the
+    kind of the last failed call, `retries` the number of calls after the first."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -67,6 +68,9 @@ class Scope:
     code: errors.ErrorCode | None = None
     upstream: str | None = None
     instance: str | None = None
+    upstream_seconds: float | None = None
+    failure: str | None = None
+    retries: int = 0
     started: float = field(default_factory=perf_counter)
 
     @property

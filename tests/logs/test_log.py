@@ -62,6 +62,27 @@ class TestAccessLine:
         gateway.get("/interviews/line-7", issuer.mint())
         assert gateway.access_line("/interviews/line-7")["statusCode"] == 500
 
+    def test_it_says_what_became_of_the_call(self, gateway: Gateway, issuer: Issuer, interviews: Service) -> None:
+        token = issuer.mint()
+        gateway.get("/interviews/line-8", token)
+        line = gateway.access_line("/interviews/line-8")
+        place = interviews.url.removeprefix("http://")
+        assert (line["upstream"], line["instance"]) == ("interview-service", place)
+        assert 0 < line["upstreamDuration"] <= line["duration"]
+        assert not line.keys() & {"kind", "retries", "code"}
+        interviews.answer = replies.by_turn(replies.reset(), replies.sized(200))
+        assert gateway.get("/interviews/line-9", token).status == 200
+        line = gateway.access_line("/interviews/line-9")
+        assert (line["statusCode"], line["retries"], line["kind"]) == (200, 1, "closed")
+        interviews.answer = replies.reset()
+        assert gateway.get("/interviews/line-10", token).status == 502
+        line = gateway.access_line("/interviews/line-10")
+        assert (line["code"], line["retries"], line["kind"]) == ("service_unreachable", 1, "closed")
+        assert line["instance"] == place and 0 < line["upstreamDuration"] <= line["duration"]
+        gateway.get("/interviews/line-11")
+        calls = {"upstream", "instance", "upstreamDuration", "kind", "retries"}
+        assert not gateway.access_line("/interviews/line-11").keys() & calls
+
 
 class TestLevels:
     def test_a_refused_service_is_an_error(self, start_gateway: StartGateway, issuer: Issuer) -> None:
