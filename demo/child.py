@@ -32,6 +32,10 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """``None`` while it runs."""
         return self._process.poll()

@@ -30,14 +30,14 @@ curl -i {gateway}/interviews -H 'Content-Type: application/json' -d '{{"title": 
 curl -i -X PUT {gateway}/media/hello.txt -H 'Content-Type: text/plain' --data-binary 'Hello from curl' \
 -H 'Authorization: Bearer {token}'
 
-An outage to look at: pkill -f 'demo.part users'. To end it: the key r, and Enter, here.
+An outage to look at: kill {users}  (the user service). To end it: the key r, and Enter, in the demo's terminal.
 
 Ctrl-C ends everything.
 """
 
 
-def introduction(environment: Environment, folder: Path) -> str:
-    """Ready to print; the token comes fresh from the provider's token endpoint."""
+def introduction(environment: Environment, folder: Path, users: int) -> str:
+    """Ready to print; the token comes fresh from the provider's token endpoint. ``users``: the user service's pid."""
     issuer = environment["KEYCLOAK_ISSUER_URL"]
     return TEXT.format(
         frontend=environment["FRONTEND_URL"],
@@ -45,6 +45,7 @@ def introduction(environment: Environment, folder: Path) -> str:
         public=public_url(environment),
         issuer=issuer,
         folder=folder,
+        users=users,
         token=_token(issuer),
     )
 

@@ -43,6 +43,12 @@ def identity() -> Flask:
     return create_provider(settings)
 
 
+def users() -> Flask:
+    """The provider's users have their names here too."""
+    known = ProviderSettings().users
+    return create_users({user.id: {"firstName": user.first_name, "lastName": user.last_name} for user in known})
+
+
 def frontend() -> Flask:
     return create_frontend(gateway_url(dict(os.environ)))
 
@@ -53,7 +59,7 @@ def data(name: str) -> Path:
 
 APPS: dict[str, Callable[[], Flask]] = {
     "identity": identity,
-    "users": create_users,
+    "users": users,
     "interviews": lambda: create_interviews(data("interviews.sqlite")),
     "media": lambda: create_media(data("media")),
     "frontend": frontend,

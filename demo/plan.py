@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+FROM_SHELL = ("LOG_LEVEL",)
+"""Settings that the shell's environment overrides: ``LOG_LEVEL=debug make demo``."""
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
 
 Environment = dict[str, str]
@@ -26,10 +29,11 @@ class Part:
 
 
 def read_environment(shift: int = 0) -> Environment:
-    """The settings in ``.env``, every port in them moved by ``shift``."""
+    """The settings in ``.env``, or of the shell for ``FROM_SHELL``, every port in them moved by ``shift``."""
     lines = (HERE / ".env").read_text(encoding="utf-8").splitlines()
     settings = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     settings["PORT"] = str(int(settings["PORT"]) + shift)
+    settings |= {name: os.environ[name] for name in FROM_SHELL if os.environ.get(name)}
     return {name: _shifted(value, shift) for name, value in settings.items()}
 
 

@@ -90,6 +90,10 @@ class Demo:
                 self.children[place] = Child(child.part, self.environment, self.folder)
                 say(f"{child.part.name} starts again.")
 
+    def pid(self, name: str) -> int:
+        """The process of the part with this name."""
+        return next(child.pid for child in self.children if child.part.name == name)
+
     def end(self) -> None:
         """The gateway first, so that nobody finds it with its services gone."""
         for child in reversed(self.children):
@@ -151,7 +155,7 @@ def run(environment: Environment) -> None:
         try:
             say("Starting …")
             demo.start()  # 2
-            say(introduction(environment, demo.folder))  # 3
+            say(introduction(environment, demo.folder, demo.pid("users")))  # 3
             demo.wait_for_the_end(Keys(), say)  # 4
         except KeyboardInterrupt:
             say("\nStopping …")

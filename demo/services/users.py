@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, abort, jsonify
@@ -20,14 +21,17 @@ Profile = dict[str, Any]
 class Profiles:
     """All profiles, behind a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, Profile]) -> None:
+        """``known``: what profiles begin with, by the user's id."""
+        self._known = known
         self._lock = threading.Lock()
         self._profiles: OrderedDict[str, Profile] = OrderedDict()
 
     def of(self, who: Caller, changes: Profile | None = None) -> Profile:
         """The caller's profile with ``changes`` in it; e-mail and roles are as the gateway says now."""
         with self._lock:
-            profile = self._profiles.setdefault(who.id, {"id": who.id, **dict.fromkeys(EDITABLE, "")})
+            new = {"id": who.id, **dict.fromkeys(EDITABLE, ""), **self._known.get(who.id, {})}
+            profile = self._profiles.setdefault(who.id, new)
             profile |= {"email": who.email, "roles": list(who.roles), **(changes or {})}
             self._profiles.move_to_end(who.id)
             while len(self._profiles) > MAX_PROFILES:
@@ -35,10 +39,10 @@ class Profiles:
             return dict(profile)
 
 
-def create_users() -> Flask:
-    """``GET`` and ``PUT /users/me``."""
+def create_users(known: Mapping[str, Profile] | None = None) -> Flask:
+    """``GET`` and ``PUT /users/me``. ``known``: what profiles begin with, by the user's id."""
     app = create_service("user-service")
-    profiles = Profiles()
+    profiles = Profiles(known or {})
 
     @app.get("/users/me")
     def me() -> ResponseReturnValue:
