@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -99,6 +100,14 @@ def test_a_package_of_it_works_elsewhere(tmp_path: Path) -> None:
     assert not package.get("dependencies")
     program = "import { createClient } from './package/dist/index.js'; console.log(createClient({baseUrl: 'http://a/b/'}).url('/c'))"
     assert run("node", "--input-type=module", "-e", program, cwd=tmp_path) == "http://a/b/c\n"
+
+
+def test_its_readme_lists_its_members() -> None:
+    declared = (CLIENT / "dist" / "client.d.ts").read_text().partition("class Client {")[2].partition("\n}")[0]
+    members = set(re.findall(r"^    (?:readonly |get )?([a-z]\w*)\b", declared, re.MULTILINE)) - {"constructor"}
+    rows = [line for line in (CLIENT / "README.md").read_text().splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)", row.split("|")[1])}
+    assert len(members) >= 20 and members - listed == set()
 
 
 def test_its_version_is_the_gateways() -> None:
