@@ -95,7 +95,7 @@ test-browser: .venv/installed-dev
 test-frontend: .venv/installed-dev
 	tests/peers/debian.sh chromium=chromium npm=npm
 	cd clients/typescript && npm ci --no-audit --no-fund
-	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_example.py \
+	$(BIN)/pytest tests/real/test_client_package.py tests/real/test_client.py tests/real/test_example.py \
 	  tests/real/test_generators.py tests/real/test_description_tools.py tests/real/test_resumable_uploads.py \
 	  tests/real/test_accessibility.py
 

@@ -14,7 +14,7 @@ from harness.stage import Stage
 
 pytestmark = pytest.mark.timeout(150)
 
-SECONDS = 20
+SECONDS = 15
 """How long Schemathesis generates requests."""
 CHECKS = (
     "not_a_server_error",
