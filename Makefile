@@ -52,8 +52,8 @@ coverage: .venv/installed-dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-SAMPLE = tests/config/test_settings.py tests/routes tests/sessions/test_sign_in.py tests/sessions/test_logout.py \
-	tests/events/test_events.py tests/traces/test_spans.py
+SAMPLE = tests/cli/test_command.py tests/config/test_settings.py tests/doctor tests/routes \
+	tests/sessions/test_sign_in.py tests/sessions/test_logout.py tests/events/test_events.py tests/traces/test_spans.py
 coverage-sample: .venv/installed-dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile -m 'not timed' $(SAMPLE)
