@@ -26,8 +26,10 @@ def metrics() -> Response:
     every client has the proxy's address."""
     if not _names_its_client(request.environ) or not engines().metrics_readers.contains(current().client):
         raise errors.Forbidden()
-    engines().observability.instruments.write()
+    instruments = engines().observability.instruments
+    instruments.write()
     text, kind = engines().observability.exposition.text(request.headers.get("Accept", ""))
+    instruments.active.write(without=1)  # this request, which is over when another worker is asked
     response = Response(text, content_type=kind)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -21,8 +21,9 @@ class Level:
         self._gauge = gauge
         self.value = 0
 
-    def write(self) -> None:
-        self._gauge.set(self.value)
+    def write(self, without: int = 0) -> None:
+        """Write the value, less by `without`."""
+        self._gauge.set(self.value - without)
 
 
 class Durations:

@@ -261,6 +261,13 @@ class TestRequests:
         assert [answer.result().status for answer in asked] == [200] * 5
         counted(any_gateway, lambda now: now.value("active_connections") == 1 and in_flight(now) == 0)
 
+    def test_a_scrape_is_over_when_another_worker_is_asked(self, any_gateway: Gateway) -> None:
+        with each_worker(any_gateway) as lines:
+            counted(any_gateway, lambda now: now.value("active_connections") == 1)
+            for connection in lines.values():
+                connection.request("GET", "/metrics")
+                assert "\nactive_connections 1.0\n" in connection.receive().text
+
     def test_requests_that_clients_leave_are_over(self, gateway: Gateway, token: str, users: Service) -> None:
         users.answer = replies.hang()
         before = scrape(gateway)
