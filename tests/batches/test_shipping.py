@@ -160,7 +160,7 @@ def test_the_end_has_a_bound(kind: Kind, peer: Service, shipping: ShippingProces
     shipping.close(1.0)
     assert shipping.took < 3
     assert shipping.dropped == 25
-    assert any(text.endswith("stopped with 25 not delivered") for _, text in shipping.logged())
+    until(lambda: any(text.endswith("stopped with 25 not delivered") for _, text in shipping.logged()))
 
 
 @pytest.mark.conformance("S1")
