@@ -48,6 +48,8 @@ def _checked(way, own=""):
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS)
     except subprocess.TimeoutExpired:
         return None, f"the check of the configuration took over {CHECK_SECONDS} s: is a file that it names on a disk?"
+    except OSError as error:  # no memory, descriptor or process for it; an exception would end a master that reloads
+        return None, f"the check of the configuration could not be started: {error.strerror}"
     if done.returncode:
         return None, done.stderr.strip() or "the check of the configuration failed"
     return json.loads(done.stdout), done.stderr.strip()
@@ -102,7 +104,7 @@ _installed_first()
 # A reload reads this file again, with what was found good just before (`when_ready`).
 _reads_again = os.environ.get("API_GATEWAY_METRICS_OF") == str(os.getpid())
 if _reads_again and "API_GATEWAY_CHECKED" in os.environ:
-    _settings, _problems = json.loads(os.environ.pop("API_GATEWAY_CHECKED")), ""
+    _settings, _problems = json.loads(os.environ["API_GATEWAY_CHECKED"]), ""
 else:
     _settings, _problems = _checked("elsewhere" if _listens_elsewhere() else "starts")
 if _settings is None:
@@ -152,8 +154,9 @@ def when_ready(server):
     reload = signal.getsignal(signal.SIGHUP)
 
     listens = {"at": bind}
+    asked = []  # the signals that no check has followed yet
 
-    def guarded(signum, frame):
+    def checked_reload(signum, frame):
         settings, problems = _checked("elsewhere" if _listens_elsewhere() else "reloads", listens["at"])
         if settings is None:
             server.log.error("reload refused, the workers keep their configuration. %s", problems)
@@ -161,6 +164,15 @@ def when_ready(server):
             listens["at"] = settings["bind"]
             os.environ["API_GATEWAY_CHECKED"] = json.dumps(settings)
             reload(signum, frame)
+
+    def guarded(signum, frame):
+        asked.append(signum)
+        if len(asked) > 1:
+            return  # it arrived during a check, which the loop below repeats: the file may have changed since
+        while asked:
+            before = len(asked)
+            checked_reload(signum, frame)
+            del asked[:before]
 
     signal.signal(signal.SIGHUP, guarded)
     from gateway.version import COMMIT, VERSION

@@ -44,13 +44,14 @@ class BindTrial:
         address = address_of(host, port)
         if self.elsewhere or address == self.own:
             return Bound()
-        if self.own.rpartition(":")[2] == str(port):
-            port = 0  # our own socket is let go before: only the address is in question
         due = monotonic() + (PATIENCE_SECONDS if self.starts else 0.0)
         while (error := _bind_error(host, port)) is not None and error.errno == errno.EADDRINUSE and monotonic() < due:
             sleep(_RETRY_SECONDS)
         if error is None:
             return Bound()
+        if error.errno == errno.EADDRINUSE and self.own.rpartition(":")[2] == str(port):
+            told = f"a reload cannot change it to {host}, as the workers listen at {self.own} until they end: restart"
+            return Bound((Problem("HOST", told),))
         if error.errno == errno.EADDRINUSE and not self.starts and not self.own and _is_gateway(host, port):
             told = f"a gateway listens at {address} already: this one, if it runs"
             return Bound(warnings=(Problem("PORT", told),))

@@ -7,11 +7,13 @@ with settings that the boot refuses would end gunicorn's master.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +64,15 @@ def _unbuildable(settings: Settings) -> Iterator[Problem]:
     if not (settings.otel or settings.redis_url or settings.kafka_brokers or settings.jaeger_endpoint):
         return
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a running master's: nothing is to be counted there
+    with _no_log_lines():
+        error = _build_error(settings)
+    if error is not None:
+        for name in _names(str(error), settings):
+            yield Problem(name, f"is refused when the gateway is built ({type(error).__name__}): correct or unset it")
+
+
+def _build_error(settings: Settings) -> Exception | None:
+    """The exception that building the app raises."""
     try:
         from opentelemetry.sdk.trace import TracerProvider
 
@@ -70,8 +81,22 @@ def _unbuildable(settings: Settings) -> Iterator[Problem]:
         create_app(settings, ())
         TracerProvider(shutdown_on_exit=False)  # reads its limits, also where no exporter is configured by now
     except Exception as error:  # a library's own, of whatever class
-        for name in _names(str(error), settings):
-            yield Problem(name, f"is refused when the gateway is built ({type(error).__name__}): correct or unset it")
+        return error
+    return None
+
+
+@contextmanager
+def _no_log_lines() -> Iterator[None]:
+    """Without the lines that the app would log: standard output is the result's, and each worker logs them again."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logging.disable()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.disable(logging.NOTSET)
 
 
 def _names(text: str, settings: Settings) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from harness.environment import GOOD
-from harness.gateway import alive
+from harness.gateway import alive, processes
 from harness.http import request
 from harness.issuer import Issuer
 from harness.ports import free_port
@@ -64,6 +64,10 @@ class Running:
         self.write(changes)
         self.process.send_signal(signal.SIGHUP)
 
+    def children(self) -> list[int]:
+        """The master's: its worker, and a check."""
+        return [pid for pid, parent, state in processes() if parent == self.process.pid and state != "Z"]
+
     def end(self) -> None:
         if alive(self.process.pid):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -98,6 +102,7 @@ def test_settings_that_the_boot_would_refuse_end_no_reload(running: Running, iss
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "marked"),
         ("PORT", str(issuer.port)),
         ("HOST", "192.0.2.77"),
+        ("HOST", "0.0.0.0"),
     ):
         before = len(running.refusals())
         running.reload({name: value})
@@ -114,6 +119,22 @@ def test_a_reload_may_change_the_port(running: Running) -> None:
     until(lambda: running.answers(port), 30, "the new port")
     running.reload({})
     until(running.answers, 30, "the old port")
+
+
+@pytest.mark.conformance("S2")
+def test_a_reload_during_the_check_of_another_ends_nothing(running: Running) -> None:
+    """Nor do settings of which a library only warns: what it logs is not taken for the result of the check."""
+    refused, reloads = len(running.refusals()), running.output.count("Hang up: ")
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    running.reload({**endpoint, "OTEL_RESOURCE_ATTRIBUTES": "team", "OTEL_EXPORTER_OTLP_HEADERS": "none"})
+    until(lambda: len(running.children()) > 1, 30, "the check")
+    running.reload({})
+    until(lambda: running.output.count("Hang up: ") >= reloads + 2, 60, "both reloads")
+    until(running.answers, 30, "the new worker")
+    running.reload({})
+    until(lambda: running.output.count("Hang up: ") == reloads + 3, 60, "the master to go on")
+    until(running.answers, 30, "the newest worker")
+    assert len(running.refusals()) == refused
 
 
 def test_it_stops_as_gunicorn_does(running: Running) -> None:
