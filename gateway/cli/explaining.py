@@ -34,9 +34,9 @@ def explain_command(
 ) -> None:
     """Say why an access token is refused or passed, claim by claim.
 
-    TOKEN is the token, `-` to read it from standard input (so that it is in no history), or the trace id of a request
-    whose lines are in --log. The settings are read as the gateway reads them. Only the issuer's keys are asked for; the
-    token goes nowhere and is not printed.
+    TOKEN is the token, `-` to read it from standard input, or the trace id of a request whose lines are in --log. Only
+    `-` keeps a token out of the list of processes and the shell's history. The settings are read as the gateway reads
+    them. Only the issuer's keys are asked for; the token goes nowhere and is not printed.
     """
     if log_file is not None:
         _explain_trace(token, log_file, as_json=as_json, strict=strict)
@@ -45,7 +45,7 @@ def explain_command(
         raise click.UsageError("this is a trace id: name the gateway's log with --log FILE (`-`: standard input)")
     settings = _settings()
     with no_log_lines():
-        found = _token(text.removeprefix("Bearer ").strip(), settings, offline=offline, jwks=jwks)
+        found = _token(text, settings, offline=offline, jwks=jwks)
     passed = is_passed(found)
     if as_json:
         print_json({"passed": passed, "findings": as_rows(found)})

@@ -26,10 +26,16 @@ def print_findings(findings: Iterable[Finding]) -> None:
     """Each finding: a line where all is well, else with what was expected and what to do."""
     for finding in findings:
         mark, colour = _MARKS[finding.verdict]
-        click.echo(f"{click.style(mark, fg=colour)}  {click.style(finding.check, bold=True)}: {finding.found}")
+        check = click.style(_harmless(finding.check), bold=True)
+        click.echo(f"{click.style(mark, fg=colour)}  {check}: {_harmless(finding.found)}")
         for title, text in (("expected", finding.expected), ("do", finding.fix)):
             if text:
-                click.echo(f"{_INDENT}{click.style(title, dim=True)}: {text}")
+                click.echo(f"{_INDENT}{click.style(title, dim=True)}: {_harmless(text)}")
+
+
+def _harmless(text: str) -> str:
+    """Claims and the words of peers may hold line breaks and a terminal's escape sequences: they are shown escaped."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def tally(findings: Sequence[Finding]) -> Counter[Verdict]:
@@ -43,7 +49,7 @@ def summary(findings: Sequence[Finding]) -> str:
     problems, warnings = counts[Verdict.PROBLEM], counts[Verdict.WARNING]
     colour = "red" if problems else "yellow" if warnings else "green"
     text = f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}"
-    return f"{click.style(text, fg=colour)}, {counts[Verdict.OK]} well, {counts[Verdict.UNKNOWN]} unknown."
+    return f"{click.style(text, fg=colour)}, {counts[Verdict.OK]} ok, {counts[Verdict.UNKNOWN]} unknown."
 
 
 def as_rows(findings: Iterable[Finding]) -> list[dict[str, str]]:

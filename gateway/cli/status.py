@@ -25,8 +25,10 @@ def machine_options(command: Decorated) -> Decorated:
 
 
 def given(text: str) -> str:
-    """An argument that may be `-`: then it is read from standard input, and is in no list of processes."""
-    return (sys.stdin.read() if text == "-" else text).strip()
+    """A token (without `Bearer `) or a trace id. `-`: from standard input, so that it is in no list of processes."""
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    return text.strip().removeprefix("Bearer ").strip()
 
 
 def leave(*, problems: int, warnings: int, strict: bool) -> NoReturn:
@@ -37,8 +39,8 @@ def leave(*, problems: int, warnings: int, strict: bool) -> NoReturn:
 
 
 def print_json(found: object) -> None:
-    """For programs."""
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    """For programs, in ASCII: nothing that a peer says reaches a terminal as it is."""
+    click.echo(json.dumps(found, indent=1))
 
 
 def counted(number: int, what: str) -> str:

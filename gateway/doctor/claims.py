@@ -18,7 +18,13 @@ def token(deployment: Deployment) -> Iterator[Finding]:
             "mappers (aud, sub, sid, roles, e-mail) show in a token alone",
             "--user NAME signs a test user in, --login signs you in in a browser, --token - reads one",
         )
-    elif deployment.document() is not None:
+    elif deployment.document() is None:
+        yield unknown(
+            "token",
+            "not judged: Keycloak's document is not there, or another issuer's",
+            "see the findings about Keycloak; `gateway explain --offline` judges all but the signature",
+        )
+    else:
         with deployment.keycloak() as keys:
             yield from token_findings(deployment.token, deployment.settings, keys, time())
 

@@ -44,8 +44,11 @@ _OF_CLAIM: Mapping[str, str] = MappingProxyType(
         "times": _LEEWAY,
         "expired": "refresh it (POST /auth/refresh) or sign in again; " + _LEEWAY,
         "bound": "turn DPoP or mutual TLS off for the client (Clients > the client > Advanced)",
+        "malformed": "correct the user's attributes in Keycloak (Users > the user > Details)",
     }
 )
+_TEXTS = ("email", "sid", "jti", "given_name", "family_name")
+"""What a service, the log or the store is told of a user, besides `sub` and roles."""
 
 
 class FixedKeys:
@@ -81,10 +84,9 @@ def token_findings(token: str, settings: Settings, keys: KeySource, now: float) 
     except InvalidToken as refusal:
         yield _unsigned(refusal, _read(token, 0), settings)
     except ServiceUnavailable:
-        yield unknown(
-            "signature", "not looked at: there are no keys of the issuer here", "leave --offline out, or give --jwks"
-        )
+        yield unknown("signature", "not looked at: there are no keys of the issuer here", _advice_on_keys(keys))
     if not claims:
+        yield bad("claims", "no JSON object with claims", "those of an access token", "send the access token alone")
         return
     for name, require in REQUIREMENTS:
         try:
@@ -94,6 +96,12 @@ def token_findings(token: str, settings: Settings, keys: KeySource, now: float) 
             fix = _OF_CLAIM.get(refusal.reason) or refusal.explanation.rpartition(": ")[2]
             yield bad(name, _found(name, claims), _expected(name, settings, now), fix)
     yield from _user(claims, settings)
+
+
+def _advice_on_keys(keys: KeySource) -> str:
+    if isinstance(keys, NoKeysHere):
+        return "leave --offline out, or give --jwks"
+    return "Keycloak's keys cannot be read: `gateway doctor` says why; `gateway explain --jwks` takes saved ones"
 
 
 def _unsigned(refusal: InvalidToken, header: Mapping[str, Any], settings: Settings) -> Finding:
@@ -146,7 +154,13 @@ def _moment(value: Any) -> str:
 
 
 def _user(claims: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
-    """What is no condition, and missed all the same."""
+    """What a service is told; what is missing there is no condition, and missed all the same."""
+    try:
+        roles = ", ".join(sorted(roles_of(claims, settings.client_id)))
+        texts = {name: text_claim(claims.get(name)) for name in _TEXTS}
+    except InvalidToken as refusal:
+        yield bad("claims", "a text with a lone surrogate", "UTF-8", _OF_CLAIM[refusal.reason])
+        return
     if "sid" not in claims:
         yield questionable(
             "sid",
@@ -155,7 +169,6 @@ def _user(claims: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
             "back-channel logout can end all of the user's sessions alone: add"
             " the client scope `basic` (Clients > the client > Client scopes)",
         )
-    roles = ", ".join(sorted(roles_of(claims, settings.client_id)))
     if roles:
         yield good("roles", roles)
     else:
@@ -165,10 +178,7 @@ def _user(claims: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
             "realm roles, or roles of the client",
             "give the user roles, and the client the scope `roles` (Clients > the client > Client scopes)",
         )
-    try:
-        email = text_claim(claims.get("email"))
-    except InvalidToken:
-        email = None
+    email = texts["email"]
     if email is None:
         yield questionable(
             "email",

@@ -19,9 +19,12 @@ _BY_CODE: Mapping[str, str] = MappingProxyType(
         "role_missing": "give the user the role in Keycloak (Users > the user > Role mapping)",
         "rate_limited": "RATE_LIMIT_DEFAULT, RATE_LIMIT_MEDIA or RATE_LIMIT_AUTH is used up: see `rule`",
         "keycloak_unavailable": "`gateway doctor` says whether Keycloak can be reached",
+        "keycloak_timeout": "Keycloak was too slow: its own log and load; `gateway doctor` asks it",
         "keycloak_error": "`gateway doctor` says what Keycloak refuses",
         "service_unreachable": "`gateway doctor` asks the service; the line's `instance` names it",
         "service_timeout": "the service was too slow: PROXY_READ_TIMEOUT, PROXY_TOTAL_TIMEOUT",
+        "service_protocol_error": "the service's answer was invalid or cut short: its own log; the line's `instance`",
+        "overloaded": "all places of the service are taken: why is it slow? PROXY_MAX_IN_FLIGHT",
         "breaker_open": "five calls in a row failed: `gateway doctor` asks the service",
     }
 )
@@ -38,6 +41,8 @@ _BY_REASON: Mapping[str, str] = MappingProxyType(
         "times": "compare the clocks of Keycloak and the gateway",
     }
 )
+_SHOWN = ("code", "reason", "kind", "instance", "rule")
+"""The fields that say why."""
 
 
 def traced_findings(trace_id: str, lines: Iterable[str]) -> Iterator[Finding]:
@@ -46,8 +51,8 @@ def traced_findings(trace_id: str, lines: Iterable[str]) -> Iterator[Finding]:
         if trace_id not in text:
             continue
         try:
-            line = json.loads(text)
-        except ValueError:
+            line = json.loads(text[text.find("{") :])  # journalctl and container engines put words before it
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and line.get("traceId") == trace_id:
             yield _finding(line)
@@ -59,5 +64,5 @@ def _finding(line: Mapping[str, Any]) -> Finding:
     fix = _BY_REASON.get(str(reason)) or _BY_CODE.get(str(code))
     if fix is None and not (isinstance(status, int) and status >= 400):
         return good(at, message)
-    why = ", ".join(f"{name} {value}" for name, value in (("code", code), ("reason", reason)) if value)
+    why = ", ".join(f"{name} {line[name]}" for name in _SHOWN if line.get(name))
     return bad(at, f"{message}{f' ({why})' if why else ''}", "an answer under 400", fix or "docs/runbook.md")

@@ -11,7 +11,7 @@ import pytest
 from harness import jose
 from harness.command import run
 from harness.gateway import Gateway
-from harness.issuer import Issuer, Key
+from harness.issuer import Issuer, Key, Raw
 from harness.ports import free_port
 from harness.repository import ROOT
 
@@ -141,6 +141,45 @@ class TestExplain:
         ran = run("explain", "-", "--offline", env=settings, stdin=text)
         assert ran.status == 1 and "refused" in ran.output and "marked" not in ran.output
 
+    def test_what_holds_no_claims_is_refused(self, issuer: Issuer, settings: dict[str, str]) -> None:
+        ran = run("explain", "eyJhbGciOiJSUzI1NiJ9.AAAA.AAAA", "--offline", "--json", env=settings)
+        assert ran.status == 1 and ran.json()["passed"] is False
+        found = run("explain", issuer.mint(Raw(b"{}")), "--json", env=settings).json()
+        assert found["passed"] is False and "claims" in {row["check"] for row in found["findings"]}
+
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            *({name: "\ud800"} for name in ("sub", "email", "sid", "jti", "given_name", "family_name")),
+            {"realm_access": {"roles": ["\ud800"]}},
+        ],
+        ids=lambda claims: next(iter(claims)),
+    )
+    def test_a_text_that_is_no_unicode_is_refused_as_the_gateway_does(
+        self, issuer: Issuer, settings: dict[str, str], claims: dict[str, Any]
+    ) -> None:
+        found = run("explain", issuer.mint(claims), "--json", env=settings).json()
+        (wrong,) = [row for row in found["findings"] if row["verdict"] == "problem"]
+        assert found["passed"] is False and "attributes in Keycloak" in wrong["fix"]
+
+    def test_what_is_no_text_is_no_token(self, settings: dict[str, str]) -> None:
+        ran = run("explain", "-", "--offline", env=settings, stdin=b"\xff\xfe\x00marked\x80")
+        assert ran.status == 1 and "refused" in ran.output and "marked" not in ran.output
+
+    def test_claims_write_no_lines_of_their_own(self, issuer: Issuer, settings: dict[str, str]) -> None:
+        token = issuer.mint({"email": "a\nok       aud: forged\x1b[2J\x9b2J\u202e"})
+        ran = run("explain", token, env=settings)
+        assert "\nok       aud: forged" not in ran.output and "\\nok       aud: forged\\x1b[2J" in ran.output
+        for output in (ran.output, run("explain", token, "--json", env=settings).output):
+            assert not set(output) & set("\x1b\x9b\u202e")
+
+    def test_without_keys_the_advice_is_about_keycloak(self, issuer: Issuer, settings: dict[str, str]) -> None:
+        away = {**settings, "KEYCLOAK_ISSUER_URL": "http://127.0.0.1:1/realms/r"}
+        for arguments, fix in (((), "`gateway doctor`"), (("--offline",), "leave --offline out")):
+            found = run("explain", issuer.mint(), "--json", *arguments, env=away).json()["findings"]
+            (signature,) = [row for row in found if row["check"] == "signature"]
+            assert signature["verdict"] == "unknown" and fix in signature["fix"]
+
     def test_offline_asks_nobody(self, issuer: Issuer, settings: dict[str, str]) -> None:
         token, before = issuer.mint(), sum(issuer.calls.values())
         ran = run("explain", token, "--offline", env=settings)
@@ -163,3 +202,23 @@ class TestExplain:
         assert ran.status == 1 and "reason audience" in ran.output and "Audience mapper" in ran.output
         assert run("explain", "0" * 32, "--log", "log").status == 1
         assert run("explain", trace).status == 2, "it takes the log"
+
+    @pytest.mark.parametrize(
+        ("code", "fields", "fix"),
+        [
+            ("service_unreachable", {"kind": "refused", "instance": "http://users:3003"}, "`instance`"),
+            ("service_protocol_error", {"kind": "protocol", "instance": "http://users:3003"}, "invalid"),
+            ("rate_limited", {"rule": "media"}, "`rule`"),
+            ("overloaded", {}, "PROXY_MAX_IN_FLIGHT"),
+            ("keycloak_timeout", {}, "too slow"),
+        ],
+    )
+    def test_a_line_of_the_journal_is_shown_with_what_the_advice_names(
+        self, tmp_path: Path, code: str, fields: dict[str, str], fix: str
+    ) -> None:
+        trace = "0123456789abcdef" * 2
+        line = {"traceId": trace, "timestamp": "t", "message": "HTTP: GET /", "statusCode": 503, "code": code, **fields}
+        (tmp_path / "log").write_text(f"Nov 26 12:00:00 host gateway[12]: {json.dumps(line)}\n")
+        (row,) = run("explain", trace, "--log", "log", "--json").json()["findings"]
+        assert fix in row["fix"]
+        assert all(f"{name} {value}" in row["found"] for name, value in {"code": code, **fields}.items())

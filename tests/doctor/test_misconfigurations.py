@@ -162,3 +162,14 @@ def test_what_hangs_is_said_after_the_limit(place: Place) -> None:
         place.realm.start()
     assert {row["found"] for row in ran.json()["groups"]["Keycloak"]} == {"no answer within 1 s"}
     assert ran.json()["groups"]["This machine"], "the others are said all the same"
+
+
+def test_a_token_without_keycloak_is_said_to_be_unjudged(place: Place) -> None:
+    env = settings(place, {"KEYCLOAK_ISSUER_URL": "http://127.0.0.1:1/realms/r"})
+    told = named(run("doctor", "--json", "--token", "-", env=env, stdin=f"Bearer {place.realm.mint()}"), "token")
+    assert told["verdict"] == "unknown" and "explain --offline" in told["fix"]
+
+
+def test_bearer_before_a_token_is_no_part_of_it(place: Place) -> None:
+    ran = run("doctor", "--json", "--token", f"Bearer {place.realm.mint()}", env=settings(place, {}))
+    assert ran.status == 0 and named(ran, "signature")["verdict"] == "ok"

@@ -23,7 +23,9 @@ class Ran:
         return json.loads(self.output)
 
 
-def run(*arguments: str, env: Mapping[str, str | None] | None = None, stdin: str = "", good: bool = True) -> Ran:
+def run(
+    *arguments: str, env: Mapping[str, str | None] | None = None, stdin: str | bytes = "", good: bool = True
+) -> Ran:
     """`gateway ARGUMENTS` in the working directory; `good=False`: without GOOD's settings."""
     settings = {**dict.fromkeys(NAMES), **(GOOD if good else {}), **(env or {})}
     result = CliRunner().invoke(cli, arguments, input=stdin, env=settings)
