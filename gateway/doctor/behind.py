@@ -30,8 +30,13 @@ def _instance(deployment: Deployment, spec: ServiceSpec, base: str) -> Finding:
     took = perf_counter() - began
     if not isinstance(answer, Answer):
         return bad(
-            spec.name, f"{base}: {answer.why}", "an answer", f"start it, open the way to it, or correct {spec.setting}"
+            spec.name,
+            f"{base}: {answer.why}",
+            "an answer",
+            f"start it, allow the connection (firewall), or correct {spec.setting}",
         )
+    if answer.wants_tls:
+        return bad(spec.name, f"{base}: it speaks TLS", "https://", f"https:// in {spec.setting}")
     found = f"{base}/health: {answer.status} in {took * 1000:.0f} ms"
     if answer.status >= 500:
         return bad(spec.name, found, "a status below 500", "the service says that it is unwell: its own log")

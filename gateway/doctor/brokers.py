@@ -33,7 +33,8 @@ def kafka(deployment: Deployment) -> Iterator[Finding]:
             "Kafka",
             f"no broker answers at {brokers} (KAFKA_BROKERS)",
             "one of them answers",
-            "start Kafka, open the way to it, correct KAFKA_BROKERS; KAFKA_SECURITY_PROTOCOL where it wants TLS",
+            "start Kafka, allow the connection (firewall), correct KAFKA_BROKERS; where it wants TLS,"
+            " KAFKA_SECURITY_PROTOCOL",
         )
         return
     if deployment.settings.kafka_client == "pykafka" and not first:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from requests import RequestException
 
@@ -68,6 +68,8 @@ def redirect_uri(deployment: Deployment) -> Iterator[Finding]:
         yield bad(
             "sign-in", f"the authorization endpoint says {error}", "a login page", ADVICE.get(error, _ADVICE_OF_ERROR)
         )
+    elif asked.moved_to:
+        yield _moved("redirect URI", "authorization", asked, deployment)
     elif asked.status < 400:
         yield good("redirect URI", f"{uri} is registered")
         yield from _anybodys(deployment)
@@ -87,12 +89,21 @@ def redirect_uri(deployment: Deployment) -> Iterator[Finding]:
         )
 
 
+def _moved(check: str, endpoint: str, answer: Answer, deployment: Deployment) -> Finding:
+    """What stands before Keycloak has answered: whether the address is registered, that does not tell."""
+    return unknown(
+        check,
+        f"the {endpoint} endpoint redirects to {answer.moved_to}",
+        f"name that address in {deployment.keycloak_setting}, and in Keycloak's --hostname",
+    )
+
+
 _ADVICE_OF_ERROR = f"PKCE method S256 or none, and the scopes of KEYCLOAK_SCOPES ({_SETTINGS}, Advanced, Client scopes)"
 
 
 def _anybodys(deployment: Deployment) -> Iterator[Finding]:
     other = _authorization(deployment, NOBODYS_URI)
-    if isinstance(other, Answer) and other.status < 400:
+    if isinstance(other, Answer) and other.status < 400 and not other.moved_to:
         yield questionable(
             "redirect URI",
             "any address is accepted",
@@ -124,8 +135,8 @@ def _authorization(deployment: Deployment, uri: str) -> Answer | str | None:
 
 def _error_in_redirect(answer: Answer) -> str:
     """The error that a redirect carries (RFC 6749 section 4.1.2.1)."""
-    location = urlsplit(answer.headers.get("location", ""))
-    return next(iter(parse_qs(location.query).get("error", ())), "")
+    query = answer.headers.get("location", "").partition("#")[0].partition("?")[2]
+    return next(iter(parse_qs(query).get("error", ())), "")
 
 
 def post_logout_uri(deployment: Deployment) -> Iterator[Finding]:
@@ -137,7 +148,9 @@ def post_logout_uri(deployment: Deployment) -> Iterator[Finding]:
     for frontend in deployment.settings.frontend:
         query = {"client_id": deployment.settings.client_id, "post_logout_redirect_uri": frontend + "/"}
         answer = deployment.ask(f"{deployment.reached(endpoint)}?{urlencode(query)}")
-        if isinstance(answer, Answer) and answer.status < 400:
+        if isinstance(answer, Answer) and answer.moved_to:
+            yield _moved("post-logout URI", "end-session", answer, deployment)
+        elif isinstance(answer, Answer) and answer.status < 400:
             yield good("post-logout URI", f"{frontend}/ is registered")
         elif isinstance(answer, Answer):
             yield bad(

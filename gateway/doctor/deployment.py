@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self, cast
+from urllib.parse import urlsplit
 
 from gevent.lock import RLock
 from requests import RequestException
@@ -27,6 +28,10 @@ TEXT_BYTES = 1 << 20
 _QUESTION: Mapping[str, Any] = MappingProxyType({"timeout": BOUNDS, "stream": True, "allow_redirects": False})
 
 
+_TLS_ALONE = ("HTTPS server", "HTTPS port", "SSL-enabled server port", "requires TLS")
+"""The words of Go, nginx, Apache, Tomcat for plain http that reaches a port of TLS."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What was answered: `text` up to TEXT_BYTES, `headers` by name in lower case."""
@@ -35,6 +40,23 @@ class Answer:
     headers: Mapping[str, str]
     text: str
     set_cookies: tuple[str, ...] = ()
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether plain http reached a port of TLS: many servers say so with status 400."""
+        return self.status == 400 and any(words in self.text for words in _TLS_ALONE)
+
+    @property
+    def moved_to(self) -> str:
+        """Scheme and host that a proxy sends everybody to, empty where it does not. Keycloak's own redirects are 302
+        and 303 (RFC 9110 section 15.4)."""
+        if self.status not in (301, 307, 308):
+            return ""
+        try:
+            parts = urlsplit(self.headers.get("location", ""))
+        except ValueError:
+            return "another address"
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else "another path"
 
     def json(self) -> Mapping[str, Any] | None:
         """The JSON object, None where it is none."""
@@ -59,14 +81,13 @@ class Deployment:
         self,
         settings: Settings,
         warnings: tuple[Problem, ...] = (),
-        token: str | None = None,
         *,
         produces: bool = False,
     ) -> None:
-        """`token`: an access token to judge; `produces`: one event may be sent to Kafka."""
+        """`produces`: one event may be sent to Kafka. `token` may be set: an access token to judge."""
         self.settings = settings
         self.warnings = warnings
-        self.token = token
+        self.token: str | None = None
         self.produces = produces
         self.out = outbound(settings, NO_TRACER)
         self._discovery: Answer | Silence | None = None

@@ -9,7 +9,7 @@ import gevent
 
 from gateway.doctor import behind, brokers, claims, client, front, issuer, machine, observers, peers, redis_server
 from gateway.doctor.deployment import Deployment
-from gateway.doctor.finding import Finding, unknown
+from gateway.doctor.finding import Finding, questionable
 
 EXAMINATION_SECONDS = 20.0
 
@@ -32,36 +32,39 @@ GROUPS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
 """The registry: a check is a function of its peer's module, listed in the module's CHECKS."""
 
 
-def examine(deployment: Deployment, seconds: float = EXAMINATION_SECONDS) -> dict[str, tuple[Finding, ...]]:
-    """Group → findings. What takes longer than `seconds` in all is left, and said."""
-    asked = {
-        group: [(check, gevent.spawn(_findings, check, deployment)) for check in checks]
-        for group, checks in GROUPS.items()
-    }
-    everybody = [greenlet for checks in asked.values() for _, greenlet in checks]
+class _Examined:
+    """A check under way; what it has found so far stays, however it ends."""
+
+    def __init__(self, check: Check, deployment: Deployment) -> None:
+        self.found: list[Finding] = []
+        self._name = str(getattr(check, "__name__", "check")).replace("_", " ")
+        self.greenlet = gevent.spawn(self._run, check, deployment)
+
+    def late(self, seconds: float) -> list[Finding]:
+        """What is said of a check that has not ended."""
+        if self.greenlet.ready():
+            return []
+        return [questionable(self._name, f"no answer within {seconds:g} s", "", "--limit SECONDS waits longer")]
+
+    def _run(self, check: Check, deployment: Deployment) -> None:
+        try:
+            for finding in check(deployment):
+                self.found.append(finding)
+        except Exception as error:  # a fault of the doctor's own must not hide what the others found
+            why = f"the check itself failed ({type(error).__name__})"
+            self.found.append(questionable(self._name, why, "", "report it"))
+
+
+def examine(
+    deployment: Deployment, seconds: float = EXAMINATION_SECONDS, groups: Mapping[str, tuple[Check, ...]] = GROUPS
+) -> dict[str, tuple[Finding, ...]]:
+    """Group → findings. What takes longer than `seconds` in all is left, and said; what it found before counts."""
+    asked = {group: [_Examined(check, deployment) for check in checks] for group, checks in groups.items()}
+    everybody = [check.greenlet for checks in asked.values() for check in checks]
     gevent.joinall(everybody, timeout=seconds)
     found = {
-        group: tuple(
-            finding
-            for check, greenlet in checks
-            for finding in (greenlet.value if greenlet.value is not None else [_late(check, seconds)])
-        )
+        group: tuple(finding for check in checks for finding in (*check.found, *check.late(seconds)))
         for group, checks in asked.items()
     }
     gevent.killall([greenlet for greenlet in everybody if not greenlet.ready()], block=False)
     return {group: findings for group, findings in found.items() if findings}
-
-
-def _findings(check: Check, deployment: Deployment) -> list[Finding]:
-    try:
-        return list(check(deployment))
-    except Exception as error:  # a fault of the doctor's own must not hide what the others found
-        return [unknown(_name(check), f"the check itself failed ({type(error).__name__})", "report it")]
-
-
-def _late(check: Check, seconds: float) -> Finding:
-    return unknown(_name(check), f"no answer within {seconds:g} s", "--limit SECONDS waits longer")
-
-
-def _name(check: Check) -> str:
-    return str(getattr(check, "__name__", "check")).replace("_", " ")

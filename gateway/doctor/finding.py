@@ -39,7 +39,7 @@ def unknown(check: str, why: str, fix: str = "") -> Finding:
 
 
 def questionable(check: str, found: str, expected: str, fix: str) -> Finding:
-    """It works, and seldom is meant."""
+    """It works, and seldom is meant; or it could not be looked at, and should have been."""
     return Finding(check, Verdict.WARNING, found, expected, fix)
 
 

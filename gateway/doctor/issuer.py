@@ -23,11 +23,19 @@ def discovery(deployment: Deployment) -> Iterator[Finding]:
             "Keycloak",
             f"no answer at {where}: {answer.why}",
             "its discovery document",
-            "start Keycloak, open the way to it,"
+            "start Keycloak, allow the connection (firewall),"
             " or set KEYCLOAK_INTERNAL_URL to the address by which this machine reaches it (realm path included)",
         )
         return
     document = answer.json()
+    if answer.moved_to:
+        yield bad(
+            "Keycloak",
+            f"{where} redirects to {answer.moved_to}",
+            "status 200 and a JSON document",
+            f"name that address in {deployment.keycloak_setting}: the gateway follows no redirect",
+        )
+        return
     if answer.status != 200 or document is None:
         realm = deployment.keycloak_url.rpartition("/realms/")[2]
         found = f"no realm {realm!r} at {where}" if answer.status == 404 else f"status {answer.status} at {where}"
@@ -36,7 +44,7 @@ def discovery(deployment: Deployment) -> Iterator[Finding]:
             found,
             "status 200 and a JSON document",
             f"name the realm in {deployment.keycloak_setting} as Keycloak"
-            " does (capitals count; https://<host>/realms/<realm>), or create it",
+            " does (case-sensitive; https://<host>/realms/<realm>), or create it",
         )
         return
     yield good("Keycloak", f"answers at {where}")
@@ -117,7 +125,12 @@ def signing_keys(deployment: Deployment) -> Iterator[Finding]:
     found = answer.json() if isinstance(answer, Answer) else None
     if found is None:
         why = f"status {answer.status}" if isinstance(answer, Answer) else answer.why
-        yield bad("keys", f"not read: {why}", "a JWKS", f"open the way to {deployment.reached(document['jwks_uri'])}")
+        yield bad(
+            "keys",
+            f"not read: {why}",
+            "a JWKS",
+            f"allow the connection to {deployment.reached(document['jwks_uri'])} (firewall)",
+        )
         return
     usable = KeySet(found)
     algorithms = {name for name in deployment.settings.jwt_algorithms if name != "HS256"}

@@ -38,15 +38,26 @@ def otlp_collector(deployment: Deployment) -> Iterator[Finding]:
     url = otlp.endpoint(deployment.settings.otel)
     if url is None:
         return
-    answer = deployment.ask(url, "POST", data=b"", headers={"Content-Type": "application/x-protobuf"})
-    fix = "OTLP over HTTP is port 4318 (4317 is gRPC's); /v1/traces is added to OTEL_EXPORTER_OTLP_ENDPOINT by itself"
-    yield _sent("OTLP", "OTEL_EXPORTER_OTLP_ENDPOINT", url, answer, (200, 202, 400), fix)
+    headers = {"Content-Type": "application/x-protobuf", **otlp.sent_headers(deployment.settings.otel)}
+    answer = deployment.ask(url, "POST", data=b"", headers=headers)
+    fix = (
+        "OTLP over HTTP is port 4318 (4317 is gRPC's); /v1/traces is added to OTEL_EXPORTER_OTLP_ENDPOINT by itself;"
+        " OTEL_EXPORTER_OTLP_HEADERS where it wants to know who sends"
+    )
+    yield _sent("OTLP", otlp.endpoint_setting(deployment.settings.otel), url, answer, (200, 202, 400), fix)
 
 
 def _sent(check: str, setting: str, url: str, answer: object, fine: tuple[int, ...], fix: str) -> Finding:
     if not isinstance(answer, Answer):
         why = getattr(answer, "why", "no answer")
-        return bad(check, f"{url}: {why}", "it answers", f"start it, open the way to it, or correct {setting}: {fix}")
+        return bad(
+            check,
+            f"{url}: {why}",
+            "it answers",
+            f"start it, allow the connection (firewall), or correct {setting}: {fix}",
+        )
+    if answer.wants_tls:
+        return bad(check, f"{url}: it speaks TLS", "https://", f"https:// in {setting}")
     if answer.status in fine:
         return good(check, f"takes what is sent to {url}")
     return bad(check, f"{url}: status {answer.status}", "it takes what is sent", fix)

@@ -34,7 +34,7 @@ def urls(settings: Settings) -> Iterator[tuple[str, str]]:
     others = {
         "LOKI_HOST": settings.loki_host,
         "JAEGER_ENDPOINT": settings.jaeger_endpoint,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint(settings.otel),
+        otlp.endpoint_setting(settings.otel): otlp.endpoint(settings.otel),
     }
     yield from ((name, url) for name, url in others.items() if url)
 
@@ -60,9 +60,13 @@ def certificates(deployment: Deployment) -> Iterator[Finding]:
     """Chain, name and days left of each peer that speaks TLS."""
     context = tls_of(deployment.settings)
     known = {(name, urlsplit(url).netloc): urlsplit(url) for name, url in urls(deployment.settings)}
-    for (name, _), parts in sorted(known.items()):
-        if parts.scheme == "https":
-            yield _certificate(name, parts.hostname or "", parts.port or 443, context)
+    asked = [
+        gevent.spawn(_certificate, name, parts.hostname or "", parts.port or 443, context)
+        for (name, _), parts in sorted(known.items())
+        if parts.scheme == "https"
+    ]
+    for greenlet in asked:
+        yield greenlet.get()
 
 
 def _addresses(host: str) -> list[str]:
@@ -88,8 +92,13 @@ def _certificate(name: str, host: str, port: int, context: ssl.SSLContext) -> Fi
             "set CA_BUNDLE to the PEM file of the authority that signed"
             " it; a certificate of another name or time has to be renewed at the peer",
         )
-    except ssl.SSLError:
-        return bad(check, f"{host}:{port} does not speak TLS", expected, f"http:// in {name}, or TLS at the peer")
+    except ssl.SSLError as error:
+        return bad(
+            check,
+            f"{host}:{port}: the TLS handshake fails ({error.reason or type(error).__name__})",
+            expected,
+            f"http:// in {name} where the peer speaks no TLS; otherwise let it offer TLS 1.2 or 1.3",
+        )
     except OSError as error:
         return bad(
             check, f"{host}:{port} cannot be reached: {error.strerror or 'too slow'}", expected, f"correct {name}"

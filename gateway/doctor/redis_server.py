@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from time import perf_counter, time
 from typing import Any
 
@@ -13,7 +12,10 @@ from gateway.store.sealing import Sealer
 from gateway.wiring.sign_in import store_identity
 
 REDIS_SECONDS = 2.0
-KEYS_LOOKED_AT = 5000
+KEYS_LOOKED_AT = 50_000
+"""Of the whole database, whoever they belong to: it may be large, and another's."""
+
+KEYS_AT_ONCE = 1000
 SLOW_REDIS_SECONDS = 0.02
 REDIS_SECONDS_APART = 5.0
 
@@ -26,7 +28,7 @@ _FIXES = {
     "Loading": "wait until it has loaded",
     "NotRedis": "REDIS_URL leads to another server, or needs rediss:// (TLS)",
 }
-_REACH = "start Redis, open the way to it, or correct REDIS_URL (rediss:// where it wants TLS)"
+_REACH = "start Redis, allow the connection (firewall), or correct REDIS_URL (rediss:// where it wants TLS)"
 
 
 def redis(deployment: Deployment) -> Iterator[Finding]:
@@ -74,10 +76,15 @@ def _found(client: Any, took: float) -> Iterator[Finding]:
         )
     else:
         yield good("Redis", f"answers in {milliseconds}")
+    yield from _memory(client)
+    yield from _clock(client)
+
+
+def _memory(client: Any) -> Iterator[Finding]:
     try:
         info = client.info()
-    except Exception:
-        yield unknown("Redis's configuration", "its user may not ask (INFO)")
+    except Exception as error:
+        yield _unread("Redis's configuration", "INFO", error)
         return
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy == "noeviction" or not info.get("maxmemory"):
@@ -90,7 +97,14 @@ def _found(client: Any, took: float) -> Iterator[Finding]:
             "`CONFIG SET maxmemory-policy noeviction`:"
             " ended sessions, used sign-ins and rate limits are forgotten under pressure otherwise",
         )
-    apart = time() - float(client.time()[0])
+
+
+def _clock(client: Any) -> Iterator[Finding]:
+    try:
+        apart = time() - float(client.time()[0])
+    except Exception as error:
+        yield _unread("Redis's clock", "TIME", error)
+        return
     if abs(apart) > REDIS_SECONDS_APART:
         yield questionable(
             "Redis's clock", f"{apart:.0f} s apart", f"at most {REDIS_SECONDS_APART:g} s", "let NTP set both clocks"
@@ -99,8 +113,16 @@ def _found(client: Any, took: float) -> Iterator[Finding]:
 
 def _neighbours(client: Any, own: str) -> Iterator[Finding]:
     """Gateways of another SESSION_SECRET: what they keep has another name, so that neither knows of the other."""
-    keys = islice(client.scan_iter("api-gateway:*:*", count=1000), KEYS_LOOKED_AT)
-    found = {key.split(":")[1] for key in keys}
+    found: set[str] = set()
+    cursor: Any = 0
+    try:
+        for _ in range(KEYS_LOOKED_AT // KEYS_AT_ONCE):
+            cursor, keys = client.scan(cursor, match="api-gateway:*:*", count=KEYS_AT_ONCE)
+            found |= {key.split(":")[1] for key in keys}
+            if not cursor:
+                break
+    except Exception as error:
+        yield _unread("Redis's deployments", "SCAN", error)
     if found - {own}:
         yield questionable(
             "Redis's deployments",
@@ -108,6 +130,13 @@ def _neighbours(client: Any, own: str) -> Iterator[Finding]:
             "the same SESSION_SECRET, KEYCLOAK_ISSUER_URL and KEYCLOAK_CLIENT_ID at all of them",
             "set SESSION_SECRET alike (the first of its list); another deployment gets a database of its own",
         )
+
+
+def _unread(check: str, command: str, error: Exception) -> Finding:
+    """The gateway does without this command: its user need not have it."""
+    from gateway.store.redis_faults import of_exception
+
+    return unknown(check, f"not read ({command}): {of_exception(error).reason}")
 
 
 CHECKS = (redis,)

@@ -30,6 +30,20 @@ def endpoint(environ: Mapping[str, str]) -> str | None:
     return environ.get(TRACES + "ENDPOINT") or (base.removesuffix("/") + "/v1/traces" if base else None)
 
 
+def endpoint_setting(environ: Mapping[str, str]) -> str:
+    """The variable that `endpoint` reads."""
+    return (TRACES if environ.get(TRACES + "ENDPOINT") else BASE) + "ENDPOINT"
+
+
+def sent_headers(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of OTEL_EXPORTER_OTLP_(TRACES_)HEADERS, which may hold a credential; without invalid ones."""
+    text = _either(environ, "HEADERS")
+    headers = parse_env_headers(text, liberal=True)
+    if len(headers) < len([part for part in text.split(",") if part.strip()]):
+        log.warning("OTLP: a part of OTEL_EXPORTER_OTLP_HEADERS is not a percent-encoded name=value and is ignored")
+    return headers
+
+
 class OtlpExporter:
     """Sends spans to one collector, as protobuf over HTTP."""
 
@@ -39,7 +53,7 @@ class OtlpExporter:
         self._session = session
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self._headers = {"Content-Type": "application/x-protobuf", **_headers(_either(environ, "HEADERS"))}
+        self._headers = {"Content-Type": "application/x-protobuf", **sent_headers(environ)}
         self._pack = _PACKS.get(_either(environ, "COMPRESSION").strip().lower())
         if self._pack is not None:
             self._headers["Content-Encoding"] = _either(environ, "COMPRESSION").strip().lower()
@@ -55,11 +69,3 @@ class OtlpExporter:
 
 def _either(environ: Mapping[str, str], name: str) -> str:
     return environ.get(TRACES + name) or environ.get(BASE + name) or ""
-
-
-def _headers(text: str) -> Mapping[str, str]:
-    """The headers of OTEL_EXPORTER_OTLP_HEADERS, without invalid ones."""
-    headers = parse_env_headers(text, liberal=True)
-    if len(headers) < len([part for part in text.split(",") if part.strip()]):
-        log.warning("OTLP: a part of OTEL_EXPORTER_OTLP_HEADERS is not a percent-encoded name=value and is ignored")
-    return headers

@@ -3,11 +3,12 @@
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 import troubleshooting
 from harness.certificate import self_signed
@@ -17,8 +18,17 @@ from harness.issuer import CLIENT, Issuer
 from harness.kafka import MockKafka
 from harness.misconfigurations import DOCTOR, START, TABLE, Misconfiguration, Place
 from harness.ports import free_port
-from harness.registered import Registered
-from harness.service import Service
+from harness.registered import AUTH, ELSEWHERE, Registered
+from harness.relay import Relay
+from harness.replies import sized
+from harness.service import Received, Service
+
+from gateway.config import load
+from gateway.doctor import Finding, Verdict
+from gateway.doctor.deployment import Deployment
+from gateway.doctor.examination import examine
+from gateway.doctor.finding import bad, good
+from gateway.doctor.redis_server import KEYS_AT_ONCE, KEYS_LOOKED_AT
 
 CLIENT_SECRET = "marked-client-secret-0123456789"
 CALLBACK = "http://127.0.0.1:1/auth/callback"
@@ -40,7 +50,8 @@ def place(
 ) -> Iterator[Place]:
     """A deployment in which all is well, with no Redis, Kafka, Loki or Jaeger."""
     monkeypatch.chdir(tmp_path)
-    good = {"redirect_uris": (CALLBACK,), "post_logout_uris": (FRONTEND + "/",), "flow": True, "date": None}
+    good = {"redirect_uris": (CALLBACK,), "post_logout_uris": (FRONTEND + "/",), "flow": True, "date": None,
+            "moved": ()}  # fmt: skip
     vars(running).update(good)
     yield Place(running, tmp_path, users.url, issuer.port)
     running.restore()
@@ -49,6 +60,12 @@ def place(
 def settings(place: Place, changes: Mapping[str, str | None]) -> dict[str, str | None]:
     services = dict.fromkeys(("USER_SERVICE_URL", "INTERVIEW_SERVICE_URL"), place.service)
     return {"KEYCLOAK_ISSUER_URL": place.realm.issuer, "PORT": str(free_port()), **LOCAL, **services, **changes}
+
+
+def deployment(place: Place, changes: Mapping[str, str | None]) -> Deployment:
+    """As a check has it."""
+    environ = {name: value for name, value in settings(place, changes).items() if value is not None}
+    return Deployment(load(environ, place.folder)[0])
 
 
 def examined(place: Place, case: Misconfiguration) -> Ran:
@@ -160,8 +177,37 @@ def test_what_hangs_is_said_after_the_limit(place: Place) -> None:
         ran = run("doctor", "--json", "--limit", "1", env=settings(place, {}))
     finally:
         place.realm.start()
-    assert {row["found"] for row in ran.json()["groups"]["Keycloak"]} == {"no answer within 1 s"}
+    rows = ran.json()["groups"]["Keycloak"]
+    assert {(row["verdict"], row["found"]) for row in rows} == {("warning", "no answer within 1 s")}
     assert ran.json()["groups"]["This machine"], "the others are said all the same"
+
+
+def test_what_a_check_found_stays_however_it_ends(place: Place) -> None:
+    def fails(_: Deployment) -> Iterator[Finding]:
+        yield bad("one", "found", "expected", "fix")
+        raise LookupError
+
+    def is_late(_: Deployment) -> Iterator[Finding]:
+        yield good("two", "found")
+        gevent.sleep(60)
+
+    with deployment(place, {}) as looked_at:
+        found = examine(looked_at, 0.2, {"group": (fails, is_late)})["group"]
+    assert [(finding.check, finding.verdict) for finding in found] == [
+        ("one", Verdict.PROBLEM),
+        ("fails", Verdict.WARNING),
+        ("two", Verdict.OK),
+        ("is late", Verdict.WARNING),
+    ]
+    assert "LookupError" in found[1].found
+
+
+def test_a_proxy_that_redirects_says_nothing_of_what_is_registered(place: Place) -> None:
+    place.realm.moved = (AUTH, "logout")
+    ran = run("doctor", "--json", env=settings(place, {}))
+    for check in ("redirect URI", "post-logout URI"):
+        told = named(ran, check)
+        assert told["verdict"] == "unknown" and ELSEWHERE in told["found"] and "KEYCLOAK_ISSUER_URL" in told["fix"]
 
 
 def test_a_token_without_keycloak_is_said_to_be_unjudged(place: Place) -> None:
@@ -173,3 +219,104 @@ def test_a_token_without_keycloak_is_said_to_be_unjudged(place: Place) -> None:
 def test_bearer_before_a_token_is_no_part_of_it(place: Place) -> None:
     ran = run("doctor", "--json", "--token", f"Bearer {place.realm.mint()}", env=settings(place, {}))
     assert ran.status == 0 and named(ran, "signature")["verdict"] == "ok"
+
+
+def saying(content: bytes) -> Callable[[socket.socket], None]:
+    """Answers whatever comes with these bytes, until the other end goes."""
+
+    def serve(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            connection.sendall(content)
+
+    return serve
+
+
+@contextmanager
+def plain_http_refused(words: bytes) -> Iterator[str]:
+    """The address of a port of TLS that answers plain http with status 400 and these words."""
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(words)
+    with Relay(saying(head + words)) as relay:
+        relay.open()
+        yield relay.address
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"Client sent an HTTP request to an HTTPS server.\n", b"The plain HTTP request was sent to HTTPS port"],
+    ids=["Go", "nginx"],
+)
+def test_plain_http_to_a_port_of_tls_is_named(place: Place, words: bytes) -> None:
+    with plain_http_refused(words) as address:
+        changes = {
+            "LOKI_HOST": f"http://{address}",
+            "JAEGER_ENDPOINT": f"http://{address}/api/traces",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://{address}/v1/traces",
+            "INTERVIEW_SERVICE_URL": f"http://{address}",
+        }
+        ran = run("doctor", "--json", env=settings(place, changes))
+    for check, setting in zip(("Loki", "Jaeger", "OTLP", "interview-service"), changes, strict=True):
+        told = named(ran, check)
+        assert told["verdict"] == "problem" and "speaks TLS" in told["found"] and setting in told["fix"]
+
+
+def test_a_port_that_speaks_no_tls_is_named(place: Place) -> None:
+    with plain_http_refused(b"") as address:
+        env = settings(place, {"INTERVIEW_SERVICE_URL": f"https://{address}"})
+        told = named(run("doctor", "--json", env=env), "TLS of INTERVIEW_SERVICE_URL")
+    assert told["verdict"] == "problem" and "handshake fails (WRONG_VERSION_NUMBER)" in told["found"]
+
+
+def test_a_collector_is_sent_what_the_gateway_sends_it(place: Place) -> None:
+    def answer(received: Received, connection: socket.socket) -> Any:
+        known = ("authorization", "Basic marked") in [(name.lower(), value) for name, value in received.headers]
+        return sized(200 if known else 401)(received, connection)
+
+    with Service() as collector:
+        collector.answer = answer
+        endpoint = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url + "/v1/traces"}
+        env = settings(place, endpoint)
+        assert named(run("doctor", "--json", env=env), "OTLP")["verdict"] == "problem"
+        ran = run("doctor", "--json", env={**env, "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20marked"})
+    assert named(ran, "OTLP")["verdict"] == "ok" and "marked" not in ran.output
+    assert named(ran, "DNS of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")["verdict"] == "ok"
+    told = named(run("doctor", "--json", env=env), "OTLP")
+    assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" in told["fix"], "the collector has gone"
+
+
+class NarrowRedis:
+    """A Redis on the wire whose user may do no more than `says` has, by command; `asked` counts the commands."""
+
+    SCANNED_FOR_EVER = b"*2\r\n$1\r\n7\r\n*0\r\n"
+
+    def __init__(self, **says: bytes) -> None:
+        self.says = {"SET": b"+OK\r\n", "PING": b"+PONG\r\n", **says}
+        self.asked: list[str] = []
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            while line := lines.readline():
+                words = [lines.read(int(lines.readline()[1:]) + 2)[:-2].decode() for _ in range(int(line[1:]))]
+                self.asked.append(words[0].upper())
+                connection.sendall(self.says.get(self.asked[-1], b"-NOPERM this user has no permissions\r\n"))
+
+
+def redis_findings(place: Place, redis: NarrowRedis) -> dict[str, dict[str, Any]]:
+    with Relay(redis.serve) as relay:
+        relay.open()
+        ran = run("doctor", "--json", env=settings(place, {"REDIS_URL": f"redis://{relay.address}"}))
+    return {row["check"]: row for row in ran.json()["groups"]["Redis"]}
+
+
+def test_a_redis_that_only_takes_values_is_no_problem(place: Place) -> None:
+    found = redis_findings(place, NarrowRedis())
+    assert {check: row["verdict"] for check, row in found.items()} == {
+        "Redis": "ok", "Redis's configuration": "unknown", "Redis's clock": "unknown",
+        "Redis's deployments": "unknown",
+    }, found  # fmt: skip
+    assert all("may not do this" in row["found"] for row in found.values() if row["verdict"] == "unknown")
+
+
+def test_a_large_redis_is_not_read_to_its_end(place: Place) -> None:
+    redis = NarrowRedis(SCAN=NarrowRedis.SCANNED_FOR_EVER)
+    redis_findings(place, redis)
+    assert redis.asked.count("SCAN") == KEYS_LOOKED_AT // KEYS_AT_ONCE

@@ -106,6 +106,10 @@ TABLE: Mapping[str, Misconfiguration] = {
         "Keycloak cannot be reached", "503 for every call", "Keycloak", "KEYCLOAK_INTERNAL_URL",
         says="no answer", sets=values(KEYCLOAK_ISSUER_URL="http://127.0.0.1:1/realms/r"),
     ),
+    "keycloak-moved": Misconfiguration(
+        "a proxy before Keycloak redirects to https, and the issuer is http", "503 for every call", "Keycloak",
+        "name that address in KEYCLOAK_ISSUER_URL", says="redirects to https://", realm={"moved": ("discovery",)},
+    ),
     "client-id": Misconfiguration(
         "the wrong `KEYCLOAK_CLIENT_ID`", "Keycloak's page \"Client not found\"", "client", "KEYCLOAK_CLIENT_ID",
         says="invalid_client", sets=values(KEYCLOAK_CLIENT_ID="nobody"),

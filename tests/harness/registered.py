@@ -8,6 +8,8 @@ from harness.issuer import CLIENT, REALM, Call, Reply, as_json
 from harness.provider import Scripted
 
 BASE = f"{REALM}/protocol/openid-connect"
+AUTH = f"{BASE}/auth"
+ELSEWHERE = "https://keycloak.example.test"
 FORM = '<form action="{action}" method="post"><input name="username"><input name="password" type="password"></form>'
 
 
@@ -17,7 +19,8 @@ def page(status: int, text: str, headers: Mapping[str, str] | None = None) -> Re
 
 class Registered(Scripted):
     """`redirect_uris` and `post_logout_uris` as the client has them (`*` is any); `secret` is its secret; `scopes` are
-    the realm's; `flow` is whether it may sign users in; `date` is what its clock says (None: the right time)."""
+    the realm's; `flow` is whether it may sign users in; `date` is what its clock says (None: the right time); the calls
+    that `moved` names are sent to ELSEWHERE, as a proxy before Keycloak does."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
@@ -26,6 +29,7 @@ class Registered(Scripted):
         self.scopes: tuple[str, ...] = ("openid", "profile", "email")
         self.flow = True
         self.date: str | None = None
+        self.moved: tuple[str, ...] = ()
         self.discovered: Mapping[str, object] = {}
         super().__init__()
 
@@ -37,7 +41,9 @@ class Registered(Scripted):
         return status, {**headers, **({"Date": self.date} if self.date else {})}, content
 
     def _reply(self, call: Call) -> Reply:
-        if call.name == f"{BASE}/auth":
+        if call.name in self.moved:
+            return page(301, "", {"Location": f"{ELSEWHERE}{call.path}"})
+        if call.name == AUTH:
             return self._authorization(call)
         if call.name == f"{BASE}/form":
             return self._form(call)
