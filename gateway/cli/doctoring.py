@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NoReturn
 
 import click
@@ -16,18 +17,18 @@ from gateway.doctor.sign_in import SignInFault, by_browser, by_form
 
 
 @click.command("doctor")
-@click.option("--token", help="Judge this access token too; `-` reads it from standard input.")
+@click.option("--token", help="Judge this token too; only `-` (standard input) keeps it out of the process list.")
 @click.option("--user", help="Sign this test user in with Keycloak's form; the password is asked for.")
-@click.option("--password", envvar="GATEWAY_DOCTOR_PASSWORD", hidden=True)
 @click.option("--login", is_flag=True, help="Sign in yourself, in a browser.")
 @click.option("--produce", is_flag=True, help="Send one event of type gateway.doctor to Kafka.")
-@click.option("--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all of it.")
+@click.option(
+    "--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all checks, after the sign-in."
+)
 @machine_options
 def doctor_command(
     *,
     token: str | None,
     user: str | None,
-    password: str | None,
     login: bool,
     produce: bool,
     limit: float,
@@ -37,7 +38,8 @@ def doctor_command(
     """Look at the whole deployment: the machine, Keycloak, the client there, services, Redis, Kafka, Loki, Jaeger.
 
     Each finding says what was expected, what was found and what to do. Nothing is changed anywhere: only --user and
-    --login sign in, only --produce sends an event. The password of --user can be in GATEWAY_DOCTOR_PASSWORD.
+    --login sign in, only --produce sends an event. The password of --user is asked for, unless the environment has
+    GATEWAY_DOCTOR_PASSWORD.
     """
     try:
         settings, warnings = load()
@@ -49,8 +51,7 @@ def doctor_command(
             if token is not None:
                 deployment.token = given(token)
             elif user is not None:
-                secret = password or click.prompt(f"Password of {user}", hide_input=True, err=True)
-                deployment.token = by_form(deployment, user, secret)
+                deployment.token = by_form(deployment, user, _password(user))
             elif login:
                 deployment.token = by_browser(deployment, _land)
             signed: tuple[Finding, ...] = ()
@@ -60,18 +61,29 @@ def doctor_command(
     _end({**groups, **({"Sign-in": signed} if signed else {})}, as_json=as_json, strict=strict)
 
 
+def _password(user: str) -> str:
+    """It is no option: the command line is in the list of processes, and in the shell's history."""
+    found: str = os.environ.get("GATEWAY_DOCTOR_PASSWORD") or click.prompt(
+        f"Password of {user}", hide_input=True, err=True
+    )
+    return found
+
+
 def _land(url: str) -> str:
     """The address that the browser ends at."""
     click.echo(f"Open this, and sign in:\n\n{url}\n", err=True)
     click.launch(url)
     text: str = click.prompt(
-        "Then paste the address of the page you land on, whatever it shows", hide_input=True, err=True
+        "Then paste the address of the page you land on, whatever it shows; the part after its # is needed (a frontend"
+        " that removes it has to be stopped before)",
+        hide_input=True,
+        err=True,
     )
     return text.strip()
 
 
 def _of_problem(problem: Problem) -> Finding:
-    return Finding(problem.name, Verdict.PROBLEM, "cannot be used", "", problem.advice)
+    return Finding(problem.name, Verdict.PROBLEM, problem.advice)
 
 
 def _end(groups: dict[str, tuple[Finding, ...]], *, as_json: bool, strict: bool) -> NoReturn:

@@ -50,6 +50,9 @@ def cli() -> None:
 def console() -> None:
     """The console script. Its process is gevent's from the beginning: the doctor asks everybody at once."""
     from gevent import monkey
+    from gevent.hub import Hub
 
     monkey.patch_all()
+    # The main greenlet gets Ctrl-C, and click says so: the hub need not print it before.
+    Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
     cli(prog_name="gateway")

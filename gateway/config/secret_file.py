@@ -28,13 +28,13 @@ def read_secret(path: Path, *, lines: bool) -> str:
     try:
         text = content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"expected a text file in UTF-8, its byte {error.start} is none") from None
+        raise ValueError(f"expected a text file in UTF-8, invalid at byte {error.start}") from None
     if "\0" in text:
         raise ValueError("expected a text file in UTF-8, it holds a zero byte (UTF-16?)")
     if not lines and len(text.splitlines()) > 1:
         raise ValueError(f"holds {len(text.splitlines())} lines, and a secret is one: leave the others out")
     if not lines and text != text.strip():
-        raise ValueError("begins or ends with blanks, which would be part of the secret: take them away (`printf %s`)")
+        raise ValueError("begins or ends with whitespace, which would be part of the secret: use `printf %s`")
     return text
 
 

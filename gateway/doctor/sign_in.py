@@ -1,7 +1,7 @@
 """One real sign-in, for its access token: with a test user's password in Keycloak's form, or in a browser.
 
-The code never reaches the gateway: the redirect is not followed. PKCE, nonce and the ID token are checked as the
-gateway does.
+The code never reaches the gateway: the form's redirect is not followed, and a browser keeps it in the fragment. PKCE,
+nonce and the ID token are checked as the gateway does.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from requests import RequestException
 from gateway.doctor.deployment import Answer, Deployment
 from gateway.doctor.finding import Finding, bad
 from gateway.errors import GatewayError
-from gateway.oidc import Grants, SessionOver
+from gateway.oidc import Grants, SessionOver, TokenAnswer
+from gateway.tokens import InvalidToken
 from gateway.transport import Timeouts
+from gateway.wiring.sign_in import id_tokens_of
 
 STEPS = 5
 """Pages from the form to the callback: a redirect or two."""
@@ -52,7 +54,7 @@ class _Form(HTMLParser):
 
 
 def by_form(deployment: Deployment, user: str, password: str) -> str:
-    """The access token of a test user's sign-in. Raises SignInFault."""
+    """The access token of a test user's sign-in, whose session at Keycloak is ended. Raises SignInFault."""
 
     def land(url: str) -> str:
         visitor = _Visitor(deployment)
@@ -69,32 +71,66 @@ def by_form(deployment: Deployment, user: str, password: str) -> str:
             )
         return landed
 
-    return by_browser(deployment, land)
+    return _signed_in(deployment, land, ends=True)
 
 
 def by_browser(deployment: Deployment, land: Callable[[str], str]) -> str:
-    """The access token of a sign-in that begins at the URL which `land` is given, and ends at the one it returns.
-    Raises SignInFault."""
+    """The access token of a sign-in that begins at the URL which `land` is given, and ends at the one it returns. The
+    browser's session at Keycloak is left: it may be older than this sign-in, and in use. Raises SignInFault.
+
+    The code comes in the fragment (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1), which the browser
+    sends to no server: a gateway that runs does not take it, and redirects keep it.
+    """
+    return _signed_in(deployment, lambda url: land(url + "&response_mode=fragment"), ends=False)
+
+
+def _signed_in(deployment: Deployment, land: Callable[[str], str], *, ends: bool) -> str:
+    """`ends`: the session at Keycloak, which this sign-in began."""
     state, nonce, verifier = (token_urlsafe(32) for _ in range(3))
     try:
         with deployment.grants() as grants:
             url = grants.authorization_url(deployment.settings.redirect_uri, state, nonce, verifier)
-            landed = parse_qs(urlsplit(land(url)).query)
+            landed = _parameters(land(url))
             if landed.get("state") != [state] or "code" not in landed:
-                error = re.sub(r"[^a-z_]", "", (landed.get("error") or ["no code"])[0])
-                raise SignInFault(f"Keycloak sends back {error}", "see the findings about the client")
-            return _exchanged(grants, deployment, landed["code"][0], verifier)
-    except (GatewayError, RequestException) as error:
+                error = re.sub(r"[^a-z_]", "", landed.get("error", [""])[0])
+                raise SignInFault(f"Keycloak sends back {error or 'no code'}", "see the findings about the client")
+            answer = _exchanged(grants, deployment, landed["code"][0], verifier)
+            if ends and answer.refresh_token is not None:
+                grants.end_session(answer.refresh_token)
+        return _judged(answer, deployment, nonce)
+    except (GatewayError, RequestException, ValueError) as error:
         raise SignInFault(
             f"Keycloak gives no token ({type(error).__name__})", "see the findings about Keycloak"
         ) from None
 
 
-def _exchanged(grants: Grants, deployment: Deployment, code: str, verifier: str) -> str:
+def _parameters(url: str) -> dict[str, list[str]]:
+    """Those of a query and a fragment; none where it is no URL."""
     try:
-        return grants.exchange(code, deployment.settings.redirect_uri, verifier).access_token
+        parts = urlsplit(url)
+    except ValueError:
+        return {}
+    return parse_qs(f"{parts.query}&{parts.fragment}")
+
+
+def _exchanged(grants: Grants, deployment: Deployment, code: str, verifier: str) -> TokenAnswer:
+    try:
+        return grants.exchange(code, deployment.settings.redirect_uri, verifier)
     except SessionOver:
         raise SignInFault("Keycloak refuses the code", "it is used once, within a minute: try again") from None
+
+
+def _judged(answer: TokenAnswer, deployment: Deployment, nonce: str) -> str:
+    """The access token of an answer whose ID token is good."""
+    with deployment.keycloak() as keys:
+        try:
+            id_tokens_of(deployment.settings, keys).verify(answer.id_token, answer.access_token, nonce)
+        except InvalidToken as refusal:
+            raise SignInFault(
+                f"the ID token is refused: {refusal.explanation or refusal.reason}",
+                "no user can sign in with it: see the findings about Keycloak's keys, and KEYCLOAK_CLIENT_ID",
+            ) from None
+    return answer.access_token
 
 
 class _Visitor:

@@ -107,10 +107,16 @@ def credentials_of(settings: Settings) -> ClientCredentials:
 
 def _tokens(settings: Settings, keycloak: Keycloak) -> _Tokens:
     signatures = signatures_of(settings, keycloak)
-    # ID and logout tokens come only from the issuer, so a shared secret does not verify them.
-    public = Signatures(tuple(name for name in settings.jwt_algorithms if name != "HS256") or ("RS256",), keycloak)
+    identity = id_tokens_of(settings, keycloak)
     client = settings.issuer, settings.client_id, settings.jwt_leeway
-    return _Tokens(Verifier(policy_of(settings), signatures), IdTokens(public, *client), LogoutTokens(public, *client))
+    return _Tokens(Verifier(policy_of(settings), signatures), identity, LogoutTokens(identity.signatures, *client))
+
+
+def id_tokens_of(settings: Settings, keys: KeySource) -> IdTokens:
+    """What verifies ID tokens with these keys."""
+    # ID and logout tokens come only from the issuer, so a shared secret does not verify them.
+    public = Signatures(tuple(name for name in settings.jwt_algorithms if name != "HS256") or ("RS256",), keys)
+    return IdTokens(public, settings.issuer, settings.client_id, settings.jwt_leeway)
 
 
 def signatures_of(settings: Settings, keys: KeySource) -> Signatures:

@@ -65,7 +65,7 @@ class TestCheck:
         assert [row["setting"] for row in found["problems"]] == ["KEYCLOAK_SCOPES"]
         assert [row["setting"] for row in found["warnings"]] == ["TRUSTED_PROXIES", "JWT_AUDIENC"]
         said = run("doctor", env={**env}).output
-        assert "PROBLEM  JWT_AUDIENCE: " in said and "warning  JWT_AUDIENC: " in said
+        assert "PROBLEM  JWT_AUDIENCE: is required" in said and "warning  JWT_AUDIENC: " in said
 
     def test_a_warning_ends_with_2_where_it_is_asked_for(self) -> None:
         env = {"FRONTEND_URL": "https://example.org", "PORT": str(free_port())}

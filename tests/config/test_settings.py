@@ -508,12 +508,12 @@ class TestOddSecretFiles:
             (b"\xef\xbb\xbfmarked-secret", "byte order mark"),
             ("marked-secret".encode("utf-16"), "UTF-16"),
             ("marked-secret".encode("utf-16-le"), "zero byte"),
-            (b"marked-secret  \n", "blanks"),
-            (b"\tmarked-secret", "blanks"),
+            (b"marked-secret  \n", "whitespace"),
+            (b"\tmarked-secret", "whitespace"),
             (b"marked-secret\nmarked-too\n", "2 lines"),
-            (b"marked\xff", "byte 6"),
+            (b"marked\xff", "invalid at byte 6"),
         ],
-        ids=["mark", "UTF-16 with mark", "UTF-16", "blanks after", "blanks before", "two lines", "no UTF-8"],
+        ids=["mark", "UTF-16 with mark", "UTF-16", "whitespace after", "whitespace before", "two lines", "no UTF-8"],
     )
     def test_what_would_be_another_secret_is_named(self, tmp_path: Path, content: bytes, word: str) -> None:
         (tmp_path / "secret").write_bytes(content)

@@ -1,12 +1,17 @@
 """What the start and the doctor say of each misconfiguration: the table of docs/troubleshooting.md."""
 
+import os
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -21,7 +26,9 @@ from harness.ports import free_port
 from harness.registered import AUTH, ELSEWHERE, Registered
 from harness.relay import Relay
 from harness.replies import sized
+from harness.repository import ROOT
 from harness.service import Received, Service
+from harness.waiting import until
 
 from gateway.config import load
 from gateway.doctor import Finding, Verdict
@@ -29,6 +36,7 @@ from gateway.doctor.deployment import Deployment
 from gateway.doctor.examination import examine
 from gateway.doctor.finding import bad, good
 from gateway.doctor.redis_server import KEYS_AT_ONCE, KEYS_LOOKED_AT
+from gateway.doctor.sign_in import SignInFault, by_browser
 
 CLIENT_SECRET = "marked-client-secret-0123456789"
 CALLBACK = "http://127.0.0.1:1/auth/callback"
@@ -115,6 +123,11 @@ def test_the_document_has_the_table() -> None:
     assert len(TABLE) >= 30 and troubleshooting.table() in text
 
 
+def pasting(address: str) -> Callable[[str], str]:
+    """Whoever signs in pastes this address."""
+    return lambda url: address
+
+
 class TestSignIn:
     def test_a_test_user_is_signed_in_and_the_token_judged(self, place: Place) -> None:
         env = {**settings(place, {}), "GATEWAY_DOCTOR_PASSWORD": "cora-password"}
@@ -126,6 +139,45 @@ class TestSignIn:
     def test_a_wrong_password_is_said_and_not_shown(self, place: Place) -> None:
         ran = run("doctor", "--user", "cora", env=settings(place, {}), stdin="marked-password\n")
         assert ran.status == 1 and "does not let cora in" in ran.output and "marked-password" not in ran.output
+
+    def test_the_password_is_no_option(self, place: Place) -> None:
+        ran = run("doctor", "--user", "cora", "--password", "marked", env=settings(place, {}))
+        assert ran.status == 2 and "No such option" in ran.output
+
+    def test_its_session_is_ended(self, place: Place) -> None:
+        place.realm.ends_sessions, before = True, len(place.realm.asked("logout"))
+        ran = run("doctor", "--json", "--user", "cora", env=settings(place, {}), stdin="cora-password\n")
+        ended = [form["refresh_token"] for form in place.realm.asked("logout")[before:] if form]
+        assert ran.status == 0 and len(ended) == 1 and ended[0].startswith("refresh_")
+
+    @pytest.mark.parametrize(
+        ("claims", "why"),
+        [({"nonce": "another"}, "another login's nonce"), ({"aud": "another"}, "not for this client alone")],
+        ids=["nonce", "aud"],
+    )
+    def test_an_id_token_is_checked_as_the_gateway_does(
+        self, place: Place, claims: Mapping[str, str], why: str
+    ) -> None:
+        place.realm.id_token = {"claims": claims}
+        ran = run("doctor", "--json", "--user", "cora", env=settings(place, {}), stdin="cora-password\n")
+        assert ran.status == 1 and why in ran.output
+
+    def test_a_browser_keeps_the_code_from_the_gateway_that_runs(self, place: Place) -> None:
+        asked: list[str] = []
+
+        def land(url: str) -> str:
+            """What the gateway, which sees no code, and the frontend make of it."""
+            asked.append(url)
+            return f"{FRONTEND}/?authError=expired#{urlsplit(place.realm.authorize(url)).query}"
+
+        place.realm.ends_sessions, before = True, len(place.realm.asked("logout"))
+        with deployment(place, {}) as looked_at:
+            assert by_browser(looked_at, land).count(".") == 2
+            for pasted in ("http://[", "", f"{FRONTEND}/?authError=expired"):
+                with pytest.raises(SignInFault, match="no code"):
+                    by_browser(looked_at, pasting(pasted))
+        assert "response_mode=fragment" in asked[0]
+        assert not any(place.realm.asked("logout")[before:]), "the browser's session may be older"
 
 
 @contextmanager
@@ -200,6 +252,29 @@ def test_what_a_check_found_stays_however_it_ends(place: Place) -> None:
         ("is late", Verdict.WARNING),
     ]
     assert "LookupError" in found[1].found
+
+
+def test_an_interrupt_ends_it_without_a_traceback(place: Place) -> None:
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from gateway.cli.main import console; console()"
+    env = {name: value for name, value in settings(place, {}).items() if value is not None}
+    env |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(place.folder)}
+    before = place.realm.calls["discovery"]
+    place.realm.hang()
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", code, "doctor", "--limit", "60"],
+            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            try:
+                until(lambda: place.realm.calls["discovery"] > before, 60, "the doctor's question")
+                process.send_signal(signal.SIGINT)
+                output, _ = process.communicate(timeout=30)
+            finally:
+                process.kill()
+    finally:
+        place.realm.start()
+    assert process.returncode == 1 and output.strip() == "Aborted!"
 
 
 def test_a_proxy_that_redirects_says_nothing_of_what_is_registered(place: Place) -> None:
