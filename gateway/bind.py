@@ -84,7 +84,7 @@ def _problems(error: OSError, host: str, port: int) -> Iterator[Problem]:
     elif error.errno in (errno.EACCES, errno.EPERM):
         yield Problem(
             "PORT",
-            f"{port} may not be bound by this user: take one from 1024 on (nginx or the container engine has 443), or"
+            f"{port} may not be bound by this user: take one of 1024 or above (nginx or the container engine has 443), or"
             " give it CAP_NET_BIND_SERVICE",
         )
     else:
