@@ -84,8 +84,8 @@ def _problems(error: OSError, host: str, port: int) -> Iterator[Problem]:
     elif error.errno in (errno.EACCES, errno.EPERM):
         yield Problem(
             "PORT",
-            f"{port} may not be bound by this user: take one of 1024 or above (nginx or the container engine has 443), or"
-            " give it CAP_NET_BIND_SERVICE",
+            f"{port} may not be bound by this user: take one of 1024 or above (nginx or the container engine has 443),"
+            " or give it CAP_NET_BIND_SERVICE",
         )
     else:
         yield Problem("HOST", f"{host!r} is no address of this machine: 0.0.0.0 or :: listens at all of them")
