@@ -1,6 +1,6 @@
 // One call, with all its tries: a lapsed token is renewed, a temporary failure waits and tries again.
 import { bodyOf, NetworkError, shapeOf } from "./errors.js";
-import { delay, pause } from "./retry.js";
+import { delay, pause, unlessAborted } from "./retry.js";
 /** 401s after which the client refreshes, and retries once (docs/errors.md). A refused refresh removes the cookies. */
 const RENEWABLE = ["token_expired", "token_invalid", "session_ended"];
 const RENEWALS = 2;
@@ -26,7 +26,7 @@ export async function attempts(call, policy, report) {
         if (answer?.status === 401 && call.renew && renewals < RENEWALS && isRenewable(method, code)) {
             renewals++;
             tried--;
-            await call.renew(began);
+            await unlessAborted(call.renew(began), signal);
             continue;
         }
         if (code === "token_missing")

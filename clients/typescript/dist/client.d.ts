@@ -1,6 +1,6 @@
 import { type CallReport } from "./attempts.js";
 import { type EventsOptions, type StreamEvent } from "./events.js";
-import type { RetryPolicy } from "./retry.js";
+import { type RetryPolicy } from "./retry.js";
 import { type Session, type Tokens } from "./session.js";
 import type { Answer, CallArguments, Method, PathOf } from "./types.js";
 import { type Progress } from "./upload.js";

@@ -1,13 +1,16 @@
 // The client: calls, the session, uploads, event streams, media.
 import { attempts } from "./attempts.js";
-import { bodyOf, errorOf, GatewayError } from "./errors.js";
+import { bodyOf, errorOf, GatewayError, NetworkError } from "./errors.js";
 import { follow } from "./events.js";
 import { play } from "./media.js";
+import { unlessAborted } from "./retry.js";
 import { SessionState } from "./session.js";
 import { send } from "./upload.js";
 import { baseOf, pathOf, queryOf } from "./url.js";
 /** An upload is refused before its end where its token lapses: so many seconds have to be left when it begins. */
 const FRESH_SECONDS = 30;
+/** A renewal that hangs would hold up every tab. */
+const REFRESH_MS = 30_000;
 export class Client {
     baseUrl;
     #options;
@@ -108,17 +111,19 @@ export class Client {
     /** Sends a file, with its progress. The body of the answer; throws as `call`, and the signal's reason. */
     async upload(path, file, options = {}) {
         const { method = "PUT", headers: given, signal, onProgress } = options;
+        const url = new URL(this.url(path), globalThis.location?.href).href;
+        const below = this.#below(url);
         if (this.#state.lapsesWithin(FRESH_SECONDS))
-            await this.refresh();
+            await unlessAborted(this.refresh(), signal);
         const keyed = Object.keys(given ?? {}).some((name) => name.toLowerCase() === "idempotency-key");
         const release = this.keepFresh();
         try {
-            const answer = await this.#attempt(method, path, keyed, signal, () => {
+            const answer = await this.#attempt(method, below, keyed, signal, () => {
                 const fields = new Headers(given);
                 if (!fields.has("Content-Type"))
                     fields.set("Content-Type", file.type || "application/octet-stream");
                 const { headers, credentials } = this.#credentials(fields);
-                const outgoing = { method, url: this.url(path), body: file, signal, onProgress, credentials, headers };
+                const outgoing = { method, url, body: file, signal, onProgress, credentials, headers };
                 return send(outgoing);
             });
             return await contentOf(answer);
@@ -167,8 +172,10 @@ export class Client {
     }
     async #askRefresh() {
         const refreshToken = this.#tokens?.refreshToken;
+        const signal = AbortSignal.timeout(REFRESH_MS);
         try {
-            const answer = await this.call("post", "/auth/refresh", refreshToken ? { json: { refreshToken } } : {});
+            const options = refreshToken ? { json: { refreshToken }, signal } : { signal };
+            const answer = await this.call("post", "/auth/refresh", options);
             if ("accessToken" in answer) {
                 this.#tokens = { accessToken: answer.accessToken, refreshToken: answer.refreshToken };
                 this.#options.onTokens?.(this.#tokens);
@@ -178,7 +185,7 @@ export class Client {
         catch (error) {
             if (error instanceof GatewayError && error.signInNeeded)
                 this.#state.over();
-            throw error;
+            throw signal.aborted ? new NetworkError(error) : error;
         }
     }
 }

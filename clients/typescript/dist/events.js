@@ -2,12 +2,15 @@
 import { CallError, errorOf, ServiceError } from "./errors.js";
 import { pause } from "./retry.js";
 const PAUSE_MS = 1_000;
+/** However little the stream's `retry` asks for, where it ended well. */
+const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 /** Reads a stream until the signal is aborted, and comes back whenever it ends; `open` asks for it. */
 export async function follow(open, listener, signal, { onOpen, onError, lastEventId = "" }) {
     let retry = PAUSE_MS;
     let failures = 0;
     while (!signal.aborted) {
+        let asked = 0;
         try {
             const headers = { Accept: "text/event-stream", ...(lastEventId && { "Last-Event-ID": lastEventId }) };
             const answer = await open(headers, signal);
@@ -35,9 +38,11 @@ export async function follow(open, listener, signal, { onOpen, onError, lastEven
             if (!again)
                 return;
             failures++;
+            asked = (error instanceof CallError && error.retryAfter) || 0;
         }
-        const wait = Math.min(retry * 2 ** Math.max(0, failures - 1), LONGEST_PAUSE_MS);
-        await pause(wait, signal).catch(() => undefined);
+        const least = Math.max(retry, failures ? PAUSE_MS : SHORTEST_PAUSE_MS);
+        const wait = Math.min(least * 2 ** Math.max(0, failures - 1), LONGEST_PAUSE_MS);
+        await pause(Math.max(asked * 1000, wait), signal).catch(() => undefined);
     }
 }
 /** No later try would fare better: nobody is signed in, there is no such stream, or it is none. */

@@ -13,7 +13,9 @@ export function play(media, url, session) {
         tries++;
         const { currentTime, paused } = media;
         try {
-            await session.renew();
+            // A file that is broken or gone is not mended by a renewal: one is enough to know.
+            if (session.lapsed || tries === 1)
+                await session.renew();
             media.src = url;
             media.currentTime = currentTime;
             if (!paused)

@@ -20,12 +20,25 @@ export function delay(attempt, tried, policy) {
     const spread = 0.5 + Math.random() / 2;
     return Math.max((asked ?? 0) * 1000, 300 * 2 ** (tried - 1) * spread);
 }
+/** More overflows, and a timer fires at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Waits; rejects with the signal's reason when it is aborted meanwhile. */
 export function pause(milliseconds, signal) {
     return new Promise((resolve, reject) => {
         signal?.throwIfAborted();
         const stop = () => (clearTimeout(timer), reject(signal?.reason));
-        const timer = setTimeout(() => (signal?.removeEventListener("abort", stop), resolve()), milliseconds);
+        const end = () => (signal?.removeEventListener("abort", stop), resolve());
+        const timer = setTimeout(end, Math.min(milliseconds, LONGEST_TIMER_MS));
+        signal?.addEventListener("abort", stop, { once: true });
+    });
+}
+/** What comes of `promise`, which others may share; rejects with the signal's reason when it is aborted before. */
+export function unlessAborted(promise, signal) {
+    return new Promise((resolve, reject) => {
+        const stop = () => reject(signal?.reason);
+        void promise.then(resolve, reject).finally(() => signal?.removeEventListener("abort", stop));
+        if (signal?.aborted)
+            stop();
         signal?.addEventListener("abort", stop, { once: true });
     });
 }

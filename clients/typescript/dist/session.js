@@ -1,10 +1,12 @@
 // The session: who is signed in, how long, and its renewal, once for all who ask.
+import { LONGEST_TIMER_MS } from "./retry.js";
 import { tabsOf } from "./tabs.js";
 const NOBODY = { authenticated: false };
 /** Of a token's life, after which it is renewed while a stream or a player needs it. */
 const RENEWED_AFTER = 0.75;
 const AGAIN_MS = 5_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Near the end of a session its tokens live ever shorter: no sooner than this after the last renewal. */
+const LEAST_MS = 1_000;
 const now = () => performance.now();
 export class SessionState {
     current;
@@ -65,14 +67,18 @@ export class SessionState {
         return this.#renewal;
     }
     async #renewOnce() {
+        const asked = now();
         const here = await this.#tabs.alone(async () => {
             const expiresIn = await this.#asking.refresh();
             this.#renewed(expiresIn);
             this.#tabs.tell({ kind: "refreshed", expiresIn });
         });
-        // Another tab renewed it, or failed to: the next answer tells.
-        if (!here)
-            this.#renewedAt = now();
+        if (here)
+            return;
+        // Another tab renewed it and tells how long it lives, or failed to: the next answer tells, or the next try in time.
+        if (this.#renewedAt < asked && this.#expiresAt !== undefined)
+            this.#arm(AGAIN_MS);
+        this.#renewedAt = now();
     }
     /** Renews the session in time until the returned function is called. */
     hold() {
@@ -96,7 +102,7 @@ export class SessionState {
             return;
         const left = Math.max(0, (this.#expiresAt ?? 0) - now());
         // Not all tabs at one moment.
-        const due = wait ?? left * (RENEWED_AFTER - Math.random() / 10);
+        const due = wait ?? Math.max(LEAST_MS, left * (RENEWED_AFTER - Math.random() / 10));
         this.#timer = setTimeout(() => void this.#inTime(), Math.min(due, LONGEST_TIMER_MS));
     }
     async #inTime() {

@@ -1,7 +1,12 @@
 // Addresses below the gateway's, with their parameters in them.
-/** `/interviews/{id}` with its parameters in it. Slashes of a value are escaped. */
+/** `/interviews/{id}` with its parameters in it. Slashes of a value are escaped; dots alone would lead to another path. */
 export function pathOf(template, parameters = {}) {
-    return template.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String(parameters[name])));
+    return template.replace(/\{(\w+)\}/g, (_, name) => {
+        const value = encodeURIComponent(String(parameters[name]));
+        if (/^\.\.?$/.test(value))
+            throw new TypeError(`${value} is no ${name}`);
+        return value;
+    });
 }
 /** `?a=1&b=2`, or nothing; a list is a name several times, undefined is left out. */
 export function queryOf(query = {}) {

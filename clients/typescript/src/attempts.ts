@@ -1,7 +1,7 @@
 // One call, with all its tries: a lapsed token is renewed, a temporary failure waits and tries again.
 
 import { bodyOf, NetworkError, shapeOf, type ErrorCode } from "./errors.js";
-import { delay, pause, type RetryPolicy } from "./retry.js";
+import { delay, pause, unlessAborted, type RetryPolicy } from "./retry.js";
 
 /** 401s after which the client refreshes, and retries once (docs/errors.md). A refused refresh removes the cookies. */
 const RENEWABLE: ErrorCode[] = ["token_expired", "token_invalid", "session_ended"];
@@ -49,7 +49,7 @@ export async function attempts(call: Call, policy: RetryPolicy, report: (what: C
     if (answer?.status === 401 && call.renew && renewals < RENEWALS && isRenewable(method, code)) {
       renewals++;
       tried--;
-      await call.renew(began);
+      await unlessAborted(call.renew(began), signal);
       continue;
     }
     if (code === "token_missing") call.missing?.();

@@ -1,10 +1,10 @@
 // The client: calls, the session, uploads, event streams, media.
 
 import { attempts, type CallReport } from "./attempts.js";
-import { bodyOf, errorOf, GatewayError } from "./errors.js";
+import { bodyOf, errorOf, GatewayError, NetworkError } from "./errors.js";
 import { follow, type EventsOptions, type StreamEvent } from "./events.js";
 import { play } from "./media.js";
-import type { RetryPolicy } from "./retry.js";
+import { unlessAborted, type RetryPolicy } from "./retry.js";
 import { SessionState, type Session, type Tokens } from "./session.js";
 import type { Answer, CallArguments, Method, PathOf } from "./types.js";
 import { send, type Outgoing, type Progress } from "./upload.js";
@@ -35,6 +35,8 @@ export interface UploadOptions {
 
 /** An upload is refused before its end where its token lapses: so many seconds have to be left when it begins. */
 const FRESH_SECONDS = 30;
+/** A renewal that hangs would hold up every tab. */
+const REFRESH_MS = 30_000;
 
 export class Client {
   readonly baseUrl: string;
@@ -154,15 +156,17 @@ export class Client {
   /** Sends a file, with its progress. The body of the answer; throws as `call`, and the signal's reason. */
   async upload(path: string, file: Blob, options: UploadOptions = {}): Promise<unknown> {
     const { method = "PUT", headers: given, signal, onProgress } = options;
-    if (this.#state.lapsesWithin(FRESH_SECONDS)) await this.refresh();
+    const url = new URL(this.url(path), globalThis.location?.href).href;
+    const below = this.#below(url);
+    if (this.#state.lapsesWithin(FRESH_SECONDS)) await unlessAborted(this.refresh(), signal);
     const keyed = Object.keys(given ?? {}).some((name) => name.toLowerCase() === "idempotency-key");
     const release = this.keepFresh();
     try {
-      const answer = await this.#attempt(method, path, keyed, signal, () => {
+      const answer = await this.#attempt(method, below, keyed, signal, () => {
         const fields = new Headers(given);
         if (!fields.has("Content-Type")) fields.set("Content-Type", file.type || "application/octet-stream");
         const { headers, credentials } = this.#credentials(fields);
-        const outgoing: Outgoing = { method, url: this.url(path), body: file, signal, onProgress, credentials, headers };
+        const outgoing: Outgoing = { method, url, body: file, signal, onProgress, credentials, headers };
         return send(outgoing);
       });
       return await contentOf(answer);
@@ -220,8 +224,10 @@ export class Client {
 
   async #askRefresh(): Promise<number> {
     const refreshToken = this.#tokens?.refreshToken;
+    const signal = AbortSignal.timeout(REFRESH_MS);
     try {
-      const answer = await this.call("post", "/auth/refresh", refreshToken ? { json: { refreshToken } } : {});
+      const options = refreshToken ? { json: { refreshToken }, signal } : { signal };
+      const answer = await this.call("post", "/auth/refresh", options);
       if ("accessToken" in answer) {
         this.#tokens = { accessToken: answer.accessToken, refreshToken: answer.refreshToken };
         this.#options.onTokens?.(this.#tokens);
@@ -229,7 +235,7 @@ export class Client {
       return answer.expiresIn;
     } catch (error) {
       if (error instanceof GatewayError && error.signInNeeded) this.#state.over();
-      throw error;
+      throw signal.aborted ? new NetworkError(error) : error;
     }
   }
 }

@@ -21,6 +21,8 @@ export interface EventsOptions {
 }
 
 const PAUSE_MS = 1_000;
+/** However little the stream's `retry` asks for, where it ended well. */
+const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** Reads a stream until the signal is aborted, and comes back whenever it ends; `open` asks for it. */
@@ -33,6 +35,7 @@ export async function follow(
   let retry = PAUSE_MS;
   let failures = 0;
   while (!signal.aborted) {
+    let asked = 0;
     try {
       const headers = { Accept: "text/event-stream", ...(lastEventId && { "Last-Event-ID": lastEventId }) };
       const answer = await open(headers, signal);
@@ -52,9 +55,11 @@ export async function follow(
       onError?.(error, again);
       if (!again) return;
       failures++;
+      asked = (error instanceof CallError && error.retryAfter) || 0;
     }
-    const wait = Math.min(retry * 2 ** Math.max(0, failures - 1), LONGEST_PAUSE_MS);
-    await pause(wait, signal).catch(() => undefined);
+    const least = Math.max(retry, failures ? PAUSE_MS : SHORTEST_PAUSE_MS);
+    const wait = Math.min(least * 2 ** Math.max(0, failures - 1), LONGEST_PAUSE_MS);
+    await pause(Math.max(asked * 1000, wait), signal).catch(() => undefined);
   }
 }
 

@@ -20,7 +20,8 @@ export function play(media: HTMLMediaElement, url: string, session: Renewal): ()
     tries++;
     const { currentTime, paused } = media;
     try {
-      await session.renew();
+      // A file that is broken or gone is not mended by a renewal: one is enough to know.
+      if (session.lapsed || tries === 1) await session.renew();
       media.src = url;
       media.currentTime = currentTime;
       if (!paused) await media.play();

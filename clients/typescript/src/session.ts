@@ -1,5 +1,6 @@
 // The session: who is signed in, how long, and its renewal, once for all who ask.
 
+import { LONGEST_TIMER_MS } from "./retry.js";
 import type { components } from "./schema.js";
 import { tabsOf, type Tabs, type Told } from "./tabs.js";
 
@@ -15,7 +16,8 @@ const NOBODY: Session = { authenticated: false };
 /** Of a token's life, after which it is renewed while a stream or a player needs it. */
 const RENEWED_AFTER = 0.75;
 const AGAIN_MS = 5_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Near the end of a session its tokens live ever shorter: no sooner than this after the last renewal. */
+const LEAST_MS = 1_000;
 
 const now = () => performance.now();
 
@@ -90,13 +92,16 @@ export class SessionState {
   }
 
   async #renewOnce(): Promise<void> {
+    const asked = now();
     const here = await this.#tabs.alone(async () => {
       const expiresIn = await this.#asking.refresh();
       this.#renewed(expiresIn);
       this.#tabs.tell({ kind: "refreshed", expiresIn });
     });
-    // Another tab renewed it, or failed to: the next answer tells.
-    if (!here) this.#renewedAt = now();
+    if (here) return;
+    // Another tab renewed it and tells how long it lives, or failed to: the next answer tells, or the next try in time.
+    if (this.#renewedAt < asked && this.#expiresAt !== undefined) this.#arm(AGAIN_MS);
+    this.#renewedAt = now();
   }
 
   /** Renews the session in time until the returned function is called. */
@@ -120,7 +125,7 @@ export class SessionState {
     if (!this.#holders.size || (this.#expiresAt === undefined && wait === undefined)) return;
     const left = Math.max(0, (this.#expiresAt ?? 0) - now());
     // Not all tabs at one moment.
-    const due = wait ?? left * (RENEWED_AFTER - Math.random() / 10);
+    const due = wait ?? Math.max(LEAST_MS, left * (RENEWED_AFTER - Math.random() / 10));
     this.#timer = setTimeout(() => void this.#inTime(), Math.min(due, LONGEST_TIMER_MS));
   }
 

@@ -47,7 +47,8 @@ function byXhr({ method, url, headers, body, credentials, signal, onProgress }: 
         const [name = "", value = ""] = field.split(/: ?(.*)/s);
         return [name, value];
       });
-      resolve(new Response(xhr.status === 204 ? null : xhr.responseText, { status: xhr.status, headers: pairs }));
+      // An empty one is none: 204 and 205 may have no body (Fetch Standard, null body status).
+      resolve(new Response(xhr.responseText || null, { status: xhr.status, headers: pairs }));
     };
     xhr.send(body);
   });

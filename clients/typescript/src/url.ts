@@ -2,9 +2,13 @@
 
 type Value = string | number | boolean;
 
-/** `/interviews/{id}` with its parameters in it. Slashes of a value are escaped. */
+/** `/interviews/{id}` with its parameters in it. Slashes of a value are escaped; dots alone would lead to another path. */
 export function pathOf(template: string, parameters: Record<string, unknown> = {}): string {
-  return template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(parameters[name])));
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = encodeURIComponent(String(parameters[name]));
+    if (/^\.\.?$/.test(value)) throw new TypeError(`${value} is no ${name}`);
+    return value;
+  });
 }
 
 /** `?a=1&b=2`, or nothing; a list is a name several times, undefined is left out. */

@@ -1,7 +1,7 @@
 // What the client makes of answers that are hard to have from a gateway that is well.
 
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { afterEach, mock, test } from "node:test";
 import { createClient, GatewayError, NetworkError, ServiceError } from "../dist/index.js";
 import { error, serverOf, until } from "./server.mjs";
 
@@ -15,7 +15,23 @@ async function talkTo(answers, options = {}) {
   return client;
 }
 
+/** Answers by path: a function of the request, or what is sent. */
+const byPath = (answers) => [
+  (response) => {
+    const request = server.requests.at(-1);
+    const held = answers[request.url];
+    const answer = typeof held === "function" ? held(request) : held;
+    if (!answer) return; // it hangs
+    response.writeHead(answer.status ?? 200, { "Content-Type": "application/json" }).end(JSON.stringify(answer.json));
+  },
+];
+const session = (expiresIn) => ({ json: { authenticated: true, user: { id: "1", email: null, roles: [] }, expiresIn } });
+const renewed = (expiresIn) => ({ json: { accessToken: "b", refreshToken: "s", expiresIn } });
+const refreshes = () => server.requests.filter(({ url }) => url === "/auth/refresh").length;
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 afterEach(async () => {
+  mock.restoreAll();
   client?.close();
   await server?.close();
 });
@@ -110,11 +126,22 @@ test("parameters are escaped, lists repeated, undefined left out", async () => {
   assert.deepEqual(server.requests.map(({ url }) => url), ["/interviews/a%2Fb%20%3F", "/interviews?limit=5"]);
 });
 
+test("a parameter of dots leads to no other path", async () => {
+  await talkTo([ok]);
+  const path = "/interviews/{id}/{part}/{item}";
+  for (const id of [".", ".."]) {
+    await assert.rejects(client.post(path, { path: { id, part: "auth", item: "logout" } }), TypeError);
+  }
+  await client.get("/interviews/{id}", { path: { id: "..." } });
+  assert.deepEqual(server.requests.map(({ url }) => url), ["/interviews/..."]);
+});
+
 test("the token goes to nobody else", async () => {
   await talkTo([ok]);
   const other = await serverOf(ok);
   await assert.rejects(client.fetch(`${other.url}/users/me`), /is not below/);
   await assert.rejects(client.fetch(server.url.replace("://", "://x@")), /is not below|credentials/);
+  await assert.rejects(client.upload(`${other.url}/media/a`, new Blob(["a"])), /is not below/);
   assert.equal(other.requests.length, 0);
   await other.close();
 });
@@ -226,6 +253,72 @@ test("a token that is needed is renewed before it lapses", async () => {
   assert.ok(refreshes() <= before + 1);
 });
 
+test("a token that lives for no time is renewed once a second at most", async () => {
+  await talkTo(byPath({ "/auth/session": session(0), "/auth/refresh": renewed(0) }));
+  await client.session();
+  client.keepFresh();
+  await until(() => refreshes() >= 2, "two renewals");
+  const before = refreshes();
+  await sleep(1500);
+  assert.ok(refreshes() <= before + 2);
+});
+
+const lapsed = () => error(401, "token_expired");
+
+test("a renewal that hangs has an end", async () => {
+  const { timeout } = AbortSignal;
+  mock.method(AbortSignal, "timeout", (milliseconds) => timeout.call(AbortSignal, milliseconds / 300));
+  await talkTo(byPath({ "/users/me": lapsed }));
+  await assert.rejects(client.get("/users/me"), NetworkError);
+  assert.equal(refreshes(), 1);
+});
+
+test("a call that waits for a renewal can be aborted", async () => {
+  await talkTo(byPath({ "/users/me": lapsed }));
+  const stop = new AbortController();
+  const call = client.get("/users/me", { signal: stop.signal });
+  await until(() => refreshes() === 1, "the renewal");
+  stop.abort(new Error("enough"));
+  await assert.rejects(call, /enough/);
+});
+
+test("a renewal that another tab could not make is made here, in time", async () => {
+  let taken = true;
+  const request = async (name, options, action) => (action ?? options)(taken && options.ifAvailable ? null : {});
+  const { navigator } = globalThis;
+  Object.defineProperty(globalThis, "navigator", { value: { locks: { request } }, configurable: true });
+  globalThis.document = {};
+  try {
+    await talkTo(byPath({ "/auth/session": session(1), "/auth/refresh": renewed(300) }));
+    await client.session();
+    client.keepFresh();
+    await sleep(1300);
+    assert.equal(refreshes(), 0, "the other tab tries it");
+    taken = false;
+    await until(() => refreshes() === 1, "the renewal", 8000);
+  } finally {
+    Object.defineProperty(globalThis, "navigator", { value: navigator, configurable: true });
+    delete globalThis.document;
+  }
+});
+
+// Media
+
+test("a file that is gone costs one renewal, not more", async () => {
+  await talkTo(byPath({ "/auth/session": session(300), "/auth/refresh": renewed(300) }));
+  let loads = 0;
+  const media = Object.assign(new EventTarget(), { error: { code: 4 }, paused: true, load() {}, removeAttribute() {} });
+  Object.defineProperty(media, "src", { set: () => void loads++ });
+  const stop = client.play(media, "/media/gone.webm");
+  for (const tries of [1, 2, 3]) {
+    media.dispatchEvent(new Event("error"));
+    await until(() => loads === tries + 1, "another try");
+    await sleep(10);
+  }
+  stop();
+  assert.equal(refreshes(), 1);
+});
+
 // Event streams
 
 const stream = (text) => (response) => {
@@ -269,7 +362,48 @@ test("a stream that breaks is opened again", async () => {
   assert.equal(server.requests[1].headers["last-event-id"], "7");
 });
 
+test("a stream that ends at once is not asked for without a pause", async () => {
+  await talkTo([stream(["retry: 0\n\n"])], { tokens: { accessToken: "a" } });
+  const stop = client.events("/interviews/events", () => undefined);
+  await until(() => server.requests.length === 2, "it to be asked for again");
+  await sleep(450);
+  stop();
+  assert.ok(server.requests.length <= 7);
+});
+
+test("a stream that is refused for now waits as long as that says", async () => {
+  const refused = error(429, "rate_limited", { "Retry-After": "2" });
+  await talkTo([refused, { status: 204 }], { tokens: { accessToken: "a" }, retry: { retries: 0 } });
+  const began = performance.now();
+  client.events("/interviews/events", () => undefined);
+  await until(() => server.requests.length === 2, "the second try");
+  assert.ok(performance.now() - began >= 1990);
+});
+
 // Uploads
+
+test("an answer that may have no body is one", async () => {
+  globalThis.XMLHttpRequest = class {
+    status = 205;
+    responseText = "";
+    upload = {};
+    open() {}
+    setRequestHeader() {}
+    getAllResponseHeaders() {
+      return "";
+    }
+    send() {
+      this.onload();
+      this.onloadend();
+    }
+  };
+  try {
+    await talkTo([ok], { tokens: { accessToken: "a" } });
+    assert.equal(await client.upload("/media/a", new Blob(["a"])), undefined);
+  } finally {
+    delete globalThis.XMLHttpRequest;
+  }
+});
 
 test("an upload is one request, its progress told, its answer read", async () => {
   await talkTo([{ status: 201, json: { name: "a.txt", size: 3 } }], { tokens: { accessToken: "a" } });

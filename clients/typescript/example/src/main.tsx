@@ -43,8 +43,9 @@ function Recording() {
   const player = useRef<HTMLVideoElement>(null);
   useEffect(() => (path ? client.play(player.current!, path) : undefined), [path]);
   const upload = async (file: File) => {
-    await client.upload(`/media/${file.name}`, file, { onProgress: ({ loaded, total }) => setShare(loaded / total) });
-    setPath(`/media/${file.name}`);
+    const stored = `/media/${encodeURIComponent(file.name)}`;
+    await client.upload(stored, file, { onProgress: ({ loaded, total }) => setShare(loaded / total) });
+    setPath(stored);
   };
   return (
     <section>
