@@ -72,17 +72,30 @@ async function textOf(answer) {
   return `${text}\n…`;
 }
 
+// Of a place (path, query): name and value of each. The names are the service's: as names of fields they would replace
+// the form's own properties.
+const given = (form, place) => all(`[data-in=${place}]`, form).map(({ dataset, value }) => [dataset.name, value]);
+
+function shownText(text, kind) {
+  try {
+    return kind?.startsWith("application/json") ? JSON.stringify(JSON.parse(text), null, 2) : text;
+  } catch {
+    return text; // cut off, or no JSON
+  }
+}
+
 function requestOf(form) {
   const { method, path, kind } = form.dataset;
-  const field = (name) => form.elements.namedItem(name);
-  const asked = all("[data-in=query]", form).filter(({ value }) => value).map(({ name, value }) => [name, value]);
+  const values = new Map(given(form, "path"));
+  const asked = given(form, "query").filter(([, value]) => value);
   const query = asked.length ? `?${new URLSearchParams(asked)}` : "";
   const token = document.getElementById("page-token").value.trim();
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const body = kind && (field("body").files ? field("body").files[0] : field("body").value);
+  const field = form.querySelector("[data-in=body]");
+  const body = field && (field.files ? field.files[0] : field.value);
   if (kind && kind !== "*/*") headers["Content-Type"] = kind;
   return [
-    base + path.replace(/\{([^{}]+)\}/g, (_, name) => encodeURIComponent(field(name).value)) + query,
+    base + path.replace(/\{([^{}]+)\}/g, (_, name) => encodeURIComponent(values.get(name) ?? name)) + query,
     // The session's cookie goes along where no token is given.
     { method, headers, body: body || undefined, credentials: token ? "omit" : "same-origin", cache: "no-store" },
   ];
@@ -98,9 +111,8 @@ async function attempt(form) {
     const answer = await fetch(url, { ...asked, redirect: "manual", signal: AbortSignal.timeout(LONGEST_MS) });
     status.textContent = `${answer.status || "a redirect"} ${answer.statusText} after ${Math.round(performance.now() - began)} ms`;
     const text = await textOf(answer);
-    const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
     const head = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
-    shown.textContent = `${head}\n\n${isJson && text ? JSON.stringify(JSON.parse(text), null, 2) : text}`;
+    shown.textContent = `${head}\n\n${shownText(text, answer.headers.get("Content-Type"))}`;
   } catch (error) {
     status.textContent = "no answer";
     shown.textContent = String(error);

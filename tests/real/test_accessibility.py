@@ -1,12 +1,17 @@
 """Accessibility of `/docs` and the demo's pages: axe finds nothing, also narrow and dark; the keyboard is enough."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
+import requests
+from harness import replies
 from harness.chromium import PATIENCE, Seen, chromium
 from harness.description import CLIENT
+from harness.service import Service
 from harness.stage import Stage
+from harness.waiting import until
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 pytestmark = pytest.mark.timeout(180)
@@ -18,10 +23,29 @@ FOUND = """async () => (await axe.run()).violations.map(
 LOOKS = {"wide and light": (1200, 900, "light"), "narrow and dark": (390, 844, "dark")}
 
 
+NAMES = ("elements", "dataset", "body")
+"""Of parameters of a service; a form has properties of these names."""
+OWN = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/users/me": {
+            "get": {
+                "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in NAMES],
+                "responses": {"200": {"description": "The profile."}},
+            }
+        }
+    },
+}
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("stage")) as running:
-        yield running
+    with Service() as service:
+        service.answer = replies.sized(200, [("Content-Type", "application/json")], json.dumps(OWN).encode())
+        own = {"USER_SERVICE_OPENAPI_URL": f"{service.url}/openapi.json"}
+        with Stage(tmp_path_factory.mktemp("stage"), own) as running:
+            until(lambda: "dataset" in requests.get(f"{running.gateway}/docs", timeout=5).text, what="the description")
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +167,26 @@ def test_a_call_is_found_and_tried_by_keyboard(stage: Stage, page: Page) -> None
     assert '"firstName": "Cora"' in answered(page, "changeMe")
 
 
+def test_names_of_a_services_parameters_are_no_properties_of_the_form(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.gateway}/docs")
+    form = page.locator("#readMe form")
+    page.locator("#readMe .try summary").click()
+    for name in NAMES:
+        form.get_by_label(re.compile(f"^{name} query")).fill("1")
+    with page.expect_request(lambda request: "/users/me" in request.url) as asked:
+        form.get_by_role("button", name="Send").click()
+    assert asked.value.url.endswith("/users/me?elements=1&dataset=1&body=1")
+
+
+def test_a_long_answer_is_shown_as_far_as_it_was_read(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.gateway}/docs")
+    answered(page, "openapi")
+    shown = page.locator("#openapi form pre")
+    expect(shown).to_contain_text('"openapi": "3.1.0"')
+    expect(shown).to_contain_text(re.compile("…$"))
+    expect(page.locator("#openapi form").get_by_role("status")).to_have_text(re.compile("^200 "))
+
+
 def test_a_line_is_copied(stage: Stage, page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{stage.gateway}/docs")
@@ -150,4 +194,4 @@ def test_a_line_is_copied(stage: Stage, page: Page) -> None:
     button.first.focus()
     press(page, "Enter")
     expect(page.locator("#page-status")).to_have_text("Copied")
-    assert page.evaluate("navigator.clipboard.readText()").startswith('curl "$GATEWAY/users/me"')
+    assert page.evaluate("navigator.clipboard.readText()").startswith('curl "$GATEWAY"/users/me')
