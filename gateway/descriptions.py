@@ -42,7 +42,8 @@ class Descriptions:
         """`urls` of the documents, by the name of their service."""
         self._session = session
         self._urls = urls
-        self._logged: dict[str, str] = {}
+        self._unread: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
         self._readers: list[gevent.Greenlet[[str, str], None]] = []
         self.documents = ServiceDocuments()
 
@@ -55,9 +56,12 @@ class Descriptions:
         gevent.killall(self._readers, timeout=max(0.0, deadline - time.monotonic()))
 
     def refuse(self, name: str, why: str) -> None:
-        """Log that the description of this service is left out, once per reason."""
-        if self._logged.get(name) != why:
-            self._logged[name] = why
+        """Log that the document of this service, as last read, is left out, once per document and reason."""
+        self._log_once(self._refused, name, why)
+
+    def _log_once(self, logged: dict[str, str], name: str, why: str) -> None:
+        if logged.get(name) != why:
+            logged[name] = why
             log.warning("Description: %s's is left out, from %s: %s", name, self._urls.get(name), why)
 
     def _keep_reading(self, name: str, url: str) -> None:
@@ -69,19 +73,21 @@ class Descriptions:
         try:
             document = self._read(url)
         except DescriptionFault as fault:
-            self.refuse(name, str(fault))
+            self._log_once(self._unread, name, str(fault))
             return False
         except RequestException as error:
-            self.refuse(name, f"no answer ({loggable(error)})")
+            self._log_once(self._unread, name, f"no answer ({loggable(error)})")
             return False
+        self._unread.pop(name, None)
         if self.documents.by_name.get(name) != document:
-            self._logged.pop(name, None)
+            self._refused.pop(name, None)
             self.documents = ServiceDocuments(MappingProxyType({**self.documents.by_name, name: document}))
             log.info("Description: %s's is read", name)
         return True
 
     def _read(self, url: str) -> Mapping[str, Any]:
-        """The JSON object at `url`. Raises DescriptionFault if there is none, RequestException without a response."""
+        """The JSON object at `url`, no deeper than can be written. Raises DescriptionFault if there is none,
+        RequestException without a response."""
         accept = {"Accept": "application/json"}
         with self._session.get(url, headers=accept, timeout=_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
             if response.status_code != 200:
@@ -95,4 +101,8 @@ class Descriptions:
             raise DescriptionFault("it is not JSON") from None
         if not isinstance(document, dict):
             raise DescriptionFault("it is not a JSON object")
+        try:
+            orjson.dumps(document)
+        except TypeError:
+            raise DescriptionFault("it is nested too deeply") from None
         return document

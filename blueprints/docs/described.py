@@ -30,9 +30,14 @@ def facts() -> Facts:
     )
 
 
+_MOST_WRITTEN = 8 << 20
+"""Bytes of the whole document, as it is written: with line breaks and indentation."""
+
+
 @lru_cache(maxsize=2)
 def described(facts: Facts, documents: ServiceDocuments) -> Node:
-    """The whole document. A service's own is left out if it cannot be used, whatever is wrong with it."""
+    """The whole document. A service's own is left out if it cannot be used, whatever is wrong with it. Other requests
+    are served meanwhile."""
     found = document(facts)
     for spec in SERVICES:
         own = documents.by_name.get(spec.name)
@@ -40,7 +45,8 @@ def described(facts: Facts, documents: ServiceDocuments) -> Node:
             continue
         try:
             candidate = merged(found, spec, TAGS[spec.name], dict(own), _is_routed)
-            orjson.dumps(candidate)
+            if len(orjson.dumps(candidate, option=orjson.OPT_INDENT_2)) > _MOST_WRITTEN:
+                raise DescriptionFault(f"the description would be longer than {_MOST_WRITTEN:,} bytes")
             page.check(candidate)
             found = candidate
         except DescriptionFault as fault:

@@ -12,12 +12,16 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import render_template
+import gevent
+from flask import current_app
 
 from blueprints.docs import prose
 from blueprints.docs.openapi.nodes import JSON, Node
 from blueprints.docs.shell import Limits, beginning, curl
 from gateway import errors
+
+_SLICE = 1000
+"""Pieces of the page after which a worker serves others: about a millisecond of work each."""
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
@@ -67,11 +71,13 @@ class Operation:
 
 
 def render(document: Node, limits: Limits, *, console: bool) -> str:
-    """The page of an OpenAPI document as `openapi.document` writes it. `console`: its calls can be tried there."""
+    """The page of an OpenAPI document as `openapi.document` writes it. `console`: its calls can be tried there.
+
+    The documents of services can make it long: other requests are served meanwhile.
+    """
     calls = list(_calls(document))
     groups = [(tag, [call for call in calls if tag["name"] in call.operation["tags"]]) for tag in document["tags"]]
-    return render_template(
-        "page.html",
+    pieces = current_app.jinja_env.get_template("page.html").generate(
         document=document,
         groups=groups,
         refusals=_refusals(document),
@@ -85,6 +91,14 @@ def render(document: Node, limits: Limits, *, console: bool) -> str:
         pretty=_pretty,
         phrase=_phrase,
     )
+    return "".join(_in_turns(pieces))
+
+
+def _in_turns(pieces: Iterator[str]) -> Iterator[str]:
+    for number, piece in enumerate(pieces):
+        if number % _SLICE == 0:
+            gevent.sleep(0)
+        yield piece
 
 
 def check(document: Node) -> None:
@@ -173,4 +187,8 @@ def _pretty(value: Any, indent: int | None = 2) -> str:
 
 
 def _phrase(status: str) -> str:
-    return errors.reason(int(status)) if status.isdigit() else ""
+    """Empty for a range of statuses, and for one without a registered name."""
+    try:
+        return errors.reason(int(status))
+    except ValueError:
+        return ""

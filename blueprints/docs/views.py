@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import orjson
 from flask import Blueprint, Response, request
+from gevent.lock import BoundedSemaphore
 
 from blueprints.docs import page
 from blueprints.docs.described import described, facts
@@ -20,6 +21,9 @@ from gateway.services import MEDIA
 from gateway.wiring import engines
 
 blueprint = Blueprint("docs", __name__, template_folder=".")
+
+_turn = BoundedSemaphore()
+"""Held while a form is made, which lets other requests pass: those that want it too wait for the one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Form:
 @public
 def openapi() -> Response:
     """The OpenAPI 3.1 document of this deployment."""
-    return _json(facts(), engines().descriptions.documents).answer()
+    with _turn:
+        form = _json(facts(), engines().descriptions.documents)
+    return form.answer()
 
 
 @blueprint.get("/docs")
@@ -57,7 +63,9 @@ def docs() -> Response:
     settings = engines().settings
     media = (settings.max_upload, settings.rate_limit_media) if MEDIA.name in settings.services else None
     limits = Limits(settings.max_body, settings.rate_limit_default, settings.rate_limit_auth, media)
-    return _html(facts(), engines().descriptions.documents, limits, not settings.production).answer()
+    with _turn:
+        form = _html(facts(), engines().descriptions.documents, limits, not settings.production)
+    return form.answer()
 
 
 @lru_cache(maxsize=2)

@@ -83,7 +83,7 @@ class Settings(BaseModel):
 
     openapi_urls: Mapping[str, str] = Field(MappingProxyType({}))
     """URL of the service's own OpenAPI document (3.0 or 3.1, JSON). It is read at start and every 5 minutes;
-    its forwarded calls are merged into `/openapi.json`. At most 786,432 bytes and 300 calls."""
+    its forwarded calls are merged into `/openapi.json`. At most 786,432 bytes, 300 calls and 50,000 JSON values."""
 
     frontend: Origins = Field(alias="FRONTEND_URL")
     """The origin of the frontend, the only one that CORS allows; several separated by commas. `*` is refused."""

@@ -1,8 +1,10 @@
 """The services' own descriptions in the gateway's: `USER_SERVICE_OPENAPI_URL` and the settings like it."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import pytest
@@ -188,6 +190,28 @@ def answering(answer: object, **components: Node) -> Node:
     return {"openapi": "3.1.0", "paths": paths, "components": {"responses": components}}
 
 
+def of_schema(schema: Node, version: str = "3.1.0", **schemas: object) -> Node:
+    """A description whose one call answers with this schema."""
+    paths = {"/users/me": {"get": {"responses": {"200": {"description": "", "content": as_json(schema)}}}}}
+    return {"openapi": version, "paths": paths, "components": {"schemas": schemas}}
+
+
+def merged_with(own: Node) -> Node:
+    """The gateway's description with this one of the user service."""
+    facts = Facts(frozenset(spec.name for spec in SERVICES), (), 1, 1, "access_token", "http://gateway.test")
+    spec = SERVICES[0]
+    return merge(document(facts), spec, TAGS[spec.name], own, lambda path, method: True)
+
+
+def of_path(path: str, server: str = "/") -> Node:
+    return {"openapi": "3.1.0", "servers": [{"url": server}], "paths": {path: {"post": {"responses": {}}}}}
+
+
+A_SCHEMA = "#/components/schemas/A"
+ELSEWHERE = "http://evil.test/x.json"
+LONG = {"description": "x" * 390_000}
+
+
 REFUSED: dict[str, tuple[Node, str]] = {
     "of an older version": ({"swagger": "2.0", "paths": {}}, "not a document of OpenAPI 3"),
     "without paths": ({"openapi": "3.1.0"}, "not objects"),
@@ -197,6 +221,34 @@ REFUSED: dict[str, tuple[Node, str]] = {
     "with a response of no response": (answering("it"), "not an object"),
     "with a content of no content": (answering({"content": []}), "not an object"),
     "that refers to another host": (answering({"$ref": "http://evil.test/#/a"}), "none of its components"),
+    "that refers to another host beside a reference": (
+        of_schema({"$ref": A_SCHEMA, "allOf": [{"$ref": ELSEWHERE}]}, A={}),
+        "none of its components",
+    ),
+    "that refers to another host in an encoding": (
+        answering({"content": {"a/b": {"encoding": {"value": {"headers": {"X": {"$ref": ELSEWHERE}}}}}}}),
+        "none of its components",
+    ),
+    "that refers to another host in a mapping": (
+        of_schema({"discriminator": {"propertyName": "a", "mapping": {"a": "x.json"}}}),
+        "none of its components",
+    ),
+    "with a reference that is no text": (of_schema({"$ref": 5}), "none of its components"),
+    "with a path of dots": (of_path("/users/../auth/logout"), "not valid"),
+    "with a path of encoded dots": (of_path("/users/%2e%2E/auth/logout"), "not valid"),
+    "with a path and a query": (of_path("/users/me?a=1"), "not valid"),
+    "with a long answer often": (
+        {
+            "openapi": "3.1.0",
+            "paths": {
+                f"/users/{call}": {"get": {"responses": {"200": {"$ref": "#/components/responses/A"}}}}
+                for call in range(6)
+            },
+            "components": {"responses": {"A": LONG}},
+        },
+        "too long with its references resolved",
+    ),
+    "with too many values": (of_schema({"enum": list(range(50_001))}), "more than 50,000 values"),
     "that refers to itself": (
         answering({"$ref": "#/components/responses/A"}, A={"$ref": "#/components/responses/A"}),
         "circle",
@@ -210,10 +262,162 @@ REFUSED: dict[str, tuple[Node, str]] = {
 
 @pytest.mark.parametrize(("wrong", "why"), REFUSED.values(), ids=REFUSED)
 def test_a_document_is_refused(wrong: Node, why: str) -> None:
-    facts = Facts(frozenset(spec.name for spec in SERVICES), (), 1, 1, "access_token", "http://gateway.test")
-    spec = SERVICES[0]
     with pytest.raises(DescriptionFault, match=why):
-        merge(document(facts), spec, TAGS[spec.name], wrong, lambda path, method: True)
+        merged_with(wrong)
+
+
+def test_the_base_of_its_servers_leads_to_no_other_path() -> None:
+    paths = merged_with(of_path("/auth/logout", server="http://inside.test/users/.."))["paths"]
+    assert "/users/auth/logout" in paths and not [path for path in paths if ".." in path]
+
+
+SCHEMAS: dict[str, tuple[Node, Node]] = {
+    "of 3.1, with more beside a reference": (
+        of_schema({"$ref": A_SCHEMA, "description": "It.", "not": {"$ref": A_SCHEMA}}, A={}),
+        {
+            "$ref": "#/components/schemas/UserService_A",
+            "description": "It.",
+            "not": {"$ref": "#/components/schemas/UserService_A"},
+        },
+    ),
+    "of 3.0, where that is ignored": (
+        of_schema({"$ref": A_SCHEMA, "description": "It.", "not": {"$ref": ELSEWHERE}}, "3.0.3", A={}),
+        {"$ref": "#/components/schemas/UserService_A", "description": "It."},
+    ),
+    "whose mapping has a name of its own": (
+        of_schema({"discriminator": {"propertyName": "a", "mapping": {"content": "A"}}}, A={}),
+        {"discriminator": {"propertyName": "a", "mapping": {"content": "#/components/schemas/UserService_A"}}},
+    ),
+    "whose definitions have one": (
+        of_schema({"definitions": {"headers": True}, "dependentRequired": {"content": ["a"]}}),
+        {"definitions": {"headers": True}, "dependentRequired": {"content": ["a"]}},
+    ),
+    "whose examples are data": (of_schema({"examples": [{"content": 5}]}), {"examples": [{"content": 5}]}),
+    "that names a base": (of_schema({"$id": ELSEWHERE, "$anchor": "a", "type": "string"}), {"type": "string"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("own", "schema"), SCHEMAS.values(), ids=SCHEMAS)
+def test_a_schema_becomes_the_descriptions(own: Node, schema: Node) -> None:
+    answer = merged_with(own)["paths"]["/users/me"]["get"]["responses"]["200"]
+    assert answer["content"]["application/json"]["schema"] == schema
+
+
+def test_links_to_calls_of_the_service_are_left_out() -> None:
+    answer = {"description": "", "links": {"next": {"operationRef": ELSEWHERE}}}
+    assert "links" not in merged_with(answering(answer))["paths"]["/users/me"]["get"]["responses"]["200"]
+
+
+UNUSUAL: Node = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/users/me": {
+            "get": {
+                "responses": {
+                    "200": {"description": "It.", "headers": {"X-Plain": {"$ref": "#/components/headers/Plain"}}},
+                    "299": {"description": "Odd."},
+                    "460": {"description": "Left."},
+                    "\u0664\u0664\u0664": {"description": "No status."},
+                }
+            },
+            "put": {
+                "requestBody": {"content": {"application/json": {"example": {"a": "'; $(id); '"}}}},
+                "responses": {"200": {"description": "It."}},
+            },
+        },
+    },
+    "components": {"headers": {"Plain": {"schema": {"type": "string"}}}},
+}  # fmt: skip
+COMMANDS: Node = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/interviews/{id}/$(id)`id`;id": {
+            "post": {
+                "operationId": "unsafe",
+                "parameters": [
+                    {"name": "id", "in": "path", "required": True, "example": "$(id)'; id '", "schema": {}},
+                    {"name": "elements", "in": "query", "schema": {"type": "string"}},
+                ],
+                "requestBody": {
+                    "content": {"application/x-www-form-urlencoded": {"example": {"a": "'; id; '", "$(id)": "`id`"}}}
+                },
+                "responses": {"201": {"description": "Made."}},
+            }
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unusual(make_gateway: GatewayFactory) -> Iterator[Gateway]:
+    with Documents() as documents:
+        documents.say(users=UNUSUAL, interviews=COMMANDS)
+        with make_gateway(documents.settings()) as running:
+            until(lambda: running.raw_output().count("'s is read") >= 2, what="the two to be read")
+            yield running
+
+
+def test_statuses_and_headers_without_a_name_or_an_example_are_shown(unusual: Gateway) -> None:
+    answers = unusual.get("/openapi.json").json()["paths"]["/users/me"]["get"]["responses"]
+    assert {"200", "299", "460"} <= set(answers) and "\u0664\u0664\u0664" not in answers
+    page = unusual.get("/docs").text
+    assert "Odd." in page and "Left." in page and "<code>UserService_Plain</code>" in page
+
+
+def shell_line(page: str, call: str) -> str:
+    """The line of a call as it is copied."""
+    article = page.partition(f'<article id="{call}">')[2]
+    return unescape(article.partition("<code>curl ")[2].partition("</code></pre>")[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    {
+        "changeMe": ["PUT", "http://gateway.test/users/me", json.dumps({"a": "'; $(id); '"})],
+        "unsafe": [
+            "POST",
+            "http://gateway.test/interviews/%24%28id%29%27%3B%20id%20%27/$(id)`id`;id",
+            *("a='; id; '", "$(id)=`id`"),
+        ],
+    }.items(),
+)
+def test_what_a_service_says_is_no_command_in_a_shell(unusual: Gateway, call: str, arguments: list[str]) -> None:
+    line = shell_line(unusual.get("/docs").text, call)
+    script = "curl() { printf '%s\\0' \"$@\"; }; GATEWAY=http://gateway.test; TOKEN=t; curl " + line
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "" and [word for word in done.stdout.split("\0") if word in arguments] == arguments
+
+
+def test_no_name_of_a_service_is_a_property_of_its_form(unusual: Gateway) -> None:
+    form = unusual.get("/docs").text.partition('data-path="/interviews/{id}/$')[2].partition("</form>")[0]
+    assert 'data-name="elements"' in form and " name=" not in form
+
+
+def nested(depth: int) -> bytes:
+    return b'{"openapi": "3.1.0", "paths": ' + b'{"/media": ' * depth + b"1" + b"}" * (depth + 1)
+
+
+def test_one_that_is_nested_deeply_is_read_again_when_it_is_not(make_gateway: GatewayFactory) -> None:
+    with Documents() as documents:
+        documents.say(media=nested(1000))
+        with make_gateway(documents.settings()) as gateway:
+            until(lambda: "it is nested too deeply" in gateway.raw_output(), what="the refusal")
+            documents.say(media={"openapi": "3.1.0", "paths": {}})
+            until(lambda: "media-service's is read" in gateway.raw_output(), 15, what="the next one to be read")
+            gateway.lines()
+
+
+def test_one_that_would_be_unwieldy_when_written_is_left_out(make_gateway: GatewayFactory) -> None:
+    wide: Any = [0] * 40_000
+    for _ in range(200):
+        wide = [wide]
+    with Documents() as documents:
+        documents.say(users=of_schema({"enum": wide}))
+        with make_gateway(documents.settings()) as gateway:
+            until(lambda: "'s is read" in gateway.raw_output(), what="it to be read")
+            assert len(gateway.get("/openapi.json").body) < 1 << 20
+            assert "would be longer than 8,388,608 bytes" in gateway.raw_output()
+            gateway.lines()
 
 
 def test_whatever_services_say_the_description_is_there(make_gateway: GatewayFactory) -> None:

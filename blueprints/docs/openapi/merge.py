@@ -13,12 +13,14 @@ from blueprints.docs.openapi.nodes import Node, ref
 from blueprints.docs.openapi.operations import forwarded
 from gateway import headers
 from gateway.descriptions import DescriptionFault
+from gateway.scope.target import is_sound
 from gateway.services import ServiceSpec
 
 METHODS = ("get", "post", "put", "patch", "delete")
 MOST_CALLS = 300
 """More of one service are refused: a worker serves nothing else while it writes the page."""
 
+_PARAMETER = re.compile(r"\{[^/{}]*\}")
 _KEPT = {"summary": str, "description": str, "deprecated": bool}
 
 IsRouted = Callable[[str, str], bool]
@@ -63,7 +65,7 @@ def _operations(own: Node, adoption: Adoption) -> Iterator[tuple[str, str, Node,
     ):
         raise DescriptionFault(f"it has more than {MOST_CALLS} calls")
     for path, item in own["paths"].items():
-        if not path.startswith("/") or not isinstance(item, dict) or "$ref" in item:
+        if not is_sound(_filled(path), "") or not isinstance(item, dict) or "$ref" in item:
             raise DescriptionFault(f"its path {path[:80]!r} is not valid")
         for method in METHODS:
             if method in item:
@@ -76,13 +78,18 @@ def _places(own: Node, spec: ServiceSpec, path: str) -> Iterator[str]:
     first = servers[0].get("url", "") if isinstance(servers, list) and servers and isinstance(servers[0], dict) else ""
     for base in ("", urlsplit(str(first)).path.rstrip("/"), spec.path):
         place = base + (path if path != "/" or not base else "")
-        if place == spec.path or place.startswith(spec.path + "/"):
+        if is_sound(_filled(place), "") and (place == spec.path or place.startswith(spec.path + "/")):
             yield place
 
 
 def _shape(path: str) -> str:
     """The path without the names of its parameters."""
-    return re.sub(r"\{[^/{}]*\}", "{}", path)
+    return _PARAMETER.sub("{}", path)
+
+
+def _filled(path: str) -> str:
+    """The path with a value for each of its parameters."""
+    return _PARAMETER.sub("x", path)
 
 
 def _begun(taken: set[str], spec: ServiceSpec, tag: str, call: str, operation: Node) -> Node:
@@ -102,7 +109,7 @@ def _overlaid(base: Node, item: Node, operation: Node, adoption: Adoption, *, na
     answers = {
         str(status): _answer(adoption, answer)
         for status, answer in adoption.resolved(operation.get("responses", {})).items()
-        if re.fullmatch(r"[1-5](\d\d|XX)", str(status))
+        if re.fullmatch(r"[1-5]([0-9]{2}|XX)", str(status))
     }
     refusals = {status: answer for status, answer in base["responses"].items() if "$ref" in answer}
     assumed = {} if any(status[0] in "23" for status in answers) else base["responses"]
