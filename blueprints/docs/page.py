@@ -21,7 +21,7 @@ from blueprints.docs.shell import Limits, beginning, curl
 from gateway import errors
 
 _SLICE = 1000
-"""Pieces of the page after which a worker serves others: about a millisecond of work each."""
+"""Pieces of the page, a few milliseconds of work, after which a worker serves others."""
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
