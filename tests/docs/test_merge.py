@@ -414,9 +414,12 @@ def test_one_that_would_be_unwieldy_when_written_is_left_out(make_gateway: Gatew
     with Documents() as documents:
         documents.say(users=of_schema({"enum": wide}))
         with make_gateway(documents.settings()) as gateway:
-            until(lambda: "'s is read" in gateway.raw_output(), what="it to be read")
-            assert len(gateway.get("/openapi.json").body) < 1 << 20
-            assert "would be longer than 8,388,608 bytes" in gateway.raw_output()
+
+            def refused() -> bool:
+                assert len(gateway.get("/openapi.json").body) < 1 << 20
+                return "would be longer than 8,388,608 bytes" in gateway.raw_output()
+
+            until(refused, what="it to be read and refused")
             gateway.lines()
 
 
