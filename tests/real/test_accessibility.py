@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 from harness import replies
-from harness.chromium import PATIENCE, Seen, chromium
+from harness.chromium import PATIENCE, Seen
 from harness.description import CLIENT
 from harness.service import Service
 from harness.stage import Stage
@@ -46,12 +46,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         with Stage(tmp_path_factory.mktemp("stage"), own) as running:
             until(lambda: "dataset" in requests.get(f"{running.gateway}/docs", timeout=5).text, what="the description")
             yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(params=LOOKS.values(), ids=list(LOOKS))

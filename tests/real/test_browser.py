@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from harness.chromium import Person, Seen, chromium
+from harness.chromium import Person, Seen
 from harness.ports import free_port
 from harness.recordings import tone
 from harness.stage import Stage
@@ -24,18 +24,6 @@ pytestmark = pytest.mark.timeout(120)
 
 SHORT = 2
 """Seconds a short-lived access token lives."""
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("stage")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from harness.chromium import Person, Seen, chromium
+from harness.chromium import Person, Seen
 from harness.description import CLIENT
 from harness.stage import Stage
 from harness.waiting import until
@@ -26,18 +26,6 @@ LONG = 60
 SIZE = 3 << 20
 SLOW = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": SIZE // 2}
 """In bytes per second: an upload takes two seconds."""
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("stage")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,6 @@ unexpected-methods = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"]
 FOLDERS = ("Users", "Interviews", "Media", "Health", "Description")
 NOT_FOUND = 404
 """The answer for the id of an example."""
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("stage")) as running:
-        yield running
 
 
 def test_schemathesis_finds_nothing_undocumented(stage: Stage, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from harness.chromium import Person, chromium
+from harness.chromium import Person
 from harness.description import CLIENT
 from harness.ports import free_port
 from harness.recordings import tone
@@ -61,12 +61,6 @@ def answers(url: str) -> bool:
         return requests.get(url, timeout=5).ok
     except requests.ConnectionError:
         return False
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def test_its_own_code_is_short_and_compiles() -> None:

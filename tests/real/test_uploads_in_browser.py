@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from harness import replies
-from harness.chromium import chromium
 from harness.gateway import Gateway
 from harness.recordings import tone
 from harness.service import Service
@@ -48,12 +47,6 @@ PAPER = (
     b" 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R>>endobj 4 0 obj<</Length 30>>stream\n"
     b"1 0 0 rg 0 0 200 200 re f     \nendstream endobj\ntrailer<</Root 1 0 R>>\n"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
