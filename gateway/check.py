@@ -64,7 +64,7 @@ def _unbuildable(settings: Settings) -> Iterator[Problem]:
     if not (settings.otel or settings.redis_url or settings.kafka_brokers or settings.jaeger_endpoint):
         return
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a running master's: nothing is to be counted there
-    with _no_log_lines():
+    with no_log_lines():
         error = _build_error(settings)
     if error is not None:
         for name in _names(str(error), settings):
@@ -86,17 +86,17 @@ def _build_error(settings: Settings) -> Exception | None:
 
 
 @contextmanager
-def _no_log_lines() -> Iterator[None]:
+def no_log_lines() -> Iterator[None]:
     """Without the lines that the app would log: standard output is the result's, and each worker logs them again."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
     logging.disable()
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        logging.disable(logging.NOTSET)
+        logging.disable(disabled)
 
 
 def _names(text: str, settings: Settings) -> tuple[str, ...]:

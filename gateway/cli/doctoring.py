@@ -7,8 +7,9 @@ from typing import NoReturn
 
 import click
 
+from gateway.check import no_log_lines
 from gateway.cli.report import as_rows, print_findings, summary, tally
-from gateway.cli.status import given, leave, machine_options, no_log_lines, print_json
+from gateway.cli.status import given, leave, machine_options, print_json
 from gateway.config import Problem, ProblemsFound, load
 from gateway.doctor import Finding, Verdict, of_warning
 from gateway.doctor.deployment import Deployment

@@ -11,8 +11,9 @@ from typing import NoReturn, TextIO
 
 import click
 
+from gateway.check import no_log_lines
 from gateway.cli.report import as_rows, print_findings, tally
-from gateway.cli.status import PROBLEM_STATUS, given, leave, machine_options, no_log_lines, print_json
+from gateway.cli.status import PROBLEM_STATUS, given, leave, machine_options, print_json
 from gateway.config import ProblemsFound, Settings, load
 from gateway.doctor import Finding, Verdict
 from gateway.doctor.deployment import Deployment

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -46,14 +44,3 @@ def print_json(found: object) -> None:
 def counted(number: int, what: str) -> str:
     """`1 problem`, `2 problems`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def no_log_lines() -> Iterator[None]:
-    """What the engines would log, findings say."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        yield
-    finally:
-        logging.disable(before)
