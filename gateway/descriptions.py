@@ -88,11 +88,9 @@ class Descriptions:
     def _read(self, url: str) -> Mapping[str, Any]:
         """The JSON object at `url`, no deeper than can be written. Raises DescriptionFault if there is none,
         RequestException without a response."""
-        accept = {"Accept": "application/json"}
-        with self._session.get(url, headers=accept, timeout=_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
-            if response.status_code != 200:
-                raise DescriptionFault(f"status {response.status_code}")
-            text = response.raw.read(_DOCUMENT_BYTES + 1)
+        status, text = self._session.document(url, _TIMEOUTS, _DOCUMENT_BYTES)
+        if status != 200:
+            raise DescriptionFault(f"status {status}")
         if len(text) > _DOCUMENT_BYTES:
             raise DescriptionFault(f"it is longer than {_DOCUMENT_BYTES:,} bytes")
         try:

@@ -15,6 +15,7 @@ from requests import RequestException
 
 from gateway.config import Problem, Settings
 from gateway.oidc import Grants, Keycloak
+from gateway.oidc.documents import IssuerDocuments
 from gateway.spans import NO_TRACER
 from gateway.transport import Timeouts, UpstreamResponse, loggable
 from gateway.wiring.outbound import outbound
@@ -90,6 +91,7 @@ class Deployment:
         self.token: str | None = None
         self.produces = produces
         self.out = outbound(settings, NO_TRACER)
+        self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)
         self._discovery: Answer | Silence | None = None
         self._reading = RLock()
 
@@ -123,13 +125,13 @@ class Deployment:
     @property
     def keycloak_setting(self) -> str:
         """What names it."""
-        return "KEYCLOAK_INTERNAL_URL" if self.settings.internal_url else "KEYCLOAK_ISSUER_URL"
+        return self._documents.setting
 
     def discovery(self) -> Answer | Silence:
         """Keycloak's discovery document, asked for once."""
         with self._reading:
             if self._discovery is None:
-                self._discovery = self.ask(self.keycloak_url + "/.well-known/openid-configuration")
+                self._discovery = self.ask(self._documents.discovery_url)
             return self._discovery
 
     def document(self) -> Mapping[str, Any] | None:
@@ -140,8 +142,7 @@ class Deployment:
 
     def reached(self, url: str) -> str:
         """An endpoint of the issuer as the gateway reaches it."""
-        issuer = self.settings.issuer.rstrip("/") + "/"
-        return f"{self.keycloak_url}/{url.removeprefix(issuer)}" if url.startswith(issuer) else url
+        return self._documents.reached(url)
 
     def ask(self, url: str, method: str = "GET", **options: Any) -> Answer | Silence:
         """One question, answered within BOUNDS; a redirect is an answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.doctor.deployment import Answer, Deployment
+from gateway.doctor.deployment import Answer, Deployment, Silence
 from gateway.doctor.finding import Finding, bad, good
 from gateway.traces import otlp
 
@@ -47,12 +47,11 @@ def otlp_collector(deployment: Deployment) -> Iterator[Finding]:
     yield _sent("OTLP", otlp.endpoint_setting(deployment.settings.otel), url, answer, (200, 202, 400), fix)
 
 
-def _sent(check: str, setting: str, url: str, answer: object, fine: tuple[int, ...], fix: str) -> Finding:
+def _sent(check: str, setting: str, url: str, answer: Answer | Silence, fine: tuple[int, ...], fix: str) -> Finding:
     if not isinstance(answer, Answer):
-        why = getattr(answer, "why", "no answer")
         return bad(
             check,
-            f"{url}: {why}",
+            f"{url}: {answer.why}",
             "it answers",
             f"start it, allow the connection (firewall), or correct {setting}: {fix}",
         )

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import gevent
 
-from gateway.config import Settings
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, bad, good, questionable
 from gateway.services import SERVICES
@@ -22,12 +21,10 @@ FEW_DAYS = 14
 DAY_SECONDS = 86_400
 
 
-def urls(settings: Settings) -> Iterator[tuple[str, str]]:
+def urls(deployment: Deployment) -> Iterator[tuple[str, str]]:
     """Setting and URL of each peer that is spoken to over HTTP."""
-    yield (
-        "KEYCLOAK_INTERNAL_URL" if settings.internal_url else "KEYCLOAK_ISSUER_URL",
-        settings.internal_url or settings.issuer,
-    )
+    settings = deployment.settings
+    yield deployment.keycloak_setting, deployment.keycloak_url
     for spec in SERVICES:
         for base in settings.services.get(spec.name, ()):
             yield spec.setting, base
@@ -41,7 +38,7 @@ def urls(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def names(deployment: Deployment) -> Iterator[Finding]:
     """Whether each host name is known here."""
-    hosts = {(name, urlsplit(url).hostname or "") for name, url in urls(deployment.settings)}
+    hosts = {(name, urlsplit(url).hostname or "") for name, url in urls(deployment)}
     lookups = {key: gevent.spawn(_addresses, key[1]) for key in sorted(hosts)}
     for (name, host), lookup in lookups.items():
         found = lookup.get()
@@ -59,7 +56,7 @@ def names(deployment: Deployment) -> Iterator[Finding]:
 def certificates(deployment: Deployment) -> Iterator[Finding]:
     """Chain, name and days left of each peer that speaks TLS."""
     context = tls_of(deployment.settings)
-    known = {(name, urlsplit(url).netloc): urlsplit(url) for name, url in urls(deployment.settings)}
+    known = {(name, urlsplit(url).netloc): urlsplit(url) for name, url in urls(deployment)}
     asked = [
         gevent.spawn(_certificate, name, parts.hostname or "", parts.port or 443, context)
         for (name, _), parts in sorted(known.items())

@@ -49,10 +49,14 @@ class IssuerDocuments:
         return self._internal.rstrip("/") + "/.well-known/openid-configuration"
 
     @property
+    def setting(self) -> str:
+        """The setting that names the address at which the gateway reaches the issuer."""
+        return "KEYCLOAK_ISSUER_URL" if self._internal == self._issuer else "KEYCLOAK_INTERNAL_URL"
+
+    @property
     def place(self) -> str:
         """The URL of the issuer and the setting that names it, for the log."""
-        setting = "KEYCLOAK_ISSUER_URL" if self._internal == self._issuer else "KEYCLOAK_INTERNAL_URL"
-        return f"{self._internal} ({setting})"
+        return f"{self._internal} ({self.setting})"
 
     def endpoints(self) -> Endpoints:
         """Read the discovery document. Raises KeycloakFault, and RequestException if there is no answer."""
@@ -66,20 +70,20 @@ class IssuerDocuments:
         if jwks is None:
             raise KeycloakFault("the discovery document lacks jwks_uri")
         return Endpoints(
-            jwks=self._reached(jwks),
+            jwks=self.reached(jwks),
             authorization=_endpoint(document, "authorization_endpoint"),
-            token=self._reached(_endpoint(document, "token_endpoint")),
-            revocation=self._reached(_endpoint(document, "revocation_endpoint")),
+            token=self.reached(_endpoint(document, "token_endpoint")),
+            revocation=self.reached(_endpoint(document, "revocation_endpoint")),
             end_session=_endpoint(document, "end_session_endpoint"),
-            end_session_internal=self._reached(_endpoint(document, "end_session_endpoint")),
+            end_session_internal=self.reached(_endpoint(document, "end_session_endpoint")),
             iss_parameter_supported=document.get("authorization_response_iss_parameter_supported") is True,
         )
 
     @overload
-    def _reached(self, url: str) -> str: ...
+    def reached(self, url: str) -> str: ...
     @overload
-    def _reached(self, url: None) -> None: ...
-    def _reached(self, url: str | None) -> str | None:
+    def reached(self, url: None) -> None: ...
+    def reached(self, url: str | None) -> str | None:
         """An endpoint of the issuer at its internal address."""
         if url is None:
             return None
@@ -95,11 +99,9 @@ class IssuerDocuments:
 
     def _document(self, url: str) -> Mapping[str, Any]:
         """The JSON object at `url`. Raises KeycloakFault if there is none, RequestException without a response."""
-        accept = {"Accept": "application/json"}
-        with self._session.get(url, headers=accept, timeout=KEYCLOAK_TIMEOUTS, stream=True) as response:  # type: ignore[arg-type]
-            if response.status_code != 200:
-                raise KeycloakFault(f"status {response.status_code}{self._cause(response.status_code, url)}")
-            text = response.raw.read(DOCUMENT_BYTES + 1)
+        status, text = self._session.document(url, KEYCLOAK_TIMEOUTS, DOCUMENT_BYTES)
+        if status != 200:
+            raise KeycloakFault(f"status {status}{self._cause(status, url)}")
         if len(text) > DOCUMENT_BYTES:
             raise KeycloakFault("its document is too long")
         try:

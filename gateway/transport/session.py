@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 from requests import Response
 
-from gateway.transport.adapter import Adapter
+from gateway.transport.adapter import Adapter, Timeouts
 
 
 def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
@@ -36,6 +36,15 @@ class SealedSession(requests.Session):
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         seal(self, adapter)
+
+    def document(self, url: str, timeouts: Timeouts, most: int) -> tuple[int, bytes]:
+        """The status, and of a 200 the body: at most one byte more than `most`, so that a longer one shows.
+
+        For JSON documents. Raises RequestException without a response.
+        """
+        accept = {"Accept": "application/json"}
+        with self.get(url, headers=accept, timeout=timeouts, stream=True) as response:  # type: ignore[arg-type]
+            return response.status_code, response.raw.read(most + 1) if response.status_code == 200 else b""
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Never follow a redirect: it is returned as the response."""
