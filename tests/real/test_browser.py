@@ -97,6 +97,15 @@ def delete(page: Page, name: str) -> None:
     expect(button).to_have_count(0)
 
 
+def come_back_late(page: Page, stage: Stage) -> None:
+    """Leave the page, which renews a token in time while it is open, and open it after the token has lapsed."""
+    page.goto("about:blank")
+    time.sleep(SHORT + 0.5)
+    page.goto(stage.frontend)
+    expect(page.locator("#who")).to_have_text("Cora")
+    assert calls(page)[:3] == ["200 GET /auth/session", "200 POST /auth/refresh", "200 GET /auth/session"]
+
+
 def session_cookies(person: Person, stage: Stage) -> list[Any]:
     """The gateway's; the provider is on the same host and has some too."""
     cookies = person.context.cookies(f"{stage.gateway}/auth")
@@ -229,11 +238,7 @@ def test_a_lapsed_token_is_renewed_unseen(stage: Stage, person: Person) -> None:
     assert "200 POST /auth/refresh" in calls(page)
     person.picture(page, "6-renewed")
 
-    page.goto("about:blank")
-    time.sleep(SHORT + 0.5)
-    page.goto(stage.frontend)
-    expect(page.locator("#who")).to_have_text("Cora")
-    assert calls(page)[:3] == ["200 GET /auth/session", "200 POST /auth/refresh", "200 GET /auth/session"]
+    come_back_late(page, stage)
     delete(page, title)
 
 
@@ -341,10 +346,7 @@ def test_no_token_can_be_reached_from_javascript(stage: Stage, person: Person) -
     page, _ = signed_in(person, stage)
     secrets = {cookie["value"] for cookie in session_cookies(person, stage)}
     heard.append(page.evaluate(HELD))
-    time.sleep(SHORT + 0.5)
-    page.reload()
-    expect(page.locator("#who")).to_have_text("Cora")
-    assert "200 POST /auth/refresh" in calls(page)
+    come_back_late(page, stage)
     heard.append(page.evaluate(HELD))
 
     cookies = session_cookies(person, stage)
