@@ -36,13 +36,17 @@ import sys
 sys.path.append(sys.path.pop(0))
 from gateway.check import main
 from gateway.bind import BindTrial
-sys.exit(main(BindTrial(starts=sys.argv[1] == "starts", own=sys.argv[2], elsewhere=sys.argv[1] == "elsewhere")))
+from gateway.settings_files import SettingsRead
+trial = BindTrial(starts=sys.argv[1] == "starts", own=sys.argv[2], elsewhere=sys.argv[1] == "elsewhere")
+sys.exit(main(trial, SettingsRead()))
 """
 
 
 def _checked(way, own=""):
     """The result of the check: (the settings for gunicorn or None, the problems). `way`: `starts` where gunicorn binds
-    next, `reloads` where it listens at the address `own`, `elsewhere` where it listens at others than the settings'."""
+    next, `reloads` where it listens at the address `own`, `elsewhere` where it listens at others than the settings'.
+
+    What it read is kept for the workers: those of now, and those that replace them."""
     command = [sys.executable, "-c", _CHECK, way, own]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS)
@@ -52,7 +56,11 @@ def _checked(way, own=""):
         return None, f"the check of the configuration could not be started: {error.strerror}"
     if done.returncode:
         return None, done.stderr.strip() or "the check of the configuration failed"
-    return json.loads(done.stdout), done.stderr.strip()
+    from gateway.settings_files import keep
+
+    found = json.loads(done.stdout)
+    keep(found.pop("files"))
+    return found, done.stderr.strip()
 
 
 def _listens_elsewhere():

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from gateway.bind import BindTrial, address_of
 from gateway.config import Problem, ProblemsFound, Settings, load
+from gateway.settings_files import SettingsRead
 
 STOPPING_SECONDS = 7
 """The time that a stop takes in addition to DRAIN_TIMEOUT: to cut requests, and for the engines to flush and close."""
@@ -43,14 +44,14 @@ def listening(settings: Settings) -> dict[str, object]:
     }
 
 
-def checked(trial: BindTrial | None = None) -> Checked:
+def checked(trial: BindTrial | None = None, files: SettingsRead | None = None) -> Checked:
     """Everything that is wrong with the settings of the environment and `.env`.
 
     1. They are read. 2. The app is built, as far as others than `gateway.config` judge a setting. 3. `trial` binds HOST
     and PORT, and lets them go; by default for a person: a gateway that listens there is only a warning.
     """
     try:
-        settings, warnings = load()
+        settings, warnings = load(content_of=(files or SettingsRead()).read)
     except ProblemsFound as found:
         return Checked(None, found.problems, found.warnings)
     bound = (trial or BindTrial()).result(settings.host, settings.port)
@@ -107,17 +108,18 @@ def _names(text: str, settings: Settings) -> tuple[str, ...]:
     return tuple(named or quoted or settings.otel or ["the configuration"])
 
 
-def main(trial: BindTrial | None = None) -> int:
+def main(trial: BindTrial | None = None, files: SettingsRead | None = None) -> int:
     """0 with one JSON object on stdout where the settings are good; 1 with a line for each problem and warning on
-    stderr."""
-    found = checked(trial)
+    stderr. The object has what `files` have read, if they are given: only the master may, for there are secrets in it.
+    """
+    found = checked(trial, files)
     settings = None if found.problems else found.settings
     if settings is None:
         print("The configuration cannot be used:", *found.problems, sep="\n  ", file=sys.stderr)
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if settings is not None:
-        print(json.dumps(listening(settings)))
+        print(json.dumps(listening(settings) | ({"files": files.contents} if files else {})))
         return 0
     if not Path(".env").exists():
         print("There is no .env in the working directory.", file=sys.stderr)

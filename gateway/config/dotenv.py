@@ -6,6 +6,7 @@ python-dotenv differs: it keeps the `#` of `ab#cd`, does not support backticks a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 # The one expression of dotenv's lib/main.js.
@@ -30,9 +31,10 @@ def parse(text: str) -> dict[str, str]:
     return values
 
 
-def read(path: Path) -> dict[str, str]:
-    """The values of the file at `path`; empty if there is none. Raises OSError if it cannot be read."""
+def read(path: Path, content_of: Callable[[Path], bytes] = Path.read_bytes) -> dict[str, str]:
+    """The values of the file at `path`; empty if there is none. Raises OSError if it cannot be read, and
+    UnicodeDecodeError."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"))
+        return parse(content_of(path).decode("utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -18,6 +18,7 @@ from gateway.config.problem import Problem, ProblemsFound
 from gateway.config.secret_file import read_secret
 from gateway.config.settings import Settings, is_production
 from gateway.services import SERVICES
+from gateway.settings_files import as_checked
 
 SEALING_CHARACTERS = 32
 _MADE_BY = {
@@ -28,11 +29,14 @@ _PLACEHOLDERS = ("changeme", "change-me", "placeholder")
 
 
 def load(
-    environ: Mapping[str, str] | None = None, directory: Path | None = None
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    content_of: Callable[[Path], bytes] = as_checked,
 ) -> tuple[Settings, tuple[Problem, ...]]:
     """The settings of the environment and of `.env` in the working directory, and the warnings.
 
-    1. `.env` is read; the environment takes precedence over it, and secret files over both.
+    1. `.env` is read; the environment takes precedence over it, and secret files over both. `content_of` reads them;
+       by default a worker has them as the master's check read them.
     2. Empty values count as unset; required names are checked.
     3. Every value is parsed by its type.
     4. Weak secrets are a problem in production and a warning in development; doubtful settings are checked.
@@ -40,7 +44,7 @@ def load(
     Raises ProblemsFound with all problems and warnings at once.
     """
     problems: list[Problem] = []
-    raw = _raw(os.environ if environ is None else environ, directory or Path.cwd(), problems)
+    raw = _raw(os.environ if environ is None else environ, directory or Path.cwd(), content_of, problems)
     values = {name: raw[name] for name in NAMES if raw.get(name)}
     named = {problem.name.removesuffix("_FILE") for problem in problems}
     given = values.keys() | named
@@ -103,9 +107,11 @@ def _place(problem: Problem) -> int:
     return NAMES.index(name) if name in NAMES else len(NAMES)
 
 
-def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -> dict[str, str]:
+def _raw(
+    environ: Mapping[str, str], directory: Path, content_of: Callable[[Path], bytes], problems: list[Problem]
+) -> dict[str, str]:
     try:
-        raw = dotenv.read(directory / ".env") | dict(environ)
+        raw = dotenv.read(directory / ".env", content_of) | dict(environ)
     except UnicodeDecodeError as error:
         raise ProblemsFound([Problem(".env", f"is not UTF-8, first at byte {error.start}")]) from error
     except OSError as error:
@@ -120,7 +126,7 @@ def _raw(environ: Mapping[str, str], directory: Path, problems: list[Problem]) -
         if raw.get(name):
             problems.append(Problem(name, f"is given twice: keep either {name} or {name}_FILE"))
         try:
-            raw[name] = read_secret(directory / path, lines=name == "KEYCLOAK_CLIENT_KEY")
+            raw[name] = read_secret(directory / path, content_of, lines=name == "KEYCLOAK_CLIENT_KEY")
         except ValueError as error:
             problems.append(Problem(f"{name}_FILE", str(error)))
     return raw

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,13 +13,13 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
-def read_secret(path: Path, *, lines: bool) -> str:
+def read_secret(path: Path, content_of: Callable[[Path], bytes] = Path.read_bytes, *, lines: bool) -> str:
     """The secret, without the end of its last line. `lines`: it may have several (a PEM text).
 
     ValueError says what was expected, and what was found.
     """
     try:
-        content = path.read_bytes()
+        content = content_of(path)
     except OSError as error:
         raise ValueError(f"expected the path of a readable file that holds the secret: {_why(path, error)}") from None
     if content.startswith(_UTF16):
