@@ -17,10 +17,13 @@ from gateway.hooks.hook import Hook
 from gateway.instruments import Instruments
 from gateway.logs import SERVICE, LogWriter
 from gateway.marks import NO_ROUTE, RouteMarks, marks_of
-from gateway.scope import CUT, Scope, TrustedProxies, current, open_scope
+from gateway.scope import CUT, SENT, Scope, TrustedProxies, current, open_scope
 from gateway.traces import Tracing
 
 log = logging.getLogger("gateway.access")
+
+AGENT_BYTES = 200
+"""So much of a User-Agent is logged."""
 
 
 class AccessHook(Hook):
@@ -87,6 +90,9 @@ class AccessHook(Hook):
             "traceId": scope.trace_id,
             "requestId": scope.request_id,
             "ip": scope.client,
+            "userAgent": _shown(scope.environ.get("HTTP_USER_AGENT")),
+            "requestBytes": getattr(scope.environ["wsgi.input"], "received", 0),
+            "responseBytes": scope.environ.get(SENT, 0),
         }
         if scope.upstream is not None:
             _add_call(line, scope)
@@ -107,3 +113,18 @@ def _add_call(line: dict[str, Any], scope: Scope) -> None:
         line["kind"] = scope.failure
     if scope.retries:
         line["retries"] = scope.retries
+    if scope.queue_seconds is not None:
+        line["queueDuration"] = round(scope.queue_seconds * 1000, 1)
+    if scope.breaker is not None:
+        line["breaker"] = scope.breaker
+
+
+def _shown(agent: str | None) -> str | None:
+    """A User-Agent as the log shows it: its beginning, without what a terminal would obey."""
+    if agent is None:
+        return None
+    agent = agent[:AGENT_BYTES]
+    if agent.isascii() and agent.isprintable():
+        return agent
+    text = agent.encode("latin-1").decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -82,14 +82,15 @@ class Exchange:
         timeouts = self._timeouts
         failed: Instance | None = None
         while True:
-            instance = self.claim.ask(failed)
-            scope.instance = instance.name
+            instance = self._ask(failed)
             request.url = instance.base_url + scope.target
             try:
                 response = self._send(request, timeouts, again=failed is not None)
             except CallFault as fault:
                 if not self.call.abandoned:  # a client that disconnects says nothing about the service
                     upstream.failed(instance, fault)
+                    if instance.breaker.is_open and scope.breaker is None:
+                        scope.breaker = "opened"
                 timeouts = self._left(timeouts, fault, began)
                 if failed is not None or not self._may_repeat(fault, request, timeouts) or not upstream.retries.spend():
                     if isinstance(fault, ResponseTimeout):
@@ -101,6 +102,19 @@ class Exchange:
             upstream.answered(instance)
             upstream.metrics.responded(instance.name, response.status)
             return response
+
+    def _ask(self, but: Instance | None) -> Instance:
+        """The instance of the next attempt, noted in the scope. Raises ServiceUnavailable."""
+        scope = self._scope
+        try:
+            instance = self.claim.ask(but)
+        except errors.ServiceUnavailable:
+            scope.breaker = "open"
+            raise
+        scope.instance = instance.name
+        if instance.breaker.is_open:
+            scope.breaker = "trial"
+        return instance
 
     def _note_retry(self, instance: Instance, fault: CallFault) -> None:
         upstream, scope = self.claim.upstream, self._scope

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from time import monotonic
 from typing import Protocol
 
 from gevent.event import Event as Signal
 
 from gateway import errors
+from gateway.scope import serving
 
 QUEUE_SECONDS = 1.0
 """The longest wait for a slot."""
@@ -83,6 +85,7 @@ class Slots:
         waiting = _Waiting(user)
         self._queue.append(waiting)
         self._admit()
+        began = monotonic()
         try:
             waiting.granted.wait(QUEUE_SECONDS)
         except BaseException:
@@ -91,6 +94,9 @@ class Slots:
             else:
                 self._queue.remove(waiting)
             raise
+        finally:
+            if (scope := serving()) is not None:
+                scope.queue_seconds = monotonic() - began
         if not waiting.granted.is_set():
             self._queue.remove(waiting)
             raise errors.ServiceUnavailable(code=errors.ErrorCode.OVERLOADED)

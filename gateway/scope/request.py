@@ -39,7 +39,9 @@ class Scope:
     `refusal`, or neither for public views. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its
     sampling decision, if any; `span` is the parent of the spans of calls. `upstream` names the service that was called,
     `instance` its host; `upstream_seconds` is the time to the head of its response or to the failure, `failure` the
-    kind of the last failed call, `retries` the number of calls after the first."""
+    kind of the last failed call, `retries` the number of calls after the first; `queue_seconds` is how long it waited
+    for a slot, if it did, and `breaker` what the instance's breaker did: `open` (it refused the call), `trial` (it was
+    open and allowed this one), `opened` (by the failure of this call)."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -71,6 +73,8 @@ class Scope:
     upstream_seconds: float | None = None
     failure: str | None = None
     retries: int = 0
+    queue_seconds: float | None = None
+    breaker: str | None = None
     started: float = field(default_factory=perf_counter)
 
     @property
@@ -96,6 +100,9 @@ class Scope:
 
 CUT = "gateway.cut"
 """Set in the environ by `gateway.worker` if the response did not reach the client completely."""
+
+SENT = "gateway.sent"
+"""Set in the environ by `gateway.worker` when a response ends: the bytes of its body."""
 
 
 def new_trace_id() -> str:

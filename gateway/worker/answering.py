@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 from gunicorn.http import wsgi
 
-from gateway.scope import CUT, plain_address
+from gateway.scope import CUT, SENT, plain_address
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import StrictRequest
 from gateway.worker.response import CoalescedResponse
@@ -63,6 +63,7 @@ class Answering:
                 response.close()
                 del environ[CUT]
             finally:
+                environ[SENT] = response.sent
                 pieces.close()
         except OSError:
             self._give_up(response, 500)  # the client has disconnected, or the service, which the proxy has logged

@@ -17,6 +17,12 @@ class ArrivingBody(Body):
     reader: Any
 
     @property
+    def received(self) -> int:
+        """How many bytes of it were read, without the framing of chunks."""
+        count: int = self.reader.received
+        return count
+
+    @property
     def has_arrived(self) -> bool:
         """Whether there is something to read without waiting. If not, the next bytes wake the socket."""
         arrived: bool = self.reader.has_arrived
@@ -35,6 +41,14 @@ class ArrivingBody(Body):
 
 class ArrivingLength(LengthReader):
     """A body with a Content-Length."""
+
+    def __init__(self, unreader: Any, length: int) -> None:
+        super().__init__(unreader, length)
+        self._declared = length
+
+    @property
+    def received(self) -> int:
+        return int(self._declared - self.length)
 
     @property
     def has_arrived(self) -> bool:
@@ -58,6 +72,7 @@ class ArrivingChunks(ChunkedReader):
         super().__init__(req, unreader)
         self.unreader = unreader
         self.parser: Iterator[bytes] | None
+        self.received = 0
         self._left = 0
         self._is_first = True
 
@@ -94,6 +109,7 @@ class ArrivingChunks(ChunkedReader):
                     raise NoMoreData()
                 piece = data[: self._left]
                 self._left -= len(piece)
+                self.received += len(piece)
                 unreader.unread(data[len(piece) :])
                 yield piece
             end = unreader.read(2)

@@ -44,7 +44,8 @@ _KINDS = Remembered(_kind)
 
 
 class CoalescedResponse:
-    """An answer as PEP 3333 has it, its head sent together with the first piece of the body (a send is 15 us)."""
+    """An answer as PEP 3333 has it, its head sent together with the first piece of the body (a send is 15 us). `sent`
+    counts the bytes of the body, without the framing of chunks; the last piece counts even if it is cut."""
 
     def __init__(self, req: Any, sock: socket.socket, cfg: Any, worker: Lasting, turns: Turns) -> None:
         self.req = req
@@ -57,7 +58,7 @@ class CoalescedResponse:
         self.chunked = False
         self.response_length: int | None = None
         self._omits_body = False
-        self._sent = 0
+        self.sent = 0
         self._held = b""
         self._date: str | None = None
         self._said_close = False
@@ -127,8 +128,8 @@ class CoalescedResponse:
         self.send_headers()
         if arg and not self._omits_body:
             if self.response_length is not None:
-                arg = arg[: self.response_length - self._sent]
-                self._sent += len(arg)
+                arg = arg[: self.response_length - self.sent]
+            self.sent += len(arg)
             self._held += b"%X\r\n%b\r\n" % (len(arg), arg) if self.chunked else arg
         self._flush()
 

@@ -47,6 +47,7 @@ class NoBody:
 
     failed = False
     length = 0
+    received = 0
 
     @property
     def reader(self) -> NoBody:
