@@ -52,9 +52,11 @@ def doctor_command(
             if token is not None:
                 deployment.token = given(token)
             elif user is not None:
-                deployment.token = by_form(deployment, user, _password(user))
+                deployment.signed_in = by_form(deployment, user, _password(user))
             elif login:
-                deployment.token = by_browser(deployment, _land)
+                deployment.signed_in = by_browser(deployment, _land)
+            if deployment.signed_in is not None:
+                deployment.token = deployment.signed_in.access_token
             signed: tuple[Finding, ...] = ()
         except SignInFault as fault:
             signed = (fault.finding,)

@@ -14,7 +14,7 @@ from gevent.lock import RLock
 from requests import RequestException
 
 from gateway.config import Problem, Settings
-from gateway.oidc import Grants, Keycloak
+from gateway.oidc import Grants, Keycloak, TokenAnswer
 from gateway.oidc.documents import IssuerDocuments
 from gateway.spans import NO_TRACER
 from gateway.transport import Timeouts, UpstreamResponse, loggable
@@ -85,10 +85,12 @@ class Deployment:
         *,
         produces: bool = False,
     ) -> None:
-        """`produces`: one event may be sent to Kafka. `token` may be set: an access token to judge."""
+        """`produces`: one event may be sent to Kafka. `token` may be set, an access token to judge, and `signed_in`,
+        the answer of the sign-in that it is of."""
         self.settings = settings
         self.warnings = warnings
         self.token: str | None = None
+        self.signed_in: TokenAnswer | None = None
         self.produces = produces
         self.out = outbound(settings, NO_TRACER)
         self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)

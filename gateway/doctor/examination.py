@@ -7,7 +7,19 @@ from types import MappingProxyType
 
 import gevent
 
-from gateway.doctor import behind, brokers, claims, client, front, issuer, machine, observers, peers, redis_server
+from gateway.doctor import (
+    behind,
+    brokers,
+    claims,
+    client,
+    front,
+    issuer,
+    lifetimes,
+    machine,
+    observers,
+    peers,
+    redis_server,
+)
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, questionable
 
@@ -21,7 +33,7 @@ GROUPS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "Names and certificates": peers.CHECKS,
         "Keycloak": issuer.CHECKS,
         "The client at Keycloak": client.CHECKS,
-        "Tokens": claims.CHECKS,
+        "Tokens": (*claims.CHECKS, *lifetimes.CHECKS),
         "Services": behind.CHECKS,
         "Redis": redis_server.CHECKS,
         "Kafka": brokers.CHECKS,

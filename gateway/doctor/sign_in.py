@@ -1,4 +1,4 @@
-"""One real sign-in, for its access token: with a test user's password in Keycloak's form, or in a browser.
+"""One real sign-in, for its tokens: with a test user's password in Keycloak's form, or in a browser.
 
 The code never reaches the gateway: the form's redirect is not followed, and a browser keeps it in the fragment. PKCE,
 nonce and the ID token are checked as the gateway does.
@@ -53,8 +53,8 @@ class _Form(HTMLParser):
             self.action = self._action
 
 
-def by_form(deployment: Deployment, user: str, password: str) -> str:
-    """The access token of a test user's sign-in, whose session at Keycloak is ended. Raises SignInFault."""
+def by_form(deployment: Deployment, user: str, password: str) -> TokenAnswer:
+    """The tokens of a test user's sign-in, whose session at Keycloak is ended. Raises SignInFault."""
 
     def land(url: str) -> str:
         visitor = _Visitor(deployment)
@@ -74,8 +74,8 @@ def by_form(deployment: Deployment, user: str, password: str) -> str:
     return _signed_in(deployment, land, ends=True)
 
 
-def by_browser(deployment: Deployment, land: Callable[[str], str]) -> str:
-    """The access token of a sign-in that begins at the URL which `land` is given, and ends at the one it returns. The
+def by_browser(deployment: Deployment, land: Callable[[str], str]) -> TokenAnswer:
+    """The tokens of a sign-in that begins at the URL which `land` is given, and ends at the one it returns. The
     browser's session at Keycloak is left: it may be older than this sign-in, and in use. Raises SignInFault.
 
     The code comes in the fragment (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1), which the browser
@@ -84,7 +84,7 @@ def by_browser(deployment: Deployment, land: Callable[[str], str]) -> str:
     return _signed_in(deployment, lambda url: land(url + "&response_mode=fragment"), ends=False)
 
 
-def _signed_in(deployment: Deployment, land: Callable[[str], str], *, ends: bool) -> str:
+def _signed_in(deployment: Deployment, land: Callable[[str], str], *, ends: bool) -> TokenAnswer:
     """`ends`: the session at Keycloak, which this sign-in began."""
     state, nonce, verifier = (token_urlsafe(32) for _ in range(3))
     try:
@@ -120,8 +120,8 @@ def _exchanged(grants: Grants, deployment: Deployment, code: str, verifier: str)
         raise SignInFault("Keycloak refuses the code", "it is used once, within a minute: try again") from None
 
 
-def _judged(answer: TokenAnswer, deployment: Deployment, nonce: str) -> str:
-    """The access token of an answer whose ID token is good."""
+def _judged(answer: TokenAnswer, deployment: Deployment, nonce: str) -> TokenAnswer:
+    """The answer, whose ID token is good."""
     with deployment.keycloak() as keys:
         try:
             id_tokens_of(deployment.settings, keys).verify(answer.id_token, answer.access_token, nonce)
@@ -130,7 +130,7 @@ def _judged(answer: TokenAnswer, deployment: Deployment, nonce: str) -> str:
                 f"the ID token is refused: {refusal.explanation or refusal.reason}",
                 "no user can sign in with it: see the findings about Keycloak's keys, and KEYCLOAK_CLIENT_ID",
             ) from None
-    return answer.access_token
+    return answer
 
 
 class _Visitor:

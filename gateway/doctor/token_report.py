@@ -77,12 +77,12 @@ def token_findings(token: str, settings: Settings, keys: KeySource, now: float) 
 
     1. Header and signature. 2. Each requirement. 3. What a service is told of the user.
     """
-    claims: Mapping[str, Any] = _read(token, 1)
+    claims: Mapping[str, Any] = part_of(token, 1)
     try:
         claims = signed_claims(token, signatures_of(settings, keys))
-        yield good("signature", f"good, {shown(_read(token, 0).get('alg'))}")
+        yield good("signature", f"good, {shown(part_of(token, 0).get('alg'))}")
     except InvalidToken as refusal:
-        yield _unsigned(refusal, _read(token, 0), settings)
+        yield _unsigned(refusal, part_of(token, 0), settings)
     except ServiceUnavailable:
         yield unknown("signature", "not looked at: there are no keys of the issuer here", _advice_on_keys(keys))
     if not claims:
@@ -119,7 +119,7 @@ def _unsigned(refusal: InvalidToken, header: Mapping[str, Any], settings: Settin
     return bad("signature", f"{refusal.reason}; kid is {shown(header.get('kid'))}", expected, fix)
 
 
-def _read(token: str, part: int) -> Mapping[str, Any]:
+def part_of(token: str, part: int) -> Mapping[str, Any]:
     """The JSON object of a part, unverified; empty where there is none."""
     try:
         text = token.split(".")[part]

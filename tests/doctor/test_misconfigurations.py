@@ -162,6 +162,29 @@ class TestSignIn:
         ran = run("doctor", "--json", "--user", "cora", env=settings(place, {}), stdin="cora-password\n")
         assert ran.status == 1 and why in ran.output
 
+    @pytest.mark.parametrize(
+        ("answer", "access", "check", "verdict", "says"),
+        [
+            ({}, {}, "session's life", "ok", "1800 s"),
+            ({"expires_in": 60}, {}, "expiresIn", "warning", "says 60 s, and the token lives 300 s"),
+            ({"refresh_token": None}, {}, "session's life", "problem", "no refresh token"),
+            ({"refresh_expires_in": 0}, {}, "session's life", "warning", "cookies live 14 days"),
+            ({"refresh_expires_in": 240}, {}, "session's life", "problem", "no longer than its access token's 300 s"),
+            ({"refresh_expires_in": 40_000_000}, {}, "session's life", "warning", "40000000 s"),
+            ({"expires_in": 20}, {"life": 20}, "access token's life", "warning", "20 s"),
+        ],
+        ids=["good", "another expiresIn", "no refresh token", "no end", "short session", "long session", "leeway"],
+    )
+    def test_lifetimes_are_compared(
+        self, place: Place, answer: Mapping[str, Any], access: Mapping[str, Any], check: str, verdict: str, says: str
+    ) -> None:
+        place.realm.answer, place.realm.access_token = answer, access
+        env = {**settings(place, {}), "GATEWAY_DOCTOR_PASSWORD": "cora-password"}
+        ran = run("doctor", "--json", "--user", "cora", env=env)
+        told = named(ran, check)
+        assert told["verdict"] == verdict and says in told["found"], told
+        assert named(ran, "SSO Session Max and Login timeout")["verdict"] == "unknown"
+
     def test_a_browser_keeps_the_code_from_the_gateway_that_runs(self, place: Place) -> None:
         asked: list[str] = []
 
@@ -172,7 +195,7 @@ class TestSignIn:
 
         place.realm.ends_sessions, before = True, len(place.realm.asked("logout"))
         with deployment(place, {}) as looked_at:
-            assert by_browser(looked_at, land).count(".") == 2
+            assert by_browser(looked_at, land).access_token.count(".") == 2
             for pasted in ("http://[", "", f"{FRONTEND}/?authError=expired"):
                 with pytest.raises(SignInFault, match="no code"):
                     by_browser(looked_at, pasting(pasted))
@@ -283,6 +306,13 @@ def test_a_proxy_that_redirects_says_nothing_of_what_is_registered(place: Place)
     for check in ("redirect URI", "post-logout URI"):
         told = named(ran, check)
         assert told["verdict"] == "unknown" and ELSEWHERE in told["found"] and "KEYCLOAK_ISSUER_URL" in told["fix"]
+
+
+def test_lifetimes_that_are_not_seen_are_said(place: Place) -> None:
+    ran = run("doctor", "--json", env=settings(place, {}))
+    assert named(ran, "lifetimes")["verdict"] == "unknown" and "--login" in named(ran, "lifetimes")["fix"]
+    told = named(examined(place, Misconfiguration("", "", "", "")), "session's life")
+    assert told["verdict"] == "unknown" and "--login" in told["fix"]
 
 
 def test_a_token_without_keycloak_is_said_to_be_unjudged(place: Place) -> None:

@@ -138,6 +138,14 @@ TABLE: Mapping[str, Misconfiguration] = {
         "no `sub`: the client lacks the scope `basic`", MISCONFIGURED, "sub", "`basic`", says="no sub",
         token={"drop": ["sub"]},
     ),
+    "life-short": Misconfiguration(
+        "access tokens that live 12 seconds", "429 at `/auth/refresh`, again and again", "refreshes",
+        "Access Token Lifespan", says="renewed 8 times in 60 s", token={"life": 12},
+    ),
+    "life-long": Misconfiguration(
+        "access tokens that live a day", "a disabled user goes on for a day", "access token's life",
+        "Access Token Lifespan", says="86400 s", token={"life": 86_400},
+    ),
     "redirect-uri": Misconfiguration(
         "the redirect URI is not registered", "Keycloak's page \"Invalid parameter: redirect_uri\"", "redirect URI",
         "Valid redirect URIs", says="is not registered", realm={"redirect_uris": ("https://elsewhere/auth/callback",)},
