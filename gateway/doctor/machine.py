@@ -1,22 +1,34 @@
-"""The machine: the port, descriptors, shared memory, the temporary directory."""
+"""The machine: the port, descriptors, shared memory, the temporary directory, the clock."""
 
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from gateway.bind import BindTrial, address_of
 from gateway.doctor.deployment import Deployment
-from gateway.doctor.finding import Finding, bad, good, of_warning, questionable
+from gateway.doctor.finding import Finding, bad, good, of_warning, questionable, unknown
 from gateway.store.counters import SHARED_MEMORY
 from gateway.store.folder import temporary_directory
 
 ENOUGH_DESCRIPTORS = 5000
 SHARED_BYTES = 64 << 20
 TEMPORARY_BYTES = 100 << 20
+CLOCK_SECONDS = 3.0
+
+_SAYS_SYNCHRONIZED: Mapping[tuple[str, ...], str] = MappingProxyType(
+    {
+        ("timedatectl", "show", "--property=NTPSynchronized"): r"^NTPSynchronized=(?:(yes)|no)$",
+        ("chronyc", "-n", "tracking"): r"^Leap status\s*: (?:(Normal|Insert second|Delete second)|Not synchronised)$",
+    }
+)
+"""Who is asked, and what it says: the group is there where NTP sets the clock."""
 
 
 def settings(deployment: Deployment) -> Iterator[Finding]:
@@ -87,4 +99,40 @@ def temporary_files(deployment: Deployment) -> Iterator[Finding]:
         yield good("TMPDIR", f"{folder}, {free >> 20} MiB free")
 
 
-CHECKS = (settings, port, descriptors, shared_memory, temporary_files)
+def synchronized_clock(deployment: Deployment) -> Iterator[Finding]:
+    """Whether NTP sets the clock, by the first that tells."""
+    for command, pattern in _SAYS_SYNCHRONIZED.items():
+        told = re.search(pattern, _said(command), re.MULTILINE)
+        if told is None:
+            continue
+        if told[1]:
+            yield good("NTP", f"sets this machine's clock ({command[0]})")
+        else:
+            yield questionable(
+                "NTP",
+                f"does not set this machine's clock ({command[0]})",
+                "a synchronized clock: tokens are judged by it",
+                "`timedatectl set-ntp true`, or see `chronyc sources`: the time servers may be closed off (UDP 123)",
+            )
+        return
+    yield unknown(
+        "NTP",
+        "neither timedatectl nor chronyc tells it here",
+        "in a container, ask its host: `timedatectl`; the clock beside Keycloak's is under Keycloak",
+    )
+
+
+def _said(command: tuple[str, ...]) -> str:
+    """What a program writes; empty where there is none of that name, or it fails."""
+    found = shutil.which(command[0])
+    if found is None:
+        return ""
+    try:
+        asked = (found, *command[1:])
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=CLOCK_SECONDS)  # noqa: S603  # of the table
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+CHECKS = (settings, port, descriptors, shared_memory, temporary_files, synchronized_clock)

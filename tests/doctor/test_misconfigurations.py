@@ -308,6 +308,25 @@ def test_a_proxy_that_redirects_says_nothing_of_what_is_registered(place: Place)
         assert told["verdict"] == "unknown" and ELSEWHERE in told["found"] and "KEYCLOAK_ISSUER_URL" in told["fix"]
 
 
+@pytest.mark.parametrize(
+    ("program", "script", "verdict", "says"),
+    [
+        ("timedatectl", "echo NTPSynchronized=yes", "ok", "timedatectl"),
+        ("timedatectl", "echo NTPSynchronized=no", "warning", "timedatectl"),
+        ("timedatectl", "echo NTPSynchronized=yes; exit 1", "unknown", "neither"),
+        ("chronyc", "printf 'Stratum         : 3\\nLeap status     : Normal\\n'", "ok", "chronyc"),
+        ("chronyc", "echo 'Leap status     : Not synchronised'", "warning", "chronyc"),
+        ("nobody", "echo NTPSynchronized=yes", "unknown", "neither"),
+    ],
+    ids=["yes", "no", "fails", "chrony", "chrony waits", "nobody"],
+)
+def test_who_sets_the_clock_is_asked(place: Place, program: str, script: str, verdict: str, says: str) -> None:
+    (place.folder / program).write_text(f"#!/bin/sh\n{script}\n")
+    (place.folder / program).chmod(0o755)
+    told = named(run("doctor", "--json", env={**settings(place, {}), "PATH": str(place.folder)}), "NTP")
+    assert told["verdict"] == verdict and says in told["found"]
+
+
 def test_lifetimes_that_are_not_seen_are_said(place: Place) -> None:
     ran = run("doctor", "--json", env=settings(place, {}))
     assert named(ran, "lifetimes")["verdict"] == "unknown" and "--login" in named(ran, "lifetimes")["fix"]
