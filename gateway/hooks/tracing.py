@@ -20,7 +20,7 @@ from gateway.hooks.hook import Hook
 from gateway.marks import marks_of
 from gateway.scope import current
 from gateway.traces import Tracing
-from gateway.traces.tracing import name_of, parent_of
+from gateway.traces.request import name_of, parent_of
 
 
 class _ScopePropagator(TraceContextTextMapPropagator):

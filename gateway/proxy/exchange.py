@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, perf_counter
 
 from opentelemetry.trace import Tracer
 from requests import PreparedRequest
@@ -59,6 +59,7 @@ class Exchange:
     def respond(self) -> UpstreamResponse:
         """The response with its head and, if it states a length, the first part of its body. Raises GatewayError."""
         upstream = self.claim.upstream
+        self._scope.upstream_began = perf_counter()
         began = monotonic()
         try:
             response = self._send_until_answered(began)
@@ -178,6 +179,7 @@ class Exchange:
         upstream = self.claim.upstream
         upstream.metrics.failed(fault.kind)
         self._scope.failure = fault.kind
+        self._scope.broken = True
         error = (errors.GatewayTimeout if fault.timed_out else errors.BadGateway)(_CODES.get(fault.kind))
         log.error(
             "Proxy: %s: %s", upstream.name, fault,

@@ -3,9 +3,10 @@
 from gateway.scope.allowance import Allowance
 from gateway.scope.peers import Networks, TrustedProxies, plain_address
 from gateway.scope.principal import Principal
-from gateway.scope.request import CUT, SENT, Scope, current, new_trace_id, open_scope, require_sound, serving
+from gateway.scope.request import ABORTED, CUT, SENT, Scope, current, new_trace_id, open_scope, require_sound, serving
 
 __all__ = [
+    "ABORTED",
     "CUT",
     "SENT",
     "Allowance",

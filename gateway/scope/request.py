@@ -38,10 +38,11 @@ class Scope:
     error in the response; `started` is a `perf_counter` time in seconds. Authentication results in a `principal` or a
     `refusal`, or neither for public views. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its
     sampling decision, if any; `span` is the parent of the spans of calls. `upstream` names the service that was called,
-    `instance` its host; `upstream_seconds` is the time to the head of its response or to the failure, `failure` the
-    kind of the last failed call, `retries` the number of calls after the first; `queue_seconds` is how long it waited
-    for a slot, if it did, and `breaker` what the instance's breaker did: `open` (it refused the call), `trial` (it was
-    open and allowed this one), `opened` (by the failure of this call)."""
+    `instance` its host; `upstream_seconds` is the time to the head of its response or to the failure, from
+    `upstream_began` on, a `perf_counter` time; `failure` is the kind of the last failed call, `retries` the number of
+    calls after the first; `broken` says that the service gave no complete response; `queue_seconds` is how long it
+    waited for a slot, if it did, and `breaker` what the instance's breaker did: `open` (it refused the call), `trial`
+    (it was open and allowed this one), `opened` (by the failure of this call)."""
 
     environ: Mapping[str, Any]
     request_id: str
@@ -70,8 +71,10 @@ class Scope:
     code: errors.ErrorCode | None = None
     upstream: str | None = None
     instance: str | None = None
+    upstream_began: float | None = None
     upstream_seconds: float | None = None
     failure: str | None = None
+    broken: bool = False
     retries: int = 0
     queue_seconds: float | None = None
     breaker: str | None = None
@@ -99,7 +102,10 @@ class Scope:
 
 
 CUT = "gateway.cut"
-"""Set in the environ by `gateway.worker` if the response did not reach the client completely."""
+"""Set in the environ by `gateway.worker` if the response did not reach the client completely; ABORTED if the gateway
+itself aborted it."""
+
+ABORTED = "aborted"
 
 SENT = "gateway.sent"
 """Set in the environ by `gateway.worker` when a response ends: the bytes of its body."""

@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from gateway.scope import current
 
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _STATUSES = {code: Status(code) for code in StatusCode}
 
 
@@ -37,7 +37,9 @@ class LightSpan(trace.Span):
         parent: SpanContext | None,
         kind: SpanKind,
         attributes: dict[str, Any],
+        start: int | None = None,
     ) -> None:
+        """`start` in nanoseconds since 1970; None for now."""
         self._tracer = tracer
         self._name = name
         self._context = context
@@ -45,7 +47,7 @@ class LightSpan(trace.Span):
         self._kind = kind
         self._attributes = attributes
         self._status = StatusCode.UNSET
-        self._start = time_ns()
+        self._start = start or time_ns()
 
     def get_span_context(self) -> SpanContext:
         return self._context
@@ -76,7 +78,7 @@ class LightSpan(trace.Span):
         tracer.to.on_end(
             ReadableSpan(
                 self._name, self._context, self._parent, tracer.resource, self._attributes, kind=self._kind,
-                status=_STATUSES[self._status], start_time=self._start, end_time=time_ns(),
+                status=_STATUSES[self._status], start_time=self._start, end_time=end_time or time_ns(),
                 instrumentation_scope=tracer.scope,
             )
         )  # fmt: skip
@@ -103,7 +105,7 @@ class LightTracer(trace.Tracer):
         if not trace_id:
             scope = current()
             trace_id = int(scope.trace_id, 16)
-        own = SpanContext(trace_id, getrandbits(64) or 1, False, _SAMPLED)
+        own = SpanContext(trace_id, getrandbits(64) or 1, False, SAMPLED)
         return LightSpan(self, name, own, parent if parent.is_valid else None, kind, attributes)
 
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Which requests are traced, and their server spans.
 
-A request's trace id is that of its scope, sampled or not. A request that is not sampled only costs the decision (5 us).
+A request's trace id is that of its scope, sampled or not. A request that is not sampled only costs the decision (5 us);
+if it failed, its spans are made when it has ended (`gateway.traces.failed`).
 The gateway creates the spans of forwarded requests itself. opentelemetry-instrumentation-flask, which costs 100 us even
 without sampling, creates those of sign-in and documentation pages, which are rare.
 """
@@ -8,51 +9,47 @@ without sampling, creates those of sign-in and documentation pages, which are ra
 from __future__ import annotations
 
 from random import getrandbits
-from typing import Any
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, TraceIdRatioBased
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import SpanKind, Tracer
 
-from gateway import http_methods
 from gateway.scope import Scope
 from gateway.spans import NO_TRACER
+from gateway.traces import failed
+from gateway.traces.light import LightTracer
+from gateway.traces.request import attributes_of, complete, failure_of, name_of, parent_of
 
 
 class Tracing:
     """Decides for each request, and keeps its server span in the scope and current while it is served."""
 
     def __init__(
-        self, provider: TracerProvider | None, sampler: Sampler, ratio: float | None = None, tracer: Any = None
+        self,
+        provider: TracerProvider | None,
+        sampler: Sampler,
+        ratio: float | None = None,
+        tracer: LightTracer | None = None,
     ) -> None:
         """Without a `provider` nothing is traced, but a trusted proxy's decision is still passed on. `ratio` is the
         constant ratio of `sampler` for new traces, if it has one: asking it costs 10 us."""
         self.provider = provider
         self._bound = None if ratio is None else TraceIdRatioBased.get_bound_for_rate(ratio)
-        self.tracer = tracer or NO_TRACER
+        self.tracer: Tracer = tracer or NO_TRACER
+        self._light = tracer
         self._sampler = sampler
 
     def begin(self, scope: Scope) -> None:
         """Decide, and start the server span if the request is sampled."""
-        environ = scope.environ
         if self.provider is None:
             return
         scope.sampled = self._decides(scope)
         if not scope.sampled or scope.marks.instrumented:
             return
-        method = environ["REQUEST_METHOD"]
-        attributes = {
-            "http.request.method": method if method in http_methods.SERVED else "_OTHER",
-            "url.scheme": scope.proto,
-            "url.path": scope.path,
-            "client.address": scope.client,
-            "network.protocol.version": environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
-            "user_agent.original": environ.get("HTTP_USER_AGENT", ""),
-        }
-        span = self.tracer.start_span(name_of(method), parent_of(scope), SpanKind.SERVER, attributes)
+        name = name_of(scope.environ["REQUEST_METHOD"])
+        span = self.tracer.start_span(name, parent_of(scope), SpanKind.SERVER, attributes_of(scope))
         scope.span = trace.set_span_in_context(span)
         scope.span_token = contexts.attach(scope.span)
 
@@ -63,22 +60,15 @@ class Tracing:
             contexts.detach(scope.span_token)
             scope.span_token = None
 
-    @staticmethod
-    def end(scope: Scope, method: str, status: int) -> None:
+    def end(self, scope: Scope, method: str, status: int) -> None:
         """The response was sent."""
-        if scope.span is None:
-            return
-        span = trace.get_current_span(scope.span)
-        if scope.route is not None:
-            span.update_name(f"{method} {scope.route}")
-            span.set_attribute("http.route", scope.route)
-        span.set_attribute("http.response.status_code", status)
-        if scope.principal is not None:
-            span.set_attribute("user.id", scope.principal.user_id)
-        if status >= 500:
-            span.set_attribute("error.type", str(status))
-            span.set_status(StatusCode.ERROR)
-        span.end()
+        failure = failure_of(scope, status)
+        if scope.span is not None:
+            span = trace.get_current_span(scope.span)
+            complete(span, scope, method, status, failure)
+            span.end()
+        elif failure is not None and self._light is not None and not scope.sampled:
+            failed.record(self._light, scope, method, status, failure)
 
     def _decides(self, scope: Scope) -> bool:
         if scope.parent_id is not None and scope.parent_sampled is not None:
@@ -90,17 +80,3 @@ class Tracing:
                 return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
             result = self._sampler.should_sample(None, trace_id, "")
         return result.decision is Decision.RECORD_AND_SAMPLE
-
-
-def name_of(method: str) -> str:
-    """The span name of a request without a route. The number of names is bounded, because Jaeger lists them all."""
-    return method if method in http_methods.SERVED else "HTTP"
-
-
-def parent_of(scope: Scope) -> Context:
-    """The client's span as the parent of the server span; no parent for a new trace."""
-    if scope.parent_id is None:
-        return Context()
-    flags = TraceFlags(TraceFlags.SAMPLED if scope.sampled or scope.parent_sampled else TraceFlags.DEFAULT)
-    parent = SpanContext(int(scope.trace_id, 16), int(scope.parent_id, 16), is_remote=True, trace_flags=flags)
-    return trace.set_span_in_context(trace.NonRecordingSpan(parent))

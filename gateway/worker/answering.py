@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 from gunicorn.http import wsgi
 
-from gateway.scope import CUT, SENT, plain_address
+from gateway.scope import ABORTED, CUT, SENT, plain_address
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import StrictRequest
 from gateway.worker.response import CoalescedResponse
@@ -62,11 +62,16 @@ class Answering:
                     response.write(piece)
                 response.close()
                 del environ[CUT]
+            except OSError:  # the client has disconnected, or the service, which the proxy has logged
+                raise
+            except BaseException:
+                environ[CUT] = ABORTED
+                raise
             finally:
                 environ[SENT] = response.sent
                 pieces.close()
         except OSError:
-            self._give_up(response, 500)  # the client has disconnected, or the service, which the proxy has logged
+            self._give_up(response, 500)
             return False
         except gevent.GreenletExit:  # the worker stops and no longer waits
             if CUT not in environ:  # if a response had begun, its own line says so

@@ -304,6 +304,20 @@ def test_what_fails(traced: Gateway, jaeger: Jaeger, realm: Scripted, users: Ser
     assert not any(span["logs"] for span in spans)
 
 
+def test_what_fails_unsampled(traced: Gateway, jaeger: Jaeger, realm: Scripted, users: Service) -> None:
+    """The decision of the proxy stays; Jaeger shows the failure nevertheless."""
+    users.answer = replies.sized(500)
+    trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
+    headers = {"traceparent": f"00-{trace_id}-{span_id}-00"}
+    assert traced.get("/users/me", realm.mint(), headers).status == 500
+    spans = spans_of(jaeger, trace_id, lambda spans: len(spans) == 2)
+    (server,) = begun(spans)
+    (call,) = [span for span in spans if span is not server]
+    assert is_child(call, server) and server["references"][0]["spanID"] == span_id
+    assert users.last.header("traceparent") == f"00-{trace_id}-{call['spanID']}-00"
+    assert of(server)["error"] is True and of(call)["error.type"] == "500"
+
+
 def test_a_sign_in(traced: Gateway, jaeger: Jaeger, realm: Scripted) -> None:
     """Keycloak's part in it is a child of the callback's span; the login asks nobody, Redis apart."""
     visitor = Visitor(traced)
