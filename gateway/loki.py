@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import orjson
 
@@ -22,18 +22,40 @@ BATCH_BOUNDS = Bounds(items=1_000, size=256 << 10)  # packing it takes the worke
 log = logging.getLogger(LOGGER)
 
 
+def push_url(url: str) -> str:
+    """The push API of the Loki at `url` (LOKI_HOST), with or without a path before its API."""
+    return url.rstrip("/") + "/loki/api/v1/push"
+
+
+def tenant_header(tenant: str | None) -> Mapping[str, str]:
+    """The header that names the tenant (LOKI_TENANT) to every API of Loki."""
+    return {"X-Scope-OrgID": tenant} if tenant else {}
+
+
+def push_body(lines: Iterable[tuple[int, str, bytes]]) -> bytes:
+    """The JSON of a push: nanoseconds since 1970, level and encoded line of each."""
+    streams: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for at, level, line in lines:
+        streams[level].append((str(at), line.decode().rstrip("\n")))
+    return orjson.dumps(
+        {
+            "streams": [
+                {"stream": {"service": SERVICE, "level": level}, "values": values} for level, values in streams.items()
+            ]
+        }
+    )
+
+
 class Loki:
     """Lines to be sent to Loki. The only labels are `service` and `level`, because each set of labels is a separate
     stream in Loki; other values are searched for in the line (`| json`)."""
 
     def __init__(self, url: str, tenant: str | None, session: SealedSession, dropped: Callable[[int], None]) -> None:
-        """`url` is Loki's own (LOKI_HOST), with or without a path before its API; `tenant` is its `X-Scope-OrgID`.
-        `dropped` is called with the number of lost lines. Connects to nothing."""
-        self._url = url.rstrip("/") + "/loki/api/v1/push"
+        """`url` is LOKI_HOST, `tenant` LOKI_TENANT. `dropped` is called with the number of lost lines. Connects to
+        nothing."""
+        self._url = push_url(url)
         self._session = session
-        self._headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        if tenant:
-            self._headers["X-Scope-OrgID"] = tenant
+        self._headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", **tenant_header(tenant)}
         self._batches = Batches(
             f"Loki (LOKI_HOST, {place(url)})", self._send, dropped, log, held=HELD, batch=BATCH_BOUNDS
         )
@@ -51,11 +73,4 @@ class Loki:
         self._batches.put((at, level, line), len(line))
 
     def _send(self, lines: list[tuple[int, str, bytes]]) -> None:
-        streams: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for at, level, line in lines:
-            streams[level].append((str(at), line.decode().rstrip("\n")))
-        pushed = [
-            {"stream": {"service": SERVICE, "level": level}, "values": values} for level, values in streams.items()
-        ]
-        body = gzip.compress(orjson.dumps({"streams": pushed}), compresslevel=1)
-        post(self._session, self._url, body, self._headers)
+        post(self._session, self._url, gzip.compress(push_body(lines), compresslevel=1), self._headers)

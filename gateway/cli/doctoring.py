@@ -14,6 +14,7 @@ from gateway.config import Problem, ProblemsFound, load
 from gateway.doctor import Finding, Verdict, of_warning
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.examination import EXAMINATION_SECONDS, examine
+from gateway.doctor.read_back import JAEGER_PORT
 from gateway.doctor.sign_in import SignInFault, by_browser, by_form
 
 
@@ -22,6 +23,11 @@ from gateway.doctor.sign_in import SignInFault, by_browser, by_form
 @click.option("--user", help="Sign this test user in with Keycloak's form; the password is asked for.")
 @click.option("--login", is_flag=True, help="Sign in yourself, in a browser.")
 @click.option("--produce", is_flag=True, help="Send one event of type gateway.doctor to Kafka.")
+@click.option(
+    "--jaeger",
+    metavar="URL",
+    help=f"Jaeger's page, where a span is read back; by default port {JAEGER_PORT} of the host that takes the spans.",
+)
 @click.option(
     "--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all checks, after the sign-in."
 )
@@ -32,22 +38,23 @@ def doctor_command(
     user: str | None,
     login: bool,
     produce: bool,
+    jaeger: str | None,
     limit: float,
     as_json: bool,
     strict: bool,
 ) -> None:
     """Look at the whole deployment: the machine, Keycloak, the client there, services, Redis, Kafka, Loki, Jaeger.
 
-    Each finding says what was expected, what was found and what to do. Nothing is changed anywhere: only --user and
-    --login sign in, only --produce sends an event. The password of --user is asked for, unless the environment has
-    GATEWAY_DOCTOR_PASSWORD.
+    Each finding says what was expected, what was found and what to do. Only --user and --login sign in, only --produce
+    sends an event. One line goes to Loki and one span to Jaeger or the collector, to be read back. The password of
+    --user is asked for, unless the environment has GATEWAY_DOCTOR_PASSWORD.
     """
     try:
         settings, warnings = load()
     except ProblemsFound as found:
         wrong = (*map(_of_problem, found.problems), *map(of_warning, found.warnings))
         _end({"Settings": wrong}, as_json=as_json, strict=strict)
-    with no_log_lines(), Deployment(settings, warnings, produces=produce) as deployment:
+    with no_log_lines(), Deployment(settings, warnings, produces=produce, jaeger_page=jaeger) as deployment:
         try:
             if token is not None:
                 deployment.token = given(token)

@@ -84,14 +84,16 @@ class Deployment:
         warnings: tuple[Problem, ...] = (),
         *,
         produces: bool = False,
+        jaeger_page: str | None = None,
     ) -> None:
-        """`produces`: one event may be sent to Kafka. `token` may be set, an access token to judge, and `signed_in`,
-        the answer of the sign-in that it is of."""
+        """`produces`: one event may be sent to Kafka. `jaeger_page`: where Jaeger is asked for a span. `token` may be
+        set, an access token to judge, and `signed_in`, the answer of the sign-in that it is of."""
         self.settings = settings
         self.warnings = warnings
         self.token: str | None = None
         self.signed_in: TokenAnswer | None = None
         self.produces = produces
+        self.jaeger_page = jaeger_page
         self.out = outbound(settings, NO_TRACER)
         self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)
         self._discovery: Answer | Silence | None = None

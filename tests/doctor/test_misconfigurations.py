@@ -1,5 +1,6 @@
 """What the start and the doctor say of each misconfiguration: the table of docs/troubleshooting.md."""
 
+import json
 import os
 import signal
 import socket
@@ -405,6 +406,35 @@ def test_a_collector_is_sent_what_the_gateway_sends_it(place: Place) -> None:
     assert named(ran, "DNS of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")["verdict"] == "ok"
     told = named(run("doctor", "--json", env=env), "OTLP")
     assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" in told["fix"], "the collector has gone"
+
+
+SENT = {"LOKI_HOST": "Loki's lines", "JAEGER_ENDPOINT": "Jaeger's spans",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "OTLP's spans"}  # fmt: skip
+NOTHING = {"status": "success", "data": {"resultType": "streams", "result": []}}
+
+
+@pytest.mark.parametrize("setting", SENT)
+@pytest.mark.parametrize("answers", [False, True], ids=["no query", "not found"])
+def test_what_is_not_read_back_is_said(place: Place, setting: str, answers: bool) -> None:
+    def answer(received: Received, connection: socket.socket) -> Any:
+        empty = NOTHING if received.target.startswith(b"/loki/") else {"data": None, "errors": [{"code": 404}]}
+        asked = sized(404, body=json.dumps(empty).encode()) if answers else sized(403)
+        return (sized(204) if received.method == "POST" else asked)(received, connection)
+
+    with Service() as taker:
+        taker.answer = answer
+        where = {setting: taker.url + ("" if setting == "LOKI_HOST" else "/api/traces")}
+        told = named(run("doctor", "--json", "--jaeger", taker.url, env=settings(place, where)), SENT[setting])
+    assert told["verdict"] == ("warning" if answers else "unknown"), told
+    assert ("does not find it" if answers else "answers no query (status 403)") in told["found"]
+
+
+def test_without_a_page_of_jaegers_its_usual_port_is_asked(place: Place) -> None:
+    with Service() as taker:
+        taker.answer = sized(202)
+        env = settings(place, {"JAEGER_ENDPOINT": taker.url + "/api/traces"})
+        told = named(run("doctor", "--json", env=env), "Jaeger's spans")
+    assert told["verdict"] == "unknown" and "127.0.0.1:16686/" in told["found"] and "--jaeger" in told["fix"], told
 
 
 class NarrowRedis:

@@ -10,6 +10,9 @@ from click.testing import CliRunner
 from gateway.cli.main import cli
 from gateway.config.names import NAMES
 from harness.environment import GOOD
+from harness.ports import free_port
+
+NOBODY = "http://127.0.0.1:1"
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,15 @@ def run(
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.output)
+
+
+def looked_at(group: str, env: Mapping[str, str], *arguments: str) -> dict[str, dict[str, Any]]:
+    """What `gateway doctor` finds in one group, by check; only what `env` names is there."""
+    away = {
+        "PORT": str(free_port()), "NODE_ENV": "development", "KEYCLOAK_ISSUER_URL": NOBODY + "/realms/r",
+        "KEYCLOAK_REDIRECT_URI": NOBODY + "/auth/callback", "USER_SERVICE_URL": NOBODY,
+        "INTERVIEW_SERVICE_URL": NOBODY,
+    }  # fmt: skip
+    ran = run("doctor", "--json", *arguments, env={**away, **env})
+    assert "marked" not in ran.output
+    return {row["check"]: row for row in ran.json()["groups"][group]}

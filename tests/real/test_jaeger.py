@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from harness import replies
+from harness.command import looked_at
 from harness.gateway import Gateway, StartGateway
 from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
@@ -169,6 +170,15 @@ FLASK = "opentelemetry.instrumentation.flask"
 def told_of(jaeger: Jaeger, way: str) -> dict[str, str]:
     """What tells a gateway to send its spans there."""
     return {"Thrift": {"JAEGER_ENDPOINT": jaeger.thrift}, "OTLP": {"OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.otlp}}[way]
+
+
+def test_the_doctor_reads_a_span_back(jaeger: Jaeger, way: str) -> None:
+    page = jaeger.query.removesuffix("/api")
+    found = looked_at("Logs and traces", told_of(jaeger, way), "--jaeger", page)
+    check = {"Thrift": "Jaeger", "OTLP": "OTLP"}[way]
+    assert found[check]["verdict"] == found[f"{check}'s spans"]["verdict"] == "ok", found
+    assert "read back" in found[f"{check}'s spans"]["found"]
+    assert any("gateway doctor" in name for name in jaeger.names("api-gateway"))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from harness.command import looked_at
 from harness.gateway import Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.load import Load
@@ -61,6 +62,18 @@ def test_a_tenant_has_its_own(tmp_path: Path) -> None:
             until(lambda: shipping.dropped == 10, 10)
             ((_, reported),) = shipping.logged()
             assert "(status 401)" in reported
+
+
+def test_the_doctor_reads_a_line_back(tmp_path: Path) -> None:
+    with Loki(tmp_path, tenants=True) as loki:
+        found = looked_at("Logs and traces", {"LOKI_HOST": loki.url, "LOKI_TENANT": "ours"})
+        assert found["Loki"]["verdict"] == found["Loki's lines"]["verdict"] == "ok", found
+        assert "read back" in found["Loki's lines"]["found"]
+        ((_, line),) = loki.lines(ALL, "ours")
+        assert json.loads(line)["logger"].startswith("gateway.doctor")
+        found = looked_at("Logs and traces", {"LOKI_HOST": loki.url})
+        assert "status 401" in found["Loki"]["found"] and "LOKI_TENANT" in found["Loki"]["fix"]
+        assert "Loki's lines" not in found
 
 
 @pytest.mark.conformance("F4")
