@@ -76,7 +76,7 @@ test-redis: .venv/installed-dev
 
 test-balanced: .venv/installed-dev
 	tests/peers/debian.sh redis-server=redis-server nginx=nginx-light
-	$(BIN)/pytest tests/real/test_balanced.py tests/real/test_rolling.py
+	$(BIN)/pytest tests/real/test_balanced.py tests/real/test_rolling.py tests/real/test_doctor_nginx.py
 
 # The parts of deploy/ by the tools that judge them; real servers are in test-balanced and test-prometheus.
 test-deploy: .venv/installed-dev

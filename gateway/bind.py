@@ -63,6 +63,11 @@ def address_of(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def asked_at(host: str) -> str:
+    """The host at which this machine finds what listens at `host`."""
+    return _ANY.get(host, host)
+
+
 def _bind_error(host: str, port: int) -> OSError | None:
     """Why it cannot be bound, None where it can."""
     try:
@@ -95,7 +100,7 @@ def _is_gateway(host: str, port: int) -> bool:
     """Whether what listens there answers as a gateway."""
     with (
         suppress(OSError, ValueError, http.client.HTTPException),
-        closing(http.client.HTTPConnection(_ANY.get(host, host), port, timeout=ASK_SECONDS)) as connection,
+        closing(http.client.HTTPConnection(asked_at(host), port, timeout=ASK_SECONDS)) as connection,
     ):
         connection.request("GET", "/health/live")
         with connection.getresponse() as answer:

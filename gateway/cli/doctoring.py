@@ -28,6 +28,7 @@ from gateway.doctor.sign_in import SignInFault, by_browser, by_form
     metavar="URL",
     help=f"Jaeger's page, where a span is read back; by default port {JAEGER_PORT} of the host that takes the spans.",
 )
+@click.option("--stream", metavar="PATH", help="Open this event stream through PUBLIC_URL, with the token.")
 @click.option(
     "--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all checks, after the sign-in."
 )
@@ -39,6 +40,7 @@ def doctor_command(
     login: bool,
     produce: bool,
     jaeger: str | None,
+    stream: str | None,
     limit: float,
     as_json: bool,
     strict: bool,
@@ -54,7 +56,8 @@ def doctor_command(
     except ProblemsFound as found:
         wrong = (*map(_of_problem, found.problems), *map(of_warning, found.warnings))
         _end({"Settings": wrong}, as_json=as_json, strict=strict)
-    with no_log_lines(), Deployment(settings, warnings, produces=produce, jaeger_page=jaeger) as deployment:
+    looked_at = Deployment(settings, warnings, produces=produce, jaeger_page=jaeger, stream=stream)
+    with no_log_lines(), looked_at as deployment:
         try:
             if token is not None:
                 deployment.token = given(token)

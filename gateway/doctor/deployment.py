@@ -85,15 +85,18 @@ class Deployment:
         *,
         produces: bool = False,
         jaeger_page: str | None = None,
+        stream: str | None = None,
     ) -> None:
-        """`produces`: one event may be sent to Kafka. `jaeger_page`: where Jaeger is asked for a span. `token` may be
-        set, an access token to judge, and `signed_in`, the answer of the sign-in that it is of."""
+        """`produces`: one event may be sent to Kafka. `jaeger_page`: where Jaeger is asked for a span.
+        `stream`: the path of an event stream. `token` may be set, an access token to judge, and `signed_in`, the answer
+        of the sign-in that it is of."""
         self.settings = settings
         self.warnings = warnings
         self.token: str | None = None
         self.signed_in: TokenAnswer | None = None
         self.produces = produces
         self.jaeger_page = jaeger_page
+        self.stream = stream
         self.out = outbound(settings, NO_TRACER)
         self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)
         self._discovery: Answer | Silence | None = None

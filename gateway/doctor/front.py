@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gateway.doctor.deployment import Answer, Deployment
 from gateway.doctor.finding import Finding, bad, good, questionable, unknown
+from gateway.doctor.proxy_in_front import proxy_findings
 
 
 def trusted_proxies(deployment: Deployment) -> Iterator[Finding]:
@@ -53,6 +54,7 @@ def public_url(deployment: Deployment) -> Iterator[Finding]:
         return
     yield good("PUBLIC_URL", f"{base} leads to a gateway")
     yield from _headers(deployment, base)
+    yield from proxy_findings(deployment)
 
 
 def _headers(deployment: Deployment, base: str) -> Iterator[Finding]:

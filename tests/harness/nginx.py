@@ -37,7 +37,7 @@ http {{
 class Nginx(Server):
     """`api.example.com` is here https://localhost:<port>, `app.example.com` is https://127.0.0.1:<port>.
 
-    `snippets` says what is other in the shipped snippets: name of the file → what is there → what is here.
+    `changes` says what is other in the shipped files: name of the file → what is there → what is here.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Nginx(Server):
         folder: Path,
         port: int,
         gateways: tuple[int, int],
-        snippets: Mapping[str, Mapping[str, str]] | None = None,
+        changes: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.port = port
         command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
@@ -58,11 +58,11 @@ class Nginx(Server):
         (folder / "snippets").mkdir()
         for snippet in (SHIPPED / "snippets").glob("*.conf"):
             (folder / "snippets" / snippet.name).write_text(
-                replaced(snippet.read_text(), (snippets or {}).get(snippet.name, {}))
+                replaced(snippet.read_text(), (changes or {}).get(snippet.name, {}))
             )
         (folder / "gateway.conf").write_text(
             replaced(
-                (SHIPPED / "gateway.conf").read_text(),
+                replaced((SHIPPED / "gateway.conf").read_text(), (changes or {}).get("gateway.conf", {})),
                 {
                     "10.0.0.11:3001": f"127.0.0.1:{gateways[0]}",
                     "10.0.0.12:3001": f"127.0.0.1:{gateways[1]}",
