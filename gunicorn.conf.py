@@ -220,7 +220,11 @@ def _take_room_for_metrics(server, worker):
 
 
 def child_exit(server, worker):
-    """A worker has exited: remove its gauges, and keep its counters for the others (gateway/exposition.py)."""
+    """A worker has exited: remove its gauges and exemplars, and keep its counters for the others
+    (gateway/exposition.py)."""
+    for file in () if _metrics is None else _metrics.glob(f"exemplars_{worker.pid}.*"):
+        with contextlib.suppress(OSError):
+            file.unlink()
     for file in () if _metrics is None else _metrics.glob(f"*_{worker.pid}.db"):
         kind = file.name.partition("_")[0]
         try:

@@ -18,10 +18,13 @@ from time import monotonic
 
 import gevent
 from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from gateway import errors
+from gateway.instruments import Exemplars, WithExemplars
 from gateway.metrics_files import METRICS_FOLDER, has_room
 
 log = logging.getLogger("gateway")
@@ -30,16 +33,21 @@ ENDED_FILES = "ended-*"
 _TORN = (struct.error, RuntimeError, ValueError)
 """The exceptions of prometheus_client for an incomplete file."""
 
+_OPEN_METRICS = "application/openmetrics-text"
+
 EXPOSITION_WAIT_SECONDS = 2.0
 _TRIES = 10
 
 
 class Exposition:
-    """Renders the metrics of `registry`, or in multi-process mode those in the files of all workers."""
+    """Renders the metrics of `registry`, or in multi-process mode those in the files of all workers; in OpenMetrics'
+    format with exemplars."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, exemplars: Exemplars) -> None:
         # Its own metrics and endpoint are disabled: it only collects, and chooses the format.
         self._exporter = PrometheusMetrics(None, path=None, export_defaults=False, registry=registry)
+        self._registry = registry
+        self._exemplars = exemplars
         folder = os.environ.get(METRICS_FOLDER)
         self._folder = Path(folder) if folder else None
 
@@ -71,6 +79,12 @@ class Exposition:
         raise errors.ServiceUnavailable()
 
     def _generate(self, accept: str) -> tuple[str, str]:
+        encode, kind = choose_encoder(accept)
+        if kind.startswith(_OPEN_METRICS):
+            registry = self._registry
+            if self._folder is not None:
+                MultiProcessCollector(registry := CollectorRegistry())
+            return encode(WithExemplars(registry, self._exemplars.all())).decode(), kind
         text, kind = self._exporter.generate_metrics(accept)
         return str(text), str(kind)
 

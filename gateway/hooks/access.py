@@ -72,7 +72,8 @@ class AccessHook(Hook):
         seconds = perf_counter() - scope.started
         method = http_methods.label(scope.environ["REQUEST_METHOD"])
         self._instruments.answered(method, scope.route, status, seconds)
-        self._tracing.end(scope, method, status)
+        if self._tracing.end(scope, method, status):
+            self._instruments.exemplars.traced(method, scope.route, status, seconds, _answered(scope), scope.trace_id)
         level = "debug" if scope.marks.quiet else "info"
         if not self._log_writer.wants(level):
             return
@@ -101,6 +102,13 @@ class AccessHook(Hook):
         if CUT in scope.environ:
             line["cut"] = True
         self._log_writer.put(level, line)
+
+
+def _answered(scope: Scope) -> tuple[str, float] | None:
+    """The service that answered, and in how many seconds."""
+    if scope.upstream is None or scope.upstream_seconds is None or scope.code is not None:
+        return None
+    return scope.upstream, scope.upstream_seconds
 
 
 def _add_call(line: dict[str, Any], scope: Scope) -> None:

@@ -15,6 +15,7 @@ import gevent
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import http_methods
+from gateway.instruments.exemplars import OF_CALL, OF_REQUEST, Exemplars
 from gateway.instruments.held import Durations, Level, NotCounted, RequestCounts, Responses
 from gateway.instruments.parts import EventMetrics, ServiceMetrics, TokenMetrics
 from gateway.metrics_files import OwnFiles
@@ -39,15 +40,16 @@ class Instruments:
         self.registry = CollectorRegistry()
         of_request = ("method", "route", "status")
         self._duration = self._histogram(
-            "http_request_duration_seconds", "From a request's head to the end of its answer.", of_request, BUCKETS
+            OF_REQUEST, "From a request's head to the end of its answer.", of_request, BUCKETS
         )
         self._total = self._counter("http_requests_total", "Requests that were answered.", of_request)
         self._failed = self._counter("http_request_errors_total", "Answers with a status of 400 or more.", of_request)
         self._held: list[Any] = []
+        self.exemplars = self._held_until_written(Exemplars(BUCKETS))
         self.active = self._held_until_written(Level(self._gauge("active_connections", "Requests under way.")))
         self.tokens = self._token_metrics()
         self._proxy_duration = self._histogram(
-            "service_proxy_duration_seconds",
+            OF_CALL,
             "From a service's turn to the head of its answer, retries included.",
             ("service",),
             BUCKETS,

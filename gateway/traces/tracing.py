@@ -60,15 +60,19 @@ class Tracing:
             contexts.detach(scope.span_token)
             scope.span_token = None
 
-    def end(self, scope: Scope, method: str, status: int) -> None:
-        """The response was sent."""
+    def end(self, scope: Scope, method: str, status: int) -> bool:
+        """The response was sent. Returns whether the request has a trace."""
         failure = failure_of(scope, status)
         if scope.span is not None:
             span = trace.get_current_span(scope.span)
             complete(span, scope, method, status, failure)
             span.end()
-        elif failure is not None and self._light is not None and not scope.sampled:
+            return True
+        if self._light is None or (failure is None and not scope.sampled):
+            return False
+        if failure is not None and not scope.sampled:
             failed.record(self._light, scope, method, status, failure)
+        return True
 
     def _decides(self, scope: Scope) -> bool:
         if scope.parent_id is not None and scope.parent_sampled is not None:

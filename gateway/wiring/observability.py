@@ -31,7 +31,7 @@ class Observability:
 def observability(settings: Settings) -> Observability:
     """Set by LOG_LEVEL, LOKI_HOST, JAEGER_ENDPOINT and OTEL_*. Calls nobody."""
     instruments = Instruments()
-    exposition = Exposition(instruments.registry)
+    exposition = Exposition(instruments.registry, instruments.exemplars)
     log_writer = logs.configure(settings.log_level, instruments.lines_dropped("stdout"))
     delivery = Adapter(tls_of(settings), bounds_of(settings))  # its calls belong to no request, so they have no spans
     session = SealedSession(delivery)
