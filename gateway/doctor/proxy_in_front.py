@@ -21,7 +21,7 @@ from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 from gateway.services import MEDIA, USERS
 from gateway.wiring.outbound import tls_of
 
-SECONDS = 3.0
+PROXY_SECONDS = 3.0
 """How long an answer, or the first byte of a stream, may take."""
 
 _SILENCE = -1
@@ -52,7 +52,7 @@ def _http2(settings: Settings) -> Finding:
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
         with (
-            socket.create_connection((parts.hostname or "", parts.port or 443), SECONDS) as plain,
+            socket.create_connection((parts.hostname or "", parts.port or 443), PROXY_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
         ):
             chosen = secured.selected_alpn_protocol()
@@ -74,7 +74,7 @@ def _body(settings: Settings, check: str, path: str, limit: int, setting: str) -
     if status == _SILENCE:
         return questionable(
             check,
-            f"no answer in {SECONDS:g} s to the head of a POST: the proxy waits for its whole body",
+            f"no answer in {PROXY_SECONDS:g} s to the head of a POST: the proxy waits for its whole body",
             "the gateway answers before the body comes",
             "nginx: proxy_request_buffering off (deploy/nginx): uploads fill its disk, and the gateway's limits come"
             " late",
@@ -160,7 +160,7 @@ def _begins_after(base: str, path: str, token: str, settings: Settings) -> float
                 return f"status {response.status}"
             return monotonic() - began if response.read(1) else "an empty body"
         except TimeoutError:
-            return f"nothing in {SECONDS:g} s"
+            return f"nothing in {PROXY_SECONDS:g} s"
         except (OSError, HTTPException) as error:
             return f"no answer ({type(error).__name__})"
 
@@ -172,9 +172,9 @@ def _connection(base: str, settings: Settings) -> Iterator[tuple[HTTPConnection,
     host = parts.hostname or ""
     if parts.scheme == "https":
         context: ssl.SSLContext = tls_of(settings)
-        connection: HTTPConnection = HTTPSConnection(host, parts.port, timeout=SECONDS, context=context)
+        connection: HTTPConnection = HTTPSConnection(host, parts.port, timeout=PROXY_SECONDS, context=context)
     else:
-        connection = HTTPConnection(host, parts.port, timeout=SECONDS)
+        connection = HTTPConnection(host, parts.port, timeout=PROXY_SECONDS)
     try:
         yield connection, parts.path.rstrip("/")
     finally:
