@@ -1,19 +1,28 @@
 """`gateway doctor` and `gateway explain` against a real Keycloak: what only it can say."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.chromium import PATIENCE, Person
 from harness.command import Ran, run
 from harness.environment import SECRET
+from harness.gateway import StartGateway
 from harness.issuer import CLIENT
 from harness.keycloak import CORA, SECRETS, Keycloak
+from harness.keycloak_client import client_for
 from harness.ports import free_port
 from harness.service import Service
+from harness.waiting import until
+from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.timeout(600)  # the first start downloads Keycloak
 
+CONSOLE = "from gateway.cli.main import console; console()"
 CALLBACK = "http://localhost:3001/auth/callback"
 
 
@@ -49,6 +58,7 @@ def test_the_shipped_realm_has_no_problem_and_a_user_signs_in(settings: Mapping[
     ran = run("doctor", "--json", "--user", "cora", env={**settings, "GATEWAY_DOCTOR_PASSWORD": password})
     assert wrong(ran) == {}, ran.output
     found = {row["check"]: row["found"] for row in ran.json()["groups"]["Tokens"]}
+    assert "1800 s" in found["session's life"] and "300 s" in found["access token's life"]
     assert CORA["id"] in found["sub"] and "candidate" in found["roles"] and found["email"] == "cora@example.test"
     assert password not in ran.output and SECRETS[CLIENT] not in ran.output
 
@@ -104,3 +114,39 @@ def test_a_client_that_may_sign_nobody_in_is_named(settings: Mapping[str, str | 
     finally:
         keycloak.admin.call("PUT", path, before)
     assert any("Standard flow" in row["fix"] for row in found.values()), found
+
+
+def test_somebody_signs_in_in_a_browser_while_the_gateway_runs(
+    keycloak: Keycloak, start_gateway: StartGateway, users: Service, browser: Browser, tmp_path: Path
+) -> None:
+    """The page that Chromium lands on is the frontend's; its address is pasted, as the doctor asks."""
+    gateway = start_gateway({"FRONTEND_URL": users.url}, issuer=keycloak)
+    said, found = tmp_path / "said", tmp_path / "found"
+    command = [sys.executable, "-c", CONSOLE, "doctor", "--login", "--json"]
+    with (
+        client_for(keycloak, gateway.url, users.url),
+        said.open("wb") as err,
+        found.open("wb") as out,
+        subprocess.Popen(
+            command, cwd=tmp_path, env={**gateway.env, "PATH": str(tmp_path)},  # where no program opens a page
+            stdin=subprocess.PIPE, stdout=out, stderr=err, text=True, start_new_session=True,
+        ) as doctor,
+        Person(browser, tmp_path) as person,
+    ):  # fmt: skip
+        try:
+            (url,) = until(lambda: re.findall(r"^http\S+$", said.read_text(), re.MULTILINE), 30, "the address to open")
+            page, _ = person.tab()
+            page.goto(url)
+            page.locator("#username").fill("cora")
+            page.locator("#password").fill("cora-password")
+            page.locator("#kc-login").click()
+            page.wait_for_url(re.compile(f"{re.escape(users.url)}/.*#.*code="), timeout=PATIENCE)
+            doctor.communicate(page.url + "\n", timeout=30)
+        finally:
+            doctor.kill()
+    ran = Ran(doctor.returncode, found.read_text())
+    assert ran.status == 0, said.read_text() + ran.output
+    told = {row["check"]: row for row in ran.json()["groups"]["Tokens"]}
+    assert CORA["id"] in told["sub"]["found"] and told["session's life"]["verdict"] == "ok"
+    code = re.search(r"code=([^&]+)", page.url)
+    assert code and code[1] not in gateway.raw_output() + said.read_text() + ran.output
