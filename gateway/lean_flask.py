@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response, appcontext_popped, appcontext_pushed, request
@@ -13,6 +13,9 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.wrappers import Response as AnyResponse
+
+from gateway.hooks import Hook
+from gateway.marks import NO_ROUTE, RouteMarks, marks_of
 
 
 class _NoSessions(SessionInterface):
@@ -160,10 +163,16 @@ class LeanFlask(Flask):
                 raise NotImplementedError("LeanFlask calls no url_value_preprocessor")
             # A nested blueprint's hooks are those of the outer ones too: "a.b.view" is of "a" and "a.b".
             names = [None, *accumulate((endpoint or "").split(".")[:-1], "{}.{}".format)]
-            inner = names[::-1]
+            marks = marks_of(self.view_functions[endpoint]) if endpoint is not None else NO_ROUTE
             found = self._hooks[endpoint] = _EndpointHooks(
-                tuple(hook for name in names for hook in self.before_request_funcs.get(name, ())),
-                tuple(hook for name in inner for hook in reversed(self.after_request_funcs.get(name, ()))),
-                tuple(hook for name in inner for hook in reversed(self.teardown_request_funcs.get(name, ()))),  # type: ignore[misc]
+                _hooks_for(marks, (self.before_request_funcs.get(name, ()) for name in names)),
+                _hooks_for(marks, (reversed(self.after_request_funcs.get(name, ())) for name in names[::-1])),
+                _hooks_for(marks, (reversed(self.teardown_request_funcs.get(name, ())) for name in names[::-1])),
             )
         return found
+
+
+def _hooks_for(marks: RouteMarks, functions: Iterable[Iterable[Any]]) -> tuple[Any, ...]:
+    """Those that apply to a view with these marks: all but the methods of a Hook that does not."""
+    owners = ((function, getattr(function, "__self__", None)) for function in chain.from_iterable(functions))
+    return tuple(function for function, owner in owners if not isinstance(owner, Hook) or owner.applies_to(marks))

@@ -8,6 +8,8 @@ from typing import Any
 from flask import Flask
 from werkzeug.wrappers import Response
 
+from gateway.marks import RouteMarks
+
 
 class Hook:
     """Processes each request before the view, and each response after it."""
@@ -17,6 +19,10 @@ class Hook:
 
     def install(self, app: Flask) -> None:
         """Prepare for `app`, before its first request."""
+
+    def applies_to(self, marks: RouteMarks) -> bool:
+        """Whether it is called for a view with these marks; asked once for each view."""
+        return True
 
     def before_request(self) -> Response | None:
         """Let the request pass, answer it, or raise a GatewayError."""

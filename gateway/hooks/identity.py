@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gateway import errors
 from gateway.authentication import Authenticator
 from gateway.hooks.hook import Hook
+from gateway.marks import RouteMarks
 from gateway.scope import current
 
 
@@ -16,10 +17,11 @@ class LoadIdentityHook(Hook):
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
+    def applies_to(self, marks: RouteMarks) -> bool:
+        return marks.loads_identity
+
     def before_request(self) -> None:
         scope = current()
-        if not scope.marks.loads_identity:
-            return
         try:
             scope.principal = self._authenticator.authenticate(scope.environ)
         except errors.GatewayError as refusal:
@@ -30,10 +32,11 @@ class LoadIdentityHook(Hook):
 class RequireIdentityHook(Hook):
     """Raises the stored refusal, otherwise 401, if there is no Principal and the view is not public."""
 
+    def applies_to(self, marks: RouteMarks) -> bool:
+        return not marks.public
+
     def before_request(self) -> None:
-        scope = current()
-        if scope.principal is None and not scope.marks.public:
-            scope.require_principal()
+        current().require_principal()
 
 
 def require(role: str) -> Callable[[], None]:

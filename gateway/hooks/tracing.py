@@ -17,7 +17,7 @@ from opentelemetry.trace import Span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.hooks.hook import Hook
-from gateway.marks import marks_of
+from gateway.marks import RouteMarks, marks_of
 from gateway.scope import current
 from gateway.traces import Tracing
 from gateway.traces.request import name_of, parent_of
@@ -80,6 +80,9 @@ class InstrumentationHook(Hook):
         )
         self._plain, self._traced = app.wsgi_app, self._recorder.wsgi_app
         app.wsgi_app = self._wsgi_app  # type: ignore[method-assign]
+
+    def applies_to(self, marks: RouteMarks) -> bool:
+        return marks.instrumented or not marks.routed  # another method on such a path
 
     def before_request(self) -> None:
         if self._is_instrumented():
