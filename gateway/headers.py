@@ -21,6 +21,9 @@ class Fields(Headers):
     def put(self, fields: Pairs) -> None:
         self._list += fields
 
+    def to_wsgi_list(self) -> list[tuple[str, str]]:
+        return self._list
+
 
 def put(headers: Headers, fields: Pairs) -> None:
     """Add fields of the gateway. A slice takes a third of the time of `extend`."""

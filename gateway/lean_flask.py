@@ -49,6 +49,9 @@ class _Request(Request):
         super().__init__(self.environ)
         return self.__dict__[name]
 
+    def close(self) -> None:
+        """Nothing: no form is parsed, so there are no files of one."""
+
 
 class _Context(RequestContext):
     """Flask's context; what fits a path is remembered (20 us a request)."""

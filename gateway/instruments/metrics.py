@@ -109,9 +109,9 @@ class Instruments:
         )
 
     def answered(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
-        """A request was answered. `method` is labelled, so that a client makes none up; `route`: its rule, None where
-        it has none; `seconds`: None where it never began."""
-        request = self._answer(http_methods.label(method), route or http_methods.OTHER, status)
+        """A request was answered. `method`: as `http_methods.label` has it; `route`: its rule, None where it has none;
+        `seconds`: None where it never began."""
+        request = self._answer(method, route or http_methods.OTHER, status)
         if seconds is not None:
             request.observe(seconds)
         else:

@@ -33,7 +33,7 @@ class RevocationStore(Protocol):
 
     def end(self, session: str, at: float, until: float) -> None: ...
 
-    def ended_at(self, session: str) -> float | None: ...
+    def ended_at(self, *sessions: str) -> float | None: ...
 
     def end_of(self, session: str) -> tuple[float, float] | None: ...
 
@@ -52,8 +52,7 @@ class SessionRevocations:
 
     def includes(self, principal: Principal) -> bool:
         """Whether this principal's session has ended. Called for each request."""
-        ended_at = self._store.ended_at
-        if ended_at(principal.session) is None and ended_at(principal.subject) is None:
+        if self._store.ended_at(principal.session, principal.subject) is None:
             return False
         ends = (self._store.end_of(principal.session), self._store.end_of(principal.subject))
         return any(end is not None and self._refuses(principal, end) for end in ends)
@@ -97,7 +96,7 @@ class SessionRevocations:
     def sign_in(self, principal: Principal) -> None:
         """This token is from a new sign-in: lift the revocation of its session, or of all of its user's, for it."""
         self._store.put(f"signed in:{principal.session}", _ISSUED.pack(principal.issued), REMEMBERED_SECONDS)
-        if self._store.ended_at(principal.session) is None and self._store.ended_at(principal.subject) is None:
+        if self._store.ended_at(principal.session, principal.subject) is None:
             return
         self._store.end(f"since:{principal.session}", principal.issued, time() + REMEMBERED_SECONDS)
         self.accept(principal)

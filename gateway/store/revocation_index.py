@@ -46,11 +46,14 @@ class RevocationIndex:
         self._seen = 0
         self._last = 0
 
-    def at(self, session: str) -> float | None:
-        """When it ended (seconds since the epoch), None where it did not or that is forgotten. 0.3 us, no system
-        call."""
-        found = self.end_of(session)
-        return None if found is None else found[0]
+    def at(self, *sessions: str) -> float | None:
+        """When the last of these ended (seconds since the epoch), None where none did or that is forgotten. 0.3 us, no
+        system call."""
+        if self._local.ended_count[0] != self._seen:
+            self.catch_up()
+        if self._sessions.keys().isdisjoint(sessions) and not self._counters.table.marked:
+            return None
+        return max((end[0] for end in map(self.end_of, sessions) if end is not None), default=None)
 
     def end_of(self, session: str) -> tuple[float, float] | None:
         """When it ended and until when that is remembered, None where it did not or that is forgotten."""

@@ -178,9 +178,10 @@ class Store:
         if self._redis is not None:
             self._redis.forget(name)
 
-    def ended_at(self, session: str) -> float | None:
-        """When the session ended (seconds since the epoch), None if it did not. Called for each request: 0.2 us."""
-        return self._revocations.at(session)
+    def ended_at(self, *sessions: str) -> float | None:
+        """When the last of these sessions ended (seconds since the epoch), None if none did. Called for each request:
+        0.4 us."""
+        return self._revocations.at(*sessions)
 
     def end_of(self, session: str) -> tuple[float, float] | None:
         """When the session ended and until when that is remembered, None if it did not."""

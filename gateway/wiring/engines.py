@@ -110,5 +110,5 @@ def build_engines(settings: Settings, warnings: tuple[Problem, ...] = ()) -> Eng
 
 def engines() -> Engines:
     """The engines of the app that serves this request."""
-    found: Engines = current_app.extensions["gateway"]
+    found: Engines = current_app._get_current_object().extensions["gateway"]  # type: ignore[attr-defined]
     return found

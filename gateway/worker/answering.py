@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 from gunicorn.http import wsgi
 
+from gateway import http_methods
 from gateway.scope import ABORTED, CUT, SENT, plain_address
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import StrictRequest
@@ -96,7 +97,7 @@ class Answering:
         """Answer a request that the parser refused. Nothing of it is logged: it may contain a code or a token."""
         status = status_of(refusal)
         trace_id = write_error(self._client, status)
-        self._serving.instruments.answered("", None, status, None)
+        self._serving.instruments.answered(http_methods.OTHER, None, status, None)
         self._log("refused", status, reason=type(refusal).__name__, traceId=trace_id)
 
     def _log(self, what: str, status: int, **fields: Any) -> None:

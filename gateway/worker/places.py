@@ -31,14 +31,14 @@ class Places:
         self.pool = Pool(size)
         self.waiting: dict[socket.socket, tuple[float, Waiting]] = {}
         """Since when (a monotonic time) and why, in the order in which they became idle."""
-        self._reserved = min(RESERVED, -(-size // 10))
+        self._full = size - min(RESERVED, -(-size // 10))
 
     def __len__(self) -> int:
         return len(self.pool)
 
     def make_room(self) -> None:
         """Close the connection that has been idle longest, if few places are left."""
-        if self.pool.free_count() < self._reserved:
+        if len(self.pool) > self._full:
             self.close_longest()
 
     def close_longest(self) -> None:

@@ -134,7 +134,8 @@ class CoalescedResponse:
         self._flush()
 
     def close(self) -> None:
-        self.send_headers()
+        if not self.headers_sent:
+            self.send_headers()
         if self.chunked:
             self._held += b"0\r\n\r\n"
         self._flush()

@@ -49,9 +49,8 @@ class NoBody:
     length = 0
     received = 0
 
-    @property
-    def reader(self) -> NoBody:
-        return self
+    def __init__(self) -> None:
+        self.reader = self
 
     def read(self, size: int | None = None) -> bytes:
         return b""
