@@ -11,20 +11,14 @@ from requests import RequestException
 from gateway.doctor.deployment import Answer, Deployment
 from gateway.doctor.finding import Finding, bad, good, questionable, unknown
 from gateway.errors import GatewayError
-from gateway.oidc.advice import ADVICE
+from gateway.oidc.advice import ADVICE, CLIENT_FIXES
 
 NOBODYS_URI = "https://doctor.invalid/auth/callback"
 _SETTINGS = "Clients > the client > Settings"
-_CREDENTIALS = (
-    "compare KEYCLOAK_CLIENT_ID and KEYCLOAK_CLIENT_SECRET with Clients > the client > Credentials in Keycloak"
-)
 _OF_REFUSAL = {
-    "invalid_client": ("the client id is not known, or its secret is wrong", _CREDENTIALS),
-    "unauthorized_client": (
-        "the secret is wrong, or the client may not sign users in",
-        f"{_CREDENTIALS}; Standard flow and Client authentication have to be on ({_SETTINGS} > Capability config)",
-    ),
-    "invalid_request": ("the client is not confidential", f"turn Client authentication on ({_SETTINGS})"),
+    "invalid_client": "the client id is not known, or its secret is wrong",
+    "unauthorized_client": "the secret is wrong, or the client may not sign users in",
+    "invalid_request": "the client is not confidential",
 }
 _CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 """RFC 7636 appendix B."""
@@ -48,7 +42,8 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
     if word == "invalid_grant":
         yield good("client", f"{deployment.settings.client_id}: id and secret are accepted")
     else:
-        found, fix = _OF_REFUSAL.get(word, (f"the token endpoint says {word or 'nothing'}", _CREDENTIALS))
+        found = _OF_REFUSAL.get(word, f"the token endpoint says {word or 'nothing'}")
+        fix = CLIENT_FIXES.get(word, CLIENT_FIXES["invalid_client"])
         yield bad(
             "client", f"{deployment.settings.client_id}: {found} ({word})", "invalid_grant for a made-up code", fix
         )

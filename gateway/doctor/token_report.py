@@ -14,6 +14,7 @@ from typing import Any
 
 from gateway.config import Settings
 from gateway.doctor.finding import Finding, bad, good, questionable, unknown
+from gateway.doctor.token_fixes import TOKEN_FIXES
 from gateway.errors import ServiceUnavailable
 from gateway.keys import NO_KEYS, KeySet
 from gateway.tokens import REQUIREMENTS, InvalidToken, KeySource, roles_of, signed_claims
@@ -21,32 +22,16 @@ from gateway.tokens.claims import shown, text_claim
 from gateway.wiring.sign_in import policy_of, signatures_of
 
 _TIMES = ("exp", "nbf", "iat")
-_LEEWAY = "compare the clocks of Keycloak and of this machine (NTP); JWT_LEEWAY is how far they may differ"
+_OF_SIGNATURE: Mapping[str, str] = MappingProxyType(
+    {
+        "malformed": "three parts of base64url with dots between them, at most 16 KiB",
+        "header": "no crit, b64 or odd kid in its header",
+        "key": "a kid that the issuer's JWKS holds, for that alg",
+        "signature": "a signature of the issuer's key",
+    }
+)
+"""What is expected, by the reason."""
 
-_OF_SIGNATURE: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "malformed": ("three parts of base64url with dots between them, at most 16 KiB", "send the access token alone"),
-        "header": ("no crit, b64 or odd kid in its header", "this token is not Keycloak's"),
-        "key": (
-            "a kid that the issuer's JWKS holds, for that alg",
-            "the token is of another realm or issuer, or its key was disabled; compare iss below with"
-            " KEYCLOAK_ISSUER_URL",
-        ),
-        "signature": ("a signature of the issuer's key", "the token was changed on its way, or is of another issuer"),
-    }
-)
-_OF_CLAIM: Mapping[str, str] = MappingProxyType(
-    {
-        "type": "send the access token: neither the ID token nor the refresh token is one",
-        "issuer": "set KEYCLOAK_ISSUER_URL to the token's iss, character for character, where that is your realm; where"
-        " only the host differs, sign in through the address that KEYCLOAK_ISSUER_URL names, or set --hostname",
-        "client": "sign in with one of these clients, or add the token's azp to JWT_ALLOWED_CLIENTS",
-        "times": _LEEWAY,
-        "expired": "refresh it (POST /auth/refresh) or sign in again; " + _LEEWAY,
-        "bound": "turn DPoP or mutual TLS off for the client (Clients > the client > Advanced)",
-        "malformed": "correct the user's attributes in Keycloak (Users > the user > Details)",
-    }
-)
 _TEXTS = ("email", "sid", "jti", "given_name", "family_name")
 """What a service, the log or the store is told of a user, besides `sub` and roles."""
 
@@ -93,7 +78,7 @@ def token_findings(token: str, settings: Settings, keys: KeySource, now: float) 
             require(claims, policy_of(settings), now)
             yield good(name, _found(name, claims))
         except InvalidToken as refusal:
-            fix = _OF_CLAIM.get(refusal.reason) or refusal.explanation.rpartition(": ")[2]
+            fix = TOKEN_FIXES[refusal.reason]
             yield bad(name, _found(name, claims), _expected(name, settings, now), fix)
     yield from _user(claims, settings)
 
@@ -105,18 +90,12 @@ def _advice_on_keys(keys: KeySource) -> str:
 
 
 def _unsigned(refusal: InvalidToken, header: Mapping[str, Any], settings: Settings) -> Finding:
-    if refusal.reason == "algorithm":
-        return bad(
-            "signature",
-            f"alg is {shown(header.get('alg'))}",
-            f"one of {', '.join(settings.jwt_algorithms)} (JWT_ALGORITHMS)",
-            "set the client's algorithm in Keycloak (Clients > the client > Advanced > Access token signature"
-            " algorithm), or JWT_ALGORITHMS",
-        )
-    if refusal.reason == "type":
-        return bad("signature", f"typ is {shown(header.get('typ'))}", "typ JWT or at+jwt, or none", _OF_CLAIM["type"])
-    expected, fix = _OF_SIGNATURE.get(refusal.reason, ("a good token", ""))
-    return bad("signature", f"{refusal.reason}; kid is {shown(header.get('kid'))}", expected, fix)
+    reason, alg, typ = refusal.reason, shown(header.get("alg")), shown(header.get("typ"))
+    found, expected = {
+        "algorithm": (f"alg is {alg}", f"one of {', '.join(settings.jwt_algorithms)} (JWT_ALGORITHMS)"),
+        "type": (f"typ is {typ}", "typ JWT or at+jwt, or none"),
+    }.get(reason) or (f"{reason}; kid is {shown(header.get('kid'))}", _OF_SIGNATURE[reason])
+    return bad("signature", found, expected, TOKEN_FIXES[reason])
 
 
 def part_of(token: str, part: int) -> Mapping[str, Any]:
@@ -159,7 +138,7 @@ def _user(claims: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
         roles = ", ".join(sorted(roles_of(claims, settings.client_id)))
         texts = {name: text_claim(claims.get(name)) for name in _TEXTS}
     except InvalidToken as refusal:
-        yield bad("claims", "a text with a lone surrogate", "UTF-8", _OF_CLAIM[refusal.reason])
+        yield bad("claims", "a text with a lone surrogate", "UTF-8", TOKEN_FIXES[refusal.reason])
         return
     if "sid" not in claims:
         yield questionable(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.doctor.finding import Finding, bad, good
+from gateway.doctor.token_fixes import TOKEN_FIXES
 
 _BY_CODE: Mapping[str, str] = MappingProxyType(
     {
@@ -26,19 +27,6 @@ _BY_CODE: Mapping[str, str] = MappingProxyType(
         "service_protocol_error": "the service's answer was invalid or cut short: its own log; the line's `instance`",
         "overloaded": "all places of the service are taken: why is it slow? PROXY_MAX_IN_FLIGHT",
         "breaker_open": "five calls in a row failed: `gateway doctor` asks the service",
-    }
-)
-_BY_REASON: Mapping[str, str] = MappingProxyType(
-    {
-        "audience": "add an Audience mapper for JWT_AUDIENCE to the client in Keycloak",
-        "issuer": "compare the token's iss with KEYCLOAK_ISSUER_URL",
-        "subject": "add the client scope `basic` to the client in Keycloak",
-        "client": "add the token's azp to JWT_ALLOWED_CLIENTS",
-        "key": "the token is of another realm, or its key was disabled",
-        "signature": "the token was changed, or is of another issuer",
-        "algorithm": "compare JWT_ALGORITHMS with the client's signature algorithm in Keycloak",
-        "type": "send the access token, neither the ID token nor the refresh token",
-        "times": "compare the clocks of Keycloak and the gateway",
     }
 )
 _SHOWN = ("code", "reason", "kind", "instance", "rule")
@@ -61,7 +49,7 @@ def traced_findings(trace_id: str, lines: Iterable[str]) -> Iterator[Finding]:
 def _finding(line: Mapping[str, Any]) -> Finding:
     status, code, reason = line.get("statusCode"), line.get("code"), line.get("reason")
     message, at = str(line.get("message")), str(line.get("timestamp"))
-    fix = _BY_REASON.get(str(reason)) or _BY_CODE.get(str(code))
+    fix = TOKEN_FIXES.get(str(reason)) or _BY_CODE.get(str(code))
     if fix is None and not (isinstance(status, int) and status >= 400):
         return good(at, message)
     why = ", ".join(f"{name} {line[name]}" for name in _SHOWN if line.get(name))

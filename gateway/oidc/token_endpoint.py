@@ -14,6 +14,7 @@ from requests import RequestException
 from gateway import errors
 from gateway.errors import ErrorCode
 from gateway.headers import TOKEN_BYTES
+from gateway.oidc.advice import CLIENT_FIXES
 from gateway.transport import ConnectError, ConnectTimedOut, ResponseTimeout
 
 log = logging.getLogger("gateway.oidc")
@@ -25,13 +26,6 @@ UNKNOWN_LIFE = 1_209_600
 _ERRORS = frozenset(
     {"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
 )
-
-# The settings to check, by error.
-_MENDS = {
-    "invalid_client": "compare KEYCLOAK_CLIENT_ID and KEYCLOAK_CLIENT_SECRET (or the key of KEYCLOAK_CLIENT_KEY_FILE)"
-    " with Clients > the client > Credentials in Keycloak",
-    "invalid_scope": "compare KEYCLOAK_SCOPES with Clients > the client > Client scopes in Keycloak",
-}
 
 
 class SessionOver(Exception):
@@ -57,7 +51,8 @@ def answer_of(ask: Callable[[], Any]) -> Any:
         if error.error == "invalid_grant":
             raise SessionOver from None
         word = error.error if str(error.error) in _ERRORS else "unknown"
-        log.error("Keycloak refuses the gateway's client (%s): %s", word, _MENDS.get(word, _MENDS["invalid_client"]))
+        fix = CLIENT_FIXES.get(word, CLIENT_FIXES["invalid_client"])
+        log.error("Keycloak refuses the gateway's client (%s): %s", word, fix)
         raise errors.BadGateway(ErrorCode.KEYCLOAK_ERROR) from None
     except (ResponseTimeout, ConnectTimedOut):
         log.error("Keycloak: too slow (KEYCLOAK_ISSUER_URL or KEYCLOAK_INTERNAL_URL)")
