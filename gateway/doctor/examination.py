@@ -8,17 +8,17 @@ from types import MappingProxyType
 import gevent
 
 from gateway.doctor import (
-    behind,
     brokers,
     claims,
     client,
-    front,
     issuer,
     lifetimes,
     machine,
-    observers,
     peers,
+    public_url,
     redis_server,
+    service_instances,
+    telemetry,
 )
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, questionable
@@ -34,11 +34,11 @@ GROUPS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "Keycloak": issuer.CHECKS,
         "The client at Keycloak": client.CHECKS,
         "Tokens": (*claims.CHECKS, *lifetimes.CHECKS),
-        "Services": behind.CHECKS,
+        "Services": service_instances.CHECKS,
         "Redis": redis_server.CHECKS,
         "Kafka": brokers.CHECKS,
-        "Logs and traces": observers.CHECKS,
-        "In front": front.CHECKS,
+        "Logs and traces": telemetry.CHECKS,
+        "In front": public_url.CHECKS,
     }
 )
 """The registry: a check is a function of its peer's module, listed in the module's CHECKS."""
