@@ -1,6 +1,7 @@
 """The lag of the event loop: seen, and small while every peer hangs."""
 
 import os
+import signal
 import sqlite3
 import threading
 import time
@@ -17,10 +18,39 @@ from harness.redis_server import RedisServer
 from harness.service import Service
 from harness.stopped import StoppedPeer
 
+from gateway.loop_lag import reason_of
+
 BLOCKED = "1.0"
 """Seconds: no loaded machine is so late, and every call that would hang for its peer is later."""
 
 WATCHED_SECONDS = 6.0
+
+
+REASONS = {
+    (1.0, 0.9, 0.0): "the worker computed 0.9 s",
+    (1.0, 0.2, 0.8): "the worker waited 0.8 s for a CPU",
+    (1.0, 0.6, 0.7): "the worker waited 0.7 s for a CPU",
+    (1.0, 0.1, 0.2): "the worker was stopped, or waited in a call that blocks, as for a disk",
+}
+
+
+@pytest.mark.parametrize(("measured", "reason"), REASONS.items())
+def test_its_reason_is_what_the_worker_did_most(measured: tuple[float, float, float], reason: str) -> None:
+    assert reason_of(*measured) == reason
+
+
+def test_a_long_one_is_a_line_that_says_why(start_gateway: StartGateway) -> None:
+    """A worker that is stopped for a while; not one line each time."""
+    gateway = start_gateway(ROOMY)
+    (worker,) = gateway.workers()
+    for _ in range(2):
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(1.2)
+        os.kill(worker, signal.SIGCONT)
+        assert gateway.get("/health/live").status == 200
+    line = gateway.wait_line(lambda line: line["message"].startswith("Loop: blocked for 1."))
+    assert line["level"] == "warn" and "the worker was stopped" in line["message"]
+    assert sum(line["message"].startswith("Loop:") for line in gateway.lines()) == 1
 
 
 def late(metrics: Metrics) -> float:
