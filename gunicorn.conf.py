@@ -85,15 +85,20 @@ def _cpus():
 
 
 def _metrics_folder():
-    """A new folder for what workers count, its room for those that have ended taken; None where there is none."""
-    from gateway.metrics_files import ENDED, take_room
+    """A new folder for what workers count, its room for those that have ended taken; None where there is none. Those
+    of masters that were killed are removed."""
+    from gateway.metrics_files import ENDED, FOLDER_PREFIX, hold, remove_abandoned, take_room
 
+    if worker_tmp_dir is not None:
+        remove_abandoned(Path(worker_tmp_dir))
     for place in (worker_tmp_dir, None):
         try:
-            folder = tempfile.mkdtemp(prefix="api-gateway-metrics-", dir=place)
+            folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place)
         except OSError:
             continue
         try:
+            hold(Path(folder))
+            remove_abandoned(Path(folder).parent)  # its own is locked
             take_room(Path(folder), ENDED)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
@@ -108,6 +113,7 @@ def _remove(folder, master):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+os.umask(0o077)  # what it writes is for its user alone; of a Unix socket gunicorn's own `umask` decides
 _installed_first()
 # A reload reads this file again, with what was found good just before (`when_ready`).
 _reads_again = os.environ.get("API_GATEWAY_METRICS_OF") == str(os.getpid())
@@ -203,6 +209,7 @@ def post_fork(server, worker):
     signals, so it would otherwise continue until `graceful_timeout`."""
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, lambda signum, frame: os._exit(0))
+    os.umask(0o077)  # again: gunicorn sets its own when it becomes a daemon
     _take_room_for_metrics(server, worker)
 
 

@@ -6,8 +6,11 @@ prometheus_client makes and extends them as holes, and the first write to a hole
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -22,7 +25,34 @@ ENDED = "ended"
 SPARE_BYTES = 1 << 16
 """Room for twenty kinds of answers: their histograms and counters."""
 
+FOLDER_PREFIX = "api-gateway-metrics-"
+
+_LOCK = "master"
+
 _BYTES = {"counter": 1 << 18, "histogram": 1 << 20, "gauge_livesum": 1 << 17, "gauge_max": 1 << 17}
+
+
+def hold(folder: Path) -> int:
+    """Lock a new folder for as long as this process or one that it forks lives; the descriptor. OSError where another
+    process has just found it abandoned."""
+    file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders of this user's in `parent` whose master was killed, and has left no worker. A folder without
+    a lock is an older gateway's, which may still run."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            file = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(file)
 
 
 def take_room(folder: Path, owner: int | str) -> None:

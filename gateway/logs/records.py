@@ -18,6 +18,7 @@ from pythonjsonlogger.core import BaseJsonFormatter, LogData
 
 from gateway.clock import timestamp
 from gateway.logs.lines import SERVICE, encode_line
+from gateway.logs.relay import Relay
 from gateway.logs.writer import LEVELS, LogWriter
 from gateway.scope import serving
 
@@ -60,11 +61,12 @@ class JsonFormatter(BaseJsonFormatter):
 
 
 class StdoutHandler(logging.Handler):
-    """Writes each record as one line."""
+    """Writes each record as one line. `relay` takes lines from here to workers, if there is one."""
 
-    def __init__(self, lines: LogWriter) -> None:
+    def __init__(self, lines: LogWriter, relay: Relay | None = None) -> None:
         super().__init__()
         self.lines = lines
+        self.relay = relay
         self.setFormatter(JsonFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -86,12 +88,20 @@ def configure(level: str, dropped: Callable[[int], None] = lambda count: None) -
     logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # gunicorn's handler came with the fork: from here on its lines go the way of ours, to Loki too. The master has no
-    # app and never comes here: what it says is on standard output alone.
-    for handler in logging.getLogger("gunicorn.error").handlers:
-        if isinstance(handler, StdoutHandler):
-            handler.lines = lines
+    # gunicorn's handler came with the fork: from here on its lines go the way of ours. The master has no app and never
+    # comes here: what it says is on standard output and in its relay.
+    for handler in _of_gunicorn():
+        handler.lines = lines
     return lines
+
+
+def masters_relay() -> Relay | None:
+    """The relay of the gunicorn master that this process was forked from."""
+    return next((handler.relay for handler in _of_gunicorn()), None)
+
+
+def _of_gunicorn() -> list[StdoutHandler]:
+    return [found for found in logging.getLogger("gunicorn.error").handlers if isinstance(found, StdoutHandler)]
 
 
 class GunicornLogger(Logger):
@@ -99,7 +109,9 @@ class GunicornLogger(Logger):
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        self.error_log.handlers[:] = [StdoutHandler(LogWriter())]
+        lines, relay = LogWriter(), Relay()
+        lines.also(relay.put)
+        self.error_log.handlers[:] = [StdoutHandler(lines, relay)]
         self.error_log.propagate = False
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:

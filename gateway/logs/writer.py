@@ -11,6 +11,7 @@ import gevent
 
 from gateway.clock import timestamp
 from gateway.logs.lines import LOG_LINE_BYTES, SERVICE, encode_line
+from gateway.logs.relay import Receive
 from gateway.logs.stdout import Output, open_output
 
 log = logging.getLogger("gateway.logs")
@@ -42,13 +43,15 @@ class LogWriter:
         self._output: Output | None = None
         self._lost = 0
         self._retries = False
-        self._copy: Callable[[int, str, bytes], None] | None = None
+        self._copy: Receive | None = None
+        self._copy_later: Receive | None = None
         self._not_copied = ""
 
-    def also(self, copy: Callable[[int, str, bytes], None], *, but: str) -> None:
-        """Pass each line from now on to `copy` too: its time (nanoseconds since 1970), its level, its bytes with the
-        newline. Except those of the logger `but`, which reports the failures of `copy`."""
+    def also(self, copy: Receive, *, but: str = "", later: Receive | None = None) -> None:
+        """Pass each line from now on to `copy` too, and to `later` after `close`. Except those of the logger `but`,
+        which reports the failures of `copy`."""
         self._copy = copy
+        self._copy_later = later
         self._not_copied = but
 
     def start(self) -> None:
@@ -57,8 +60,8 @@ class LogWriter:
         self._write_to(open_output(threads=True))
 
     def close(self, deadline: float) -> None:
-        """Write the held lines, and from now on each line at once and without copies, whose receiver has stopped."""
-        self._copy = None
+        """Write the held lines, and from now on each line at once; the receiver of copies has stopped."""
+        self._copy = self._copy_later
         self.flush()
         due = min(deadline, time.monotonic() + LAST_SECONDS)
         while self._output is not None and self._output.waiting and time.monotonic() < due:
