@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,3 +103,10 @@ def runbook_queries() -> list[Query]:
         for title, text in runbook().items()
         for block in re.findall(r"```promql\n(.*?)```", text, re.DOTALL)
     ]
+
+
+def first_command(title: str) -> str:
+    """The command of a section that names the cause: shell, of one line or more."""
+    found = re.search(r"```sh\n(.*?)```", runbook()[title], re.DOTALL)
+    assert found, f"{title} has no command"
+    return textwrap.dedent(found[1])
