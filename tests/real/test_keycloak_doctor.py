@@ -53,7 +53,10 @@ def wrong(ran: Ran) -> dict[str, dict[str, Any]]:
     return {row["check"]: row for row in rows if row["verdict"] in ("problem", "warning")}
 
 
-def test_the_shipped_realm_has_no_problem_and_a_user_signs_in(settings: Mapping[str, str | None]) -> None:
+def test_the_shipped_realm_has_no_problem_and_a_user_signs_in(
+    settings: Mapping[str, str | None], keycloak: Keycloak
+) -> None:
+    keycloak.token()  # the first one takes a Keycloak that has just started seconds
     password = CORA["credentials"][0]["value"]
     ran = run("doctor", "--json", "--user", "cora", env={**settings, "GATEWAY_DOCTOR_PASSWORD": password})
     assert wrong(ran) == {}, ran.output
