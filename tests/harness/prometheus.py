@@ -1,6 +1,7 @@
 """Debian's Prometheus, with the configuration and the alerts that the project ships."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Prometheus(Server):
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={self.url.removeprefix('http://')}",
+            "--enable-feature=exemplar-storage",
             "--log.level=warn",
         ]
         super().__init__(command, folder)
@@ -60,6 +62,14 @@ class Prometheus(Server):
         assert answer["status"] == "success", f"{expression}: {answer}"
         assert answer["data"]["resultType"] == "vector"
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
+
+    def exemplars(self, selector: str) -> set[str]:
+        """The trace ids of the exemplars of the last minutes."""
+        now = time.time()
+        asked = {"query": selector, "start": str(now - 300), "end": str(now + 60)}
+        answer = requests.get(f"{self.url}/api/v1/query_exemplars", params=asked, timeout=20).json()
+        assert answer["status"] == "success", answer
+        return {one["labels"]["trace_id"] for series in answer["data"] for one in series["exemplars"]}
 
     def value(self, expression: str) -> float | None:
         """Of an expression with one series; None where it has none."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from harness import http, replies
+from harness.collector import Collector
 from harness.each_worker import each_worker
 from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.issuer import Issuer
@@ -312,3 +313,18 @@ def told_of(alertmanager: Service, name: str) -> dict[str, dict[str, str]] | Non
     """What Alertmanager was sent of an alert."""
     sent = [alert for request in list(alertmanager.requests) if request.body for alert in json.loads(request.body)]
     return next((alert for alert in sent if alert["labels"]["alertname"] == name), None)
+
+
+def test_exemplars_are_kept(start_gateway: StartGateway, issuer: Issuer, tmp_path: Path) -> None:
+    """It asks for OpenMetrics by itself; each leads to a request of either worker."""
+    with Collector() as collector:
+        gateway = start_gateway({**ROOMY, **collector.env}, workers=2)
+        with Prometheus(tmp_path / "prometheus", gateway.port) as prometheus:
+            for number in range(20):
+                assert gateway.get(f"/interviews/{number}", issuer.mint()).status == 200
+            route = '{route="/interviews/<id>"}'
+            found = until(lambda: prometheus.exemplars(f"http_request_duration_seconds_bucket{route}"), 20, "exemplars")
+            calls = until(lambda: prometheus.exemplars("service_proxy_duration_seconds_bucket"), 20, "exemplars")
+        traces = {line["traceId"] for line in gateway.lines() if str(line.get("url")).startswith("/interviews/")}
+        assert found <= traces and calls <= traces
+        gateway.stop()
