@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
+from time import perf_counter
 from typing import Any
 
 import gevent
 from gunicorn.http import wsgi
 
-from gateway import http_methods
-from gateway.scope import ABORTED, CUT, SENT, plain_address
+from gateway import errors, http_methods
+from gateway.scope import ABORTED, CUT, SENT, plain_address, serving
 from gateway.worker.refusal import status_of, write_error
 from gateway.worker.request import StrictRequest
 from gateway.worker.response import CoalescedResponse
@@ -75,9 +76,9 @@ class Answering:
             self._give_up(response, 500)
             return False
         except gevent.GreenletExit:  # the worker stops and no longer waits
-            if CUT not in environ:  # if a response had begun, its own line says so
-                self._log("cut", 503, cut=True)
-            self._give_up(response, 503)
+            # If a response had begun, its own line says so.
+            trace_id = self._record_unanswered(environ) if CUT not in environ else None
+            self._give_up(response, 503, trace_id)
             return False
         except Exception:
             self._serving.log.exception("a response was aborted by an error")
@@ -85,10 +86,25 @@ class Answering:
             return False
         return not response.should_close()
 
-    def _give_up(self, response: CoalescedResponse, status: int) -> None:
+    def _record_unanswered(self, environ: dict[str, Any]) -> str | None:
+        """Log, count and trace a request whose view is given up with 503; its trace id, if it has a scope."""
+        scope = serving()
+        if scope is None or scope.environ is not environ:
+            self._log("cut", 503, cut=True)
+            return None
+        method = http_methods.label(environ["REQUEST_METHOD"])
+        scope.code = errors.code_of(503)
+        self._serving.instruments.answered(method, scope.route, 503, perf_counter() - scope.started)
+        self._serving.tracing.end(scope, method, 503)
+        ids = {"traceId": scope.trace_id, "requestId": scope.request_id}
+        place = {"method": method, "url": scope.path, "upstream": scope.upstream, "instance": scope.instance}
+        self._log("cut", 503, cut=True, code=scope.code, **place, **ids)
+        return scope.trace_id
+
+    def _give_up(self, response: CoalescedResponse, status: int, trace_id: str | None = None) -> None:
         """Abort a connection whose response cannot be completed, so that it does not look complete."""
         if not response.headers_sent:
-            write_error(self._client, status)
+            write_error(self._client, status, trace_id)
             return
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._client.close()

@@ -29,9 +29,10 @@ def status_of(refusal: Exception) -> int:
     return next((status for kind, status in _REFUSALS if isinstance(refusal, kind)), 400)
 
 
-def write_error(client: socket.socket, status: int) -> str:
-    """Answer with the error body and `Connection: close`; returns the trace id in the body."""
-    trace_id = new_trace_id()
+def write_error(client: socket.socket, status: int, trace_id: str | None = None) -> str:
+    """Answer with the error body and `Connection: close`; returns the trace id in the body, a new one without a
+    `trace_id`."""
+    trace_id = trace_id or new_trace_id()
     body = orjson.dumps(errors.body(status, errors.message_of(status), errors.code_of(status), "", trace_id))
     lines: Mapping[str, object] = {
         "Server": wsgi.SERVER,

@@ -45,6 +45,7 @@ class Serving:
         observability = worker.wsgi.extensions["gateway"].observability
         self.instruments = observability.instruments
         self.log_writer = observability.log_writer
+        self.tracing = observability.tracing
         self.cfg = cfg = worker.cfg
         self.log = worker.log
         self.places = places

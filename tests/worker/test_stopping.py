@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 from harness import http
+from harness.collector import Collector
 from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.service import Received, Service
 from harness.waiting import until
@@ -214,18 +215,25 @@ def test_a_reload_gives_streams_their_time_and_says_what_is_cut(
 def test_a_request_whose_answer_has_not_begun_is_told_and_said(
     start_gateway: StartGateway, users: Service, bearer: dict[str, str]
 ) -> None:
-    gateway = start_gateway({**ROOMY, "DRAIN_TIMEOUT": "1"})
     over = threading.Event()
     users.answer = lambda received, conn: not over.wait(20)
-    with http.Connection(gateway.port, timeout=20) as connection:
-        connection.request("GET", "/users/me", bearer)
-        until(lambda: users.requests)
-        gateway.signal(signal.SIGTERM)
-        answer = connection.receive()
-        assert (answer.status, answer.json()["statusCode"]) == (503, 503)
-        assert gateway.wait(1 + STOPPING_SECONDS + 2) == 0
-        over.set()
-    assert gateway.wait_line(lambda line: line["message"] == "HTTP: cut 503")["cut"] is True
+    with Collector() as collector:
+        env = {**ROOMY, **collector.env, "DRAIN_TIMEOUT": "1", "OTEL_TRACES_SAMPLER": "always_off"}
+        gateway = start_gateway(env)
+        with http.Connection(gateway.port, timeout=20) as connection:
+            connection.request("GET", "/users/me", bearer)
+            until(lambda: users.requests)
+            gateway.signal(signal.SIGTERM)
+            answer = connection.receive()
+            assert (answer.status, answer.json()["statusCode"]) == (503, 503)
+            assert gateway.wait(1 + STOPPING_SECONDS + 2) == 0
+            over.set()
+        line = gateway.wait_line(lambda line: line["message"] == "HTTP: cut 503")
+        assert (line["cut"], line["url"], line["upstream"]) == (True, "/users/me", "user-service")
+        assert line["traceId"] == answer.json()["traceId"]
+        call, server = sorted(collector.wait(line["traceId"], 2), key=lambda span: span.kind)
+        assert (server.attributes["http.response.status_code"], server.failed) == (503, True)
+        assert "http.response.status_code" not in call.attributes and call.failed
 
 
 def test_whole_answers_are_not_called_cut(gateway: Gateway, bearer: dict[str, str]) -> None:
