@@ -113,6 +113,17 @@ def _remove(folder, master):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+_ENDS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+
+
+def _exits_while_it_starts():
+    """Let a worker exit at once on a signal until it has handlers of its own. It has copies of the master's, which
+    ignore signals there, so it would otherwise continue until `graceful_timeout`."""
+    for number in _ENDS:
+        signal.signal(number, lambda signum, frame: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+
+
 os.umask(0o077)  # what it writes is for its user alone; of a Unix socket gunicorn's own `umask` decides
 _installed_first()
 # A reload reads this file again, with what was found good just before (`when_ready`).
@@ -131,6 +142,11 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # Each worker counts in files of its own there; it has to be named before any worker imports prometheus_client. A reload
 # reads this file again, and keeps the folder; a master that another one has begun (USR2) makes its own.
 if not _reads_again:
+    os.register_at_fork(  # a signal that arrives during the fork is held until the worker no longer ignores it
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS),
+        after_in_child=_exits_while_it_starts,
+    )
     os.environ["API_GATEWAY_METRICS_OF"] = str(os.getpid())
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if (_made := _metrics_folder()) is not None:
@@ -205,10 +221,6 @@ def pre_fork(server, worker):
 
 
 def post_fork(server, worker):
-    """Let a starting worker exit at once on a signal. It still has copies of the master's handlers, which ignore
-    signals, so it would otherwise continue until `graceful_timeout`."""
-    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-        signal.signal(number, lambda signum, frame: os._exit(0))
     os.umask(0o077)  # again: gunicorn sets its own when it becomes a daemon
     _take_room_for_metrics(server, worker)
 
