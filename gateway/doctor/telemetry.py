@@ -22,7 +22,7 @@ def loki(deployment: Deployment) -> Iterator[Finding]:
         return
     line, tenant, url = SentLine(), tenant_header(deployment.settings.loki_tenant), push_url(host)
     headers = {"Content-Type": "application/json", **tenant}
-    answer = deployment.ask(url, "POST", data=push_body([(line.at, LEVEL, line.encoded())]), headers=headers)
+    answer = deployment.ask(url, "POST", data=push_body([(line.at, LEVEL, line.encoded(), None)]), headers=headers)
     fix = "Loki's base URL, such as http://loki:3100; LOKI_TENANT; the clock of this machine"
     sent = _sent("Loki", "LOKI_HOST", url, answer, fix)
     yield sent

@@ -15,7 +15,7 @@ from gateway.clock import timestamp
 from gateway.headers import put
 from gateway.hooks.hook import Hook
 from gateway.instruments import Instruments
-from gateway.logs import SERVICE, LogWriter
+from gateway.logs import ORIGIN, LogWriter
 from gateway.marks import NO_ROUTE, RouteMarks, marks_of
 from gateway.scope import CUT, SENT, Scope, TrustedProxies, current, open_scope
 from gateway.traces import Tracing
@@ -81,7 +81,7 @@ class AccessHook(Hook):
         line = {
             "timestamp": timestamp(),
             "level": level,
-            "service": SERVICE,
+            **ORIGIN,
             "message": f"HTTP: {method} {scope.path} {status}",
             "method": method,
             "url": scope.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import orjson
@@ -10,6 +11,11 @@ LOG_LINE_BYTES = 4096
 """The workers share one pipe, and a pipe never splits a write of up to this size (Linux's PIPE_BUF)."""
 
 SERVICE = "api-gateway"
+
+ORIGIN: dict[str, Any] = {"service": SERVICE, "host": os.uname().nodename, "pid": os.getpid()}
+"""The fields of each line that say which process wrote it."""
+
+os.register_at_fork(after_in_child=lambda: ORIGIN.update(pid=os.getpid()))
 
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 

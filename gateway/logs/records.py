@@ -17,7 +17,7 @@ from gunicorn.glogging import Logger
 from pythonjsonlogger.core import BaseJsonFormatter, LogData
 
 from gateway.clock import timestamp
-from gateway.logs.lines import SERVICE, encode_line
+from gateway.logs.lines import ORIGIN, encode_line
 from gateway.logs.relay import Relay
 from gateway.logs.writer import LEVELS, LogWriter
 from gateway.scope import serving
@@ -38,7 +38,7 @@ class JsonFormatter(BaseJsonFormatter):
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["timestamp"] = timestamp()
         log_data["level"] = level_of(record)
-        log_data["service"] = SERVICE
+        log_data.update(ORIGIN)
         log_data["message"] = record.getMessage()
         log_data["logger"] = record.name
         extra = {k: v for k, v in record.__dict__.items() if k not in self.reserved_attrs and not k.startswith("_")}

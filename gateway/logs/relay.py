@@ -20,6 +20,9 @@ MESSAGE_BYTES = 8192
 Receive = Callable[[int, str, bytes], None]
 """Takes a line: its time (nanoseconds since 1970), its level, its bytes with the newline."""
 
+ReceiveOf = Callable[[int, str, bytes, int], None]
+"""The same with the process that wrote it."""
+
 
 class Relay:
     """Some 200 KB of lines that no worker has read yet; beyond that they are lost to Loki."""
@@ -33,18 +36,18 @@ class Relay:
     def put(self, at: int, level: str, line: bytes) -> None:
         """Pass a line on. Never waits, never raises."""
         with suppress(OSError):
-            os.write(self._writes, b"%d %b %b" % (at, level.encode(), line))
+            os.write(self._writes, b"%d %b %d %b" % (at, level.encode(), os.getpid(), line))
 
-    def take(self) -> tuple[int, str, bytes]:
-        """The next line; waits for it."""
-        at, level, line = nb_read(self._reads, MESSAGE_BYTES).split(b" ", 2)
-        return int(at), level.decode(), line
+    def take(self) -> tuple[int, str, bytes, int]:
+        """The next line, and the process that wrote it; waits for it."""
+        at, level, pid, line = nb_read(self._reads, MESSAGE_BYTES).split(b" ", 3)
+        return int(at), level.decode(), line, int(pid)
 
 
 class RelayReader:
     """Delivers the lines of a relay to `receive` from `start` to `close`."""
 
-    def __init__(self, relay: Relay, receive: Receive) -> None:
+    def __init__(self, relay: Relay, receive: ReceiveOf) -> None:
         self._relay = relay
         self._receive = receive
 

@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 
 from gateway.clock import timestamp
-from gateway.logs.lines import LOG_LINE_BYTES, SERVICE, encode_line
+from gateway.logs.lines import LOG_LINE_BYTES, ORIGIN, encode_line
 from gateway.logs.relay import Receive
 from gateway.logs.stdout import Output, open_output
 
@@ -73,7 +73,7 @@ class LogWriter:
     def write(self, level: str, message: str, **fields: Any) -> None:
         """Write one line without `logging` (60 us a line there, 5 here)."""
         if self.wants(level):
-            begin = {"timestamp": timestamp(), "level": level, "service": SERVICE, "message": message}
+            begin = {"timestamp": timestamp(), "level": level, **ORIGIN, "message": message}
             self.put(level, begin | fields)
 
     def put(self, level: str, fields: dict[str, Any]) -> None:

@@ -195,8 +195,11 @@ class TestLoki:
     def push(self, received: Received) -> dict[str, list[list[str]]]:
         """level → the values of its stream."""
         streams = json.loads(gzip.decompress(received.body))["streams"]
-        assert all(stream["stream"].keys() == {"service", "level"} for stream in streams)
-        assert {stream["stream"]["service"] for stream in streams} == {"api-gateway"}
+        for stream in streams:
+            labels = stream["stream"]
+            assert labels.keys() == {"service", "host", "pid", "level"} and labels["service"] == "api-gateway"
+            lines = [json.loads(text) for _, text in stream["values"]]
+            assert all({name: str(line[name]) for name in labels} == labels for line in lines)
         return {stream["stream"]["level"]: stream["values"] for stream in streams}
 
     def test_loki_gets_the_lines_of_standard_output(self, peer: Service, tmp_path: Path, base: str) -> None:

@@ -1,5 +1,6 @@
 """The log: one JSON object a line on stdout, whatever came in."""
 
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +23,7 @@ class TestAccessLine:
         assert TIMESTAMP.fullmatch(line["timestamp"])
         assert line["level"] == "info"
         assert line["service"] == "api-gateway"
+        assert line["host"] == os.uname().nodename and line["pid"] in gateway.workers()
         assert line["message"] == "HTTP: GET /interviews/line-1 200"
         assert line["method"] == "GET"
         assert line["statusCode"] == 200
