@@ -108,8 +108,9 @@ class GunicornLogger(Logger):
     """gunicorn's own lines in the same format; requests have the gateway's line, not gunicorn's."""
 
     def setup(self, cfg: Any) -> None:
+        relay = masters_relay() or Relay()  # a reload sets up again; workers that end use the one that they have
         super().setup(cfg)
-        lines, relay = LogWriter(), Relay()
+        lines = LogWriter()
         lines.also(relay.put)
         self.error_log.handlers[:] = [StdoutHandler(lines, relay)]
         self.error_log.propagate = False

@@ -62,13 +62,15 @@ class Tracing:
 
     def end(self, scope: Scope, method: str, status: int) -> bool:
         """The response was sent. Returns whether the request has a trace."""
+        if self._light is None:
+            return False
         failure = failure_of(scope, status)
         if scope.span is not None:
             span = trace.get_current_span(scope.span)
             complete(span, scope, method, status, failure)
             span.end()
             return True
-        if self._light is None or (failure is None and not scope.sampled):
+        if failure is None and not scope.sampled:
             return False
         if failure is not None and not scope.sampled:
             failed.record(self._light, scope, method, status, failure)

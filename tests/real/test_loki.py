@@ -2,8 +2,10 @@
 
 import json
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,23 @@ def test_a_requests_line_is_found_by_its_trace_id(loki: Loki, start_gateway: Sta
         assert json.loads(line)["statusCode"] == status
     found = {line for _, line in loki.lines(ALL + ' | json | userId="the-user" | statusCode=200')}
     assert [json.loads(line)["url"] for line in found] == ["/interviews/good"]
+
+
+def test_the_masters_lines_are_there(loki: Loki, start_gateway: StartGateway) -> None:
+    """Each once, whichever worker takes it; those of a worker that ends, too."""
+    gateway: Gateway = start_gateway({"LOKI_HOST": loki.url}, workers=2)
+    before = set(gateway.workers())
+    gateway.signal(signal.SIGHUP)
+    until(lambda: len(gateway.workers()) == 2 and not before & set(gateway.workers()), 30, "new workers")
+    for part in ("Gateway: version", "Listening at", "Handling signal: hup", "Booting worker", "Worker exiting"):
+        until(partial(arrived, gateway, loki, part), 10, f"{part} in Loki")
+
+
+def arrived(gateway: Gateway, loki: Loki, part: str) -> bool:
+    """Whether all lines with this part are there, each once."""
+    said = [line for line in gateway.stdout.decode().splitlines() if part in line]
+    there = [line for _, line in loki.lines(f'{ALL} |= "{part}"')]
+    return bool(said) and sorted(there) == sorted(said)
 
 
 @pytest.mark.conformance("F4")

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import signal
 import stat
 from pathlib import Path
 
 import pytest
 from harness.gateway import Gateway, StartGateway
 from harness.issuer import Issuer
+from harness.waiting import until
 
 from gateway.metrics_files import hold, remove_abandoned
 
@@ -80,3 +82,14 @@ def test_two_find_each_other(tmp_path: Path) -> None:
         hold(tmp_path)
     os.close(lock)
     os.close(hold(tmp_path))
+
+
+def test_a_reload_leaves_no_descriptor_open(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    before = len(os.listdir(f"/proc/{gateway.pid}/fd"))
+    seen = set(gateway.workers())
+    for _ in range(2):
+        gateway.signal(signal.SIGHUP)
+        until(lambda: len(gateway.workers()) == 1 and not seen & set(gateway.workers()), 20, "a new worker")
+        seen.update(gateway.workers())
+    until(lambda: len(os.listdir(f"/proc/{gateway.pid}/fd")) == before, 5, "as many descriptors")
