@@ -1,7 +1,10 @@
 """What /metrics says, read as Prometheus reads it."""
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -63,3 +66,18 @@ def counted(gateway: Gateway, holds: Callable[[Metrics], object], timeout: float
     except AssertionError as error:
         raise AssertionError(f"{error}; they are\n{seen[0].text if seen else ''}") from None
     return seen[0]
+
+
+def metrics_folder(gateway: Gateway) -> Path:
+    """Where its workers count: of the files that one of them has mapped, once one has."""
+
+    def mapped() -> Path | None:
+        for pid in gateway.workers():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                maps = Path(f"/proc/{pid}/maps").read_text()
+                for path in re.findall(r"\S*/api-gateway-metrics-[^/\s]+(?=/)", maps):
+                    return Path(path)
+        return None
+
+    found: Path = until(mapped, 10, "a worker that counts")
+    return found

@@ -2,7 +2,6 @@
 ends."""
 
 import os
-import re
 import shutil
 import signal
 import struct
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from harness.gateway import FRONTEND, Gateway, StartGateway
 from harness.gateways import GatewayFactory
 from harness.http import Connection
 from harness.issuer import Issuer
-from harness.metrics import Metrics, counted, scrape
+from harness.metrics import Metrics, counted, metrics_folder, scrape
 from harness.ports import free_port
 from harness.service import Answerer, Received, Service
 from harness.waiting import until
@@ -548,7 +546,7 @@ class TestWorkers:
             asked += 10
             seen.update(gateway.workers())
             counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == asked, 20)
-            names = sorted(file.name for file in folder(gateway).iterdir())
+            names = sorted(file.name for file in metrics_folder(gateway).iterdir())
             assert len([name for name in names if name.startswith("ended-")]) <= 4, names
             assert len(names) <= 20, names
 
@@ -560,7 +558,7 @@ class TestWorkers:
         """Counters begin anew."""
         gateway = start_gateway(workers=2)
         assert gateway.get("/users/me", token).status == 200
-        shutil.rmtree(folder(gateway))
+        shutil.rmtree(metrics_folder(gateway))
         assert [gateway.get(path, token).status for path in ("/metrics", "/users/me", "/metrics")] == [200] * 3
         for victim in gateway.workers():
             if number == signal.SIGKILL:
@@ -570,6 +568,7 @@ class TestWorkers:
             until(lambda: victim not in gateway.workers() and len(gateway.workers()) == 2, 20, "a new worker")
             assert gateway.get("/health/live", timeout=20).status == 200
         assert gateway.process.poll() is None
+        assert (metrics_folder(gateway) / "master").exists(), "its lock"
         for _ in range(5):
             assert gateway.get("/users/me", token).status == 200
         counted(gateway, lambda now: now.total("http_requests_total", route="/users/me") == 5)
@@ -580,7 +579,7 @@ class TestWorkers:
     )
     @pytest.mark.parametrize("content", TORN.values(), ids=TORN.keys())
     def test_a_file_that_can_not_be_read_is_left_out(self, torn: Gateway, name: str, content: bytes) -> None:
-        (folder(torn) / name).write_bytes(content)
+        (metrics_folder(torn) / name).write_bytes(content)
         before = scrape(torn)
         torn.get("/nope")
         wait_for(torn, before, 1, "http_requests_total", route="other", status=404)
@@ -591,7 +590,7 @@ class TestWorkers:
         self, start_gateway: StartGateway, token: str, content: bytes
     ) -> None:
         gateway = start_gateway()
-        (folder(gateway) / "counter_ended.db").write_bytes(content)
+        (metrics_folder(gateway) / "counter_ended.db").write_bytes(content)
         (victim,) = gateway.workers()
         os.kill(victim, signal.SIGKILL)
         until(lambda: gateway.workers() and victim not in gateway.workers(), 15, "a new worker")
@@ -607,7 +606,7 @@ class TestWorkers:
     def test_no_file_is_left_when_the_master_ends(self, start_gateway: StartGateway, token: str) -> None:
         gateway = start_gateway(workers=2)
         gateway.get("/users/me", token)
-        files = folder(gateway)
+        files = metrics_folder(gateway)
         assert files.is_dir()
         gateway.stop()
         assert not files.exists()
@@ -617,20 +616,11 @@ class TestWorkers:
         for _ in range(5):
             other.get("/only-there")
         counted(other, lambda now: now.total("http_requests_total", route="other", status=404) == 5)
-        assert folder(other) != folder(three)
+        assert metrics_folder(other) != metrics_folder(three)
 
     def test_workers_without_their_redis_are_counted(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway({"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, workers=2)
         counted(gateway, lambda now: now.value("redis_fallback") == 2)
-
-
-def folder(gateway: Gateway) -> Path:
-    """Where its workers count: of the files that one of them has mapped."""
-    for pid in gateway.workers():
-        maps = Path(f"/proc/{pid}/maps").read_text()
-        for path in re.findall(r"\S*/api-gateway-metrics-[^/\s]+(?=/)", maps):
-            return Path(path)
-    raise AssertionError("no worker counts anything")
 
 
 def check_no_less(before: Metrics, after: Metrics) -> None:
