@@ -214,8 +214,10 @@ def pre_fork(server, worker):
     """Create the folder again if somebody removed it, so that a worker can start. Exclude the master's imports from
     garbage collection, which would write to them and so create a copy in each worker."""
     if _metrics is not None:
+        from gateway.metrics_files import make_again
+
         with contextlib.suppress(OSError):
-            _metrics.mkdir(mode=0o700, exist_ok=True)
+            make_again(_metrics)
     gc.collect()
     gc.freeze()
 

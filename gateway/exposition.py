@@ -44,7 +44,7 @@ class Exposition:
     format with exemplars."""
 
     def __init__(self, registry: CollectorRegistry, exemplars: Exemplars) -> None:
-        # Its own metrics and endpoint are disabled: it only collects, and chooses the format.
+        # Its own metrics and endpoint are disabled: it collects, for the classic text format.
         self._exporter = PrometheusMetrics(None, path=None, export_defaults=False, registry=registry)
         self._registry = registry
         self._exemplars = exemplars
@@ -81,12 +81,17 @@ class Exposition:
     def _generate(self, accept: str) -> tuple[str, str]:
         encode, kind = choose_encoder(accept)
         if kind.startswith(_OPEN_METRICS):
-            registry = self._registry
-            if self._folder is not None:
-                MultiProcessCollector(registry := CollectorRegistry())
-            return encode(WithExemplars(registry, self._exemplars.all())).decode(), kind
+            return encode(WithExemplars(self._registry_of_all(), self._exemplars.all())).decode(), kind
         text, kind = self._exporter.generate_metrics(accept)
         return str(text), str(kind)
+
+    def _registry_of_all(self) -> CollectorRegistry:
+        """As the exporter makes it: of all workers in multi-process mode."""
+        if self._folder is None:
+            return self._registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        return registry
 
 
 @contextmanager

@@ -17,6 +17,7 @@ TOLD_SECONDS = 0.5
 """A lag of this length is logged, with what the worker did meanwhile."""
 
 TOLD_EVERY_SECONDS = 10.0
+"""For so long only longer ones are logged."""
 
 _SCHEDULING = "/proc/thread-self/schedstat"
 """Linux: nanoseconds on a CPU, nanoseconds of waiting for one, turns."""
@@ -29,7 +30,7 @@ class LoopLag:
         """`observe` is given each lag in seconds."""
         self._observe = observe
         self._watcher: gevent.Greenlet[[], None] | None = None
-        self._told = -TOLD_EVERY_SECONDS
+        self._told_until, self._longest = 0.0, 0.0
 
     def start(self) -> None:
         """Start measuring."""
@@ -51,8 +52,9 @@ class LoopLag:
                 self._tell(lag, thread_time() - computed, _queued() - queued)
 
     def _tell(self, lag: float, computed: float, queued: float) -> None:
-        if monotonic() - self._told >= TOLD_EVERY_SECONDS:
-            self._told = monotonic()
+        now = monotonic()
+        if now >= self._told_until or lag > self._longest:
+            self._told_until, self._longest = now + TOLD_EVERY_SECONDS, lag
             log.warning("Loop: blocked for %.1f s: %s", lag, reason_of(lag, computed, queued))
 
 

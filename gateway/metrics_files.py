@@ -40,6 +40,13 @@ def hold(folder: Path) -> int:
     return file
 
 
+def make_again(folder: Path) -> None:
+    """Make and lock a folder that somebody removed. OSError where it cannot be."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not (folder / _LOCK).exists():
+        hold(folder)
+
+
 def remove_abandoned(parent: Path) -> None:
     """Remove the folders of this user's in `parent` whose master was killed, and has left no worker. A folder without
     a lock is an older gateway's, which may still run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NoReturn
 
 import click
@@ -18,6 +19,12 @@ from gateway.doctor.read_back import JAEGER_PORT
 from gateway.doctor.sign_in import SignInFault, by_browser, by_form
 
 
+def _as_path(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and re.fullmatch(r"/[!-~]*", value) is None:
+        raise click.BadParameter("expected a path: / and then visible ASCII characters")
+    return value
+
+
 @click.command("doctor")
 @click.option("--token", help="Judge this token too; only `-` (standard input) keeps it out of the process list.")
 @click.option("--user", help="Sign this test user in with Keycloak's form; the password is asked for.")
@@ -28,7 +35,9 @@ from gateway.doctor.sign_in import SignInFault, by_browser, by_form
     metavar="URL",
     help=f"Jaeger's page, where a span is read back; by default port {JAEGER_PORT} of the host that takes the spans.",
 )
-@click.option("--stream", metavar="PATH", help="Open this event stream through PUBLIC_URL, with the token.")
+@click.option(
+    "--stream", metavar="PATH", callback=_as_path, help="Open this event stream through PUBLIC_URL, with the token."
+)
 @click.option(
     "--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all checks, after the sign-in."
 )

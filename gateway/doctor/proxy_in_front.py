@@ -16,13 +16,15 @@ from gateway.bind import address_of, asked_at
 from gateway.config import Settings
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, bad, good, questionable, unknown
-from gateway.headers import TOKEN_BYTES
 from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 from gateway.services import MEDIA, USERS
 from gateway.wiring.outbound import tls_of
 
 PROXY_SECONDS = 3.0
 """How long an answer, or the first byte of a stream, may take."""
+
+ERROR_BYTES = 16_384
+"""So much of an answer is read to see whose it is."""
 
 _SILENCE = -1
 
@@ -109,7 +111,7 @@ def _asked_with(settings: Settings, path: str, length: int) -> tuple[int, bool]:
                 connection.putheader(name, value)
             connection.endheaders()
             response = connection.getresponse()
-            return response.status, _is_gateways(response.read(TOKEN_BYTES))
+            return response.status, _is_gateways(response.read(ERROR_BYTES))
         except TimeoutError:
             return _SILENCE, False
         except (OSError, HTTPException):

@@ -29,6 +29,9 @@ _BY_CODE: Mapping[str, str] = MappingProxyType(
         "breaker_open": "five calls in a row failed: `gateway doctor` asks the service",
     }
 )
+_REFUSED = "Auth: token refused"
+"""The line whose `reason` is one of a token; those of a sign-in have the same words for other things."""
+
 _SHOWN = ("code", "reason", "kind", "instance", "rule")
 """The fields that say why."""
 
@@ -49,7 +52,8 @@ def traced_findings(trace_id: str, lines: Iterable[str]) -> Iterator[Finding]:
 def _finding(line: Mapping[str, Any]) -> Finding:
     status, code, reason = line.get("statusCode"), line.get("code"), line.get("reason")
     message, at = str(line.get("message")), str(line.get("timestamp"))
-    fix = TOKEN_FIXES.get(str(reason)) or _BY_CODE.get(str(code))
+    of_token = TOKEN_FIXES.get(str(reason)) if message.startswith(_REFUSED) else None
+    fix = of_token or _BY_CODE.get(str(code))
     if fix is None and not (isinstance(status, int) and status >= 400):
         return good(at, message)
     why = ", ".join(f"{name} {line[name]}" for name in _SHOWN if line.get(name))

@@ -87,7 +87,7 @@ class Exemplars:
             return self._kept
         found: dict[Series, Exemplar] = {}
         for file in self._folder.glob(_FILES):
-            with suppress(OSError):  # its worker has exited
+            with suppress(OSError, ValueError):  # its worker has exited, or somebody else wrote it
                 for name, labels, *fields in orjson.loads(file.read_bytes()):
                     series = name, tuple((label, value) for label, value in labels)
                     exemplar = Exemplar(*fields)

@@ -25,7 +25,7 @@ ReceiveOf = Callable[[int, str, bytes, int], None]
 
 
 class Relay:
-    """Some 200 KB of lines that no worker has read yet; beyond that they are lost to Loki."""
+    """Some hundred lines that no worker has read yet; beyond that they are lost to Loki."""
 
     def __init__(self) -> None:
         pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -89,8 +89,9 @@ class Exchange:
                 response = self._send(request, timeouts, again=failed is not None)
             except CallFault as fault:
                 if not self.call.abandoned:  # a client that disconnects says nothing about the service
+                    was_open = instance.breaker.is_open
                     upstream.failed(instance, fault)
-                    if instance.breaker.is_open and scope.breaker is None:
+                    if instance.breaker.is_open and not was_open:
                         scope.breaker = "opened"
                 timeouts = self._left(timeouts, fault, began)
                 if failed is not None or not self._may_repeat(fault, request, timeouts) or not upstream.retries.spend():

@@ -22,6 +22,9 @@ from gateway.traces import failed
 from gateway.traces.light import LightTracer
 from gateway.traces.request import attributes_of, complete, failure_of, name_of, parent_of
 
+_OF_CLIENTS = frozenset({501, 508})
+"""An unknown method, a loop: anybody could have as many traced as he likes."""
+
 
 class Tracing:
     """Decides for each request, and keeps its server span in the scope and current while it is served."""
@@ -70,9 +73,9 @@ class Tracing:
             complete(span, scope, method, status, failure)
             span.end()
             return True
-        if failure is None and not scope.sampled:
-            return False
-        if failure is not None and not scope.sampled:
+        if not scope.sampled:
+            if failure is None or status in _OF_CLIENTS or scope.marks.quiet:
+                return False
             failed.record(self._light, scope, method, status, failure)
         return True
 

@@ -97,6 +97,13 @@ class TestEnv:
         assert run("env", ".env", "--force").status == 0 and (tmp_path / ".env").read_text() == written()
 
 
+class TestDoctor:
+    @pytest.mark.parametrize("path", ["interviews/events", "/a b", "/ä"])
+    def test_a_stream_is_a_path(self, path: str) -> None:
+        ran = run("doctor", "--stream", path)
+        assert ran.status == 2 and "expected a path" in ran.output
+
+
 class TestExplain:
     def test_a_good_token_is_passed_claim_by_claim(self, issuer: Issuer, settings: dict[str, str]) -> None:
         token = issuer.mint()
@@ -202,6 +209,13 @@ class TestExplain:
         assert ran.status == 1 and "reason audience" in ran.output and "Audience mapper" in ran.output
         assert run("explain", "0" * 32, "--log", "log").status == 1
         assert run("explain", trace).status == 2, "it takes the log"
+
+    def test_a_sign_in_that_expired_is_no_token_that_did(self, tmp_path: Path) -> None:
+        trace = "0123456789abcdef" * 2
+        line = {"traceId": trace, "timestamp": "t", "message": "Auth: sign-in failed", "reason": "expired"}
+        (tmp_path / "log").write_text(f"{json.dumps(line)}\n")
+        ran = run("explain", trace, "--log", "log")
+        assert "sign-in failed" in ran.output and "/auth/refresh" not in ran.output
 
     @pytest.mark.parametrize(
         ("code", "fields", "fix"),

@@ -10,7 +10,7 @@ from harness.collector import Collector
 from harness.gateway import Gateway, StartGateway
 from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
-from harness.metrics import scrape
+from harness.metrics import metrics_folder, scrape
 from harness.service import Service
 from harness.waiting import until
 from prometheus_client import CollectorRegistry, Histogram
@@ -124,3 +124,13 @@ def test_they_are_bounded() -> None:
     assert shown == {str(number) for number in range(6, EXEMPLARS_KEPT + 5)} | {"5"}
     (last,) = [s for s in family.samples if s.labels["route"] == "5" and s.labels.get("le") == "+Inf"]
     assert last.exemplar and (last.exemplar.value, last.exemplar.labels) == (7.0, {"trace_id": "f" * 32})
+
+
+def test_a_file_that_is_no_json_costs_no_metrics(
+    start_gateway: StartGateway, collector: Collector, issuer: Issuer
+) -> None:
+    gateway = start_gateway(collector.env)
+    assert gateway.get("/interviews/1", issuer.mint()).status == 200
+    until(lambda: exemplars(gateway, REQUESTS, route="/interviews/<id>"), 10, "an exemplar")
+    (metrics_folder(gateway) / "exemplars_1.json").write_bytes(b"[[")
+    assert exemplars(gateway, REQUESTS, route="/interviews/<id>")

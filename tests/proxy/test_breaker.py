@@ -100,6 +100,16 @@ def test_the_breaker_opens_for_refusals_and_closes(start_gateway: StartGateway, 
     assert [gateway.get("/interviews/1", token).status for _ in range(5)] == [200] * 5
 
 
+def test_one_line_says_that_the_breaker_opened(start_gateway: StartGateway, mortal: Service, token: str) -> None:
+    """Of calls that were in flight together, the one whose failure opened it."""
+    gateway = start_gateway({"PROXY_READ_TIMEOUT": "1"}, services={"interviews": mortal.url})
+    mortal.answer = replies.hang()
+    paths = [f"/interviews/{number}" for number in range(2 * BREAKS_AFTER)]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        assert set(pool.map(lambda path: gateway.get(path, token, timeout=20).status, paths)) == {504}
+    assert [gateway.access_line(path).get("breaker") for path in paths].count("opened") == 1
+
+
 def test_the_breaker_opens_for_silence_and_lets_one_call_try(
     start_gateway: StartGateway, mortal: Service, token: str
 ) -> None:

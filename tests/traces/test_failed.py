@@ -14,6 +14,7 @@ from harness.service import Answerer, Service
 from harness.waiting import until
 from harness.watchers import Watchers
 
+from gateway.headers import VIA
 from gateway.traces.allowlist import ATTRIBUTES
 
 PARENT = "00f067aa0ba902b7"
@@ -159,6 +160,19 @@ def test_what_does_not_fail_has_no_span(
     tree(unsampled, collector, "/interviews/failed-last", 2)
     quiet = {unsampled.access_line(f"/interviews/fine-{number}")["traceId"] for number in (1, 2, 3)}
     assert not [span for span in collector.spans if span.trace in quiet]
+
+
+def test_what_anybody_can_cause_has_no_span(
+    unsampled: Gateway, collector: Collector, interviews: Service, issuer: Issuer
+) -> None:
+    """An unknown method, a loop: without a token, and as often as he likes."""
+    assert unsampled.get("/interviews/odd-1", method="BREW").status == 501
+    assert unsampled.get("/interviews/odd-2", headers={"Via": f"1.1 {VIA}"}).status == 508
+    interviews.answer = replies.sized(500)
+    assert unsampled.get("/interviews/odd-last", issuer.mint()).status == 500
+    tree(unsampled, collector, "/interviews/odd-last", 2)
+    odd = {unsampled.access_line(f"/interviews/odd-{number}")["traceId"] for number in (1, 2)}
+    assert not [span for span in collector.spans if span.trace in odd]
 
 
 def test_every_exporter_gets_it(start_gateway: StartGateway, interviews: Service, issuer: Issuer) -> None:
