@@ -106,6 +106,7 @@ def serve() -> None:
     answer(own.__getitem__, answers)
     shipper.close(2)
     lines.close(time.monotonic() + 2)
+    answers.close()
 
 
 class Shipper:
