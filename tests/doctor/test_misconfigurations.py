@@ -430,11 +430,13 @@ def test_what_is_not_read_back_is_said(place: Place, setting: str, answers: bool
 
 
 def test_without_a_page_of_jaegers_its_usual_port_is_asked(place: Place) -> None:
+    """Where this machine has a Jaeger, that does not find the span; else nobody answers."""
+    fixes = {"warning": "the log of the collector", "unknown": "--jaeger"}
     with Service() as taker:
         taker.answer = sized(202)
         env = settings(place, {"JAEGER_ENDPOINT": taker.url + "/api/traces"})
         told = named(run("doctor", "--json", env=env), "Jaeger's spans")
-    assert told["verdict"] == "unknown" and "127.0.0.1:16686/" in told["found"] and "--jaeger" in told["fix"], told
+    assert "127.0.0.1:16686/" in told["found"] and fixes[told["verdict"]] in told["fix"], told
 
 
 class NarrowRedis:

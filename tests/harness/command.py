@@ -10,9 +10,8 @@ from click.testing import CliRunner
 from gateway.cli.main import cli
 from gateway.config.names import NAMES
 from harness.environment import GOOD
+from harness.gateway import NOBODY
 from harness.ports import free_port
-
-NOBODY = "http://127.0.0.1:1"
 
 
 @dataclass(frozen=True)
@@ -45,5 +44,4 @@ def looked_at(group: str, env: Mapping[str, str], *arguments: str) -> dict[str, 
         "INTERVIEW_SERVICE_URL": NOBODY,
     }  # fmt: skip
     ran = run("doctor", "--json", *arguments, env={**away, **env})
-    assert "marked" not in ran.output
     return {row["check"]: row for row in ran.json()["groups"][group]}
