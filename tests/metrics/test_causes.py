@@ -1,11 +1,8 @@
 """From each alert the cause is named in one step: the thing is broken, and the runbook's first command is run."""
 
-import os
 import re
-import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +16,7 @@ from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
 from harness.monitoring import alerts, first_command
 from harness.service import Received
+from harness.suspended import suspend_until_told
 from harness.waiting import until
 
 pytestmark = pytest.mark.timed
@@ -87,8 +85,7 @@ def hangs(broken: Broken) -> Callable[[], None]:
 
     broken.media.answer = hang
     pool = ThreadPoolExecutor(3, "harness")
-    for _ in range(3):
-        pool.submit(broken.call, "/media/hangs", 200)
+    calls = [pool.submit(broken.call, "/media/hangs", 200) for _ in range(3)]
     until(lambda: len(broken.media.requests) >= 3, 5, "three calls")
 
     def mend() -> None:
@@ -96,6 +93,8 @@ def hangs(broken: Broken) -> Callable[[], None]:
         pool.shutdown()
         broken.media.answer = None
         broken.media.clear()
+        for call in calls:
+            call.result()
 
     return mend
 
@@ -124,10 +123,7 @@ def too_many_logins(broken: Broken) -> None:
 
 
 def is_stopped(broken: Broken) -> None:
-    (worker,) = broken.main.workers()
-    os.kill(worker, signal.SIGSTOP)
-    time.sleep(1)
-    os.kill(worker, signal.SIGCONT)
+    suspend_until_told(broken.main, 1)
 
 
 INTERVIEWS = r'"upstream":"interview-service","instance":"127\.0\.0\.1:\d+"'
@@ -175,7 +171,7 @@ CAUSES: Mapping[str, Cause] = {
         (r'jwt_validation_errors_total\{reason="malformed"\}', r'"ip":"127.0.0.1"', "the-attacker"), bad_tokens
     ),
     "GatewayRateLimited": Cause((r'1 "rule":"auth.login"', r'1 "ip":"127.0.0.1"'), too_many_logins),
-    "GatewayRedisFallback": Cause((r"Redis \(REDIS_URL, 127.0.0.1:\d+\): .*refused|no connection",)),
+    "GatewayRedisFallback": Cause((r"Redis \(REDIS_URL, 127.0.0.1:\d+/0\): .*(?:refused|no connection)",)),
     "GatewayLimitsUnshared": Cause(
         (r"each worker counts separately.*too large", r"/dev/shm"), of=lambda broken: broken.without_room
     ),
@@ -184,7 +180,7 @@ CAUSES: Mapping[str, Cause] = {
         of=lambda broken: broken.without_room,
     ),
     "GatewayLogLinesDropped": Cause((r"Loki \(LOKI_HOST, http://127.0.0.1:1\): cannot be delivered \(.*refused",)),
-    "GatewayLoopBlocked": Cause((r"Loop: blocked for \d.\d s: the worker was stopped",), is_stopped),
+    "GatewayLoopBlocked": Cause((r"Loop: blocked for \d+\.\d s: the worker was stopped",), is_stopped),
     "GatewaySpansDropped": Cause(
         (r"Jaeger \(JAEGER_ENDPOINT, http://127.0.0.1:1/api/traces\): cannot be delivered \(.*refused",), answers_500
     ),
@@ -210,18 +206,18 @@ def test_every_alert_has_a_cause() -> None:
 def test_the_first_command_names_the_cause(broken: Broken, alert: str) -> None:
     cause = CAUSES[alert]
     gateway, command = cause.of(broken), first_command(alert)
+    shown = [""]
+
+    def is_named() -> bool:
+        """A line is written when its request has ended."""
+        shown[0] = run(gateway, command, broken.prometheus.url)
+        return all(re.search(pattern, shown[0]) for pattern in cause.names)
+
     with mended(cause.breaks(broken)):
-        shown = run(gateway, command, broken.prometheus.url)
-        end = time.monotonic() + SHOWN_SECONDS
-        while not named(cause, shown) and time.monotonic() < end:  # a line is written when its request has ended
-            time.sleep(0.1)
-            shown = run(gateway, command, broken.prometheus.url)
-        for pattern in cause.names:
-            assert re.search(pattern, shown), f"{pattern} is not in\n{shown}"
-
-
-def named(cause: Cause, shown: str) -> bool:
-    return all(re.search(pattern, shown) for pattern in cause.names)
+        try:
+            until(is_named, SHOWN_SECONDS, "the cause")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; not all of {cause.names} are in\n{shown[0]}") from None
 
 
 @contextmanager
