@@ -52,9 +52,10 @@ class BindTrial:
         if error.errno == errno.EADDRINUSE and self.own.rpartition(":")[2] == str(port):
             told = f"a reload cannot change it to {host}, as the workers listen at {self.own} until they end: restart"
             return Bound((Problem("HOST", told),))
-        if error.errno == errno.EADDRINUSE and not self.starts and not self.own and _is_gateway(host, port):
-            told = f"a gateway listens at {address} already: this one, if it runs"
-            return Bound(warnings=(Problem("PORT", told),))
+        if error.errno == errno.EADDRINUSE and not self.starts and not self.own:
+            who = _who_listens(host, port)
+            if who is not None:
+                return Bound(warnings=(Problem("PORT", f"{address} is taken: {who}"),))
         return Bound(problems=tuple(_problems(error, host, port)))
 
 
@@ -96,13 +97,17 @@ def _problems(error: OSError, host: str, port: int) -> Iterator[Problem]:
         yield Problem("HOST", f"{host!r} is no address of this machine: 0.0.0.0 or :: listens at all of them")
 
 
-def _is_gateway(host: str, port: int) -> bool:
-    """Whether what listens there answers as a gateway."""
+def _who_listens(host: str, port: int) -> str | None:
+    """What listens there, as far as its answer tells; None if it is no gateway."""
     with (
         suppress(OSError, ValueError, http.client.HTTPException),
         closing(http.client.HTTPConnection(asked_at(host), port, timeout=ASK_SECONDS)) as connection,
     ):
-        connection.request("GET", "/health/live")
-        with connection.getresponse() as answer:
-            return answer.status == 200 and json.loads(answer.read(1000)) == {"status": "ok"}
-    return False
+        try:
+            connection.request("GET", "/health/live")
+            with connection.getresponse() as answer:
+                if answer.status == 200 and json.loads(answer.read(1000)) == {"status": "ok"}:
+                    return "a gateway listens there, this one if it runs; another one prevents a start"
+        except TimeoutError:
+            return f"what listens there did not answer within {ASK_SECONDS:g} s: a busy gateway, or another process"
+    return None

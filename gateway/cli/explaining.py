@@ -35,9 +35,9 @@ def explain_command(
 ) -> None:
     """Say why an access token is refused or passed, claim by claim.
 
-    TOKEN is the token, `-` to read it from standard input, or the trace id of a request whose lines are in --log. Only
-    `-` keeps a token out of the list of processes and the shell's history. The settings are read as the gateway reads
-    them. Only the issuer's keys are asked for; the token goes nowhere and is not printed.
+    TOKEN is the token, `-` to read it from standard input, or the trace or request id of a request whose lines are in
+    --log. Only `-` keeps a token out of the list of processes and the shell's history. The settings are read as the
+    gateway reads them. Only the issuer's keys are asked for; the token goes nowhere and is not printed.
     """
     if log_file is not None:
         _explain_trace(token, log_file, as_json=as_json, strict=strict)
@@ -81,7 +81,7 @@ def _explain_trace(trace_id: str, lines: TextIO, *, as_json: bool, strict: bool)
     elif found:
         print_findings(found)
     else:
-        click.echo("No line of that trace id: is it the log of the gateway that answered, and LOG_LEVEL info or debug?")
+        click.echo("No line with that id: is it the log of the gateway that answered, and LOG_LEVEL info or debug?")
     leave(problems=tally(found)[Verdict.PROBLEM] if found else 1, warnings=0, strict=strict)
 
 

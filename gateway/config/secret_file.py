@@ -30,6 +30,8 @@ def read_secret(path: Path, content_of: Callable[[Path], bytes] = Path.read_byte
         text = content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"expected a text file in UTF-8, invalid at byte {error.start}") from None
+    if not text:
+        raise ValueError("is empty, expected the secret")
     if "\0" in text:
         raise ValueError("expected a text file in UTF-8, it holds a zero byte (UTF-16?)")
     if not lines and len(text.splitlines()) > 1:

@@ -36,16 +36,17 @@ _SHOWN = ("code", "reason", "kind", "instance", "rule")
 """The fields that say why."""
 
 
-def traced_findings(trace_id: str, lines: Iterable[str]) -> Iterator[Finding]:
-    """What the log's `lines` say of the request: each line of its trace, in their order."""
+def traced_findings(asked: str, lines: Iterable[str]) -> Iterator[Finding]:
+    """What the log's `lines` say of the request with this trace id or request id, in their order. Only a request's own
+    line has its request id."""
     for text in lines:
-        if trace_id not in text:
+        if asked not in text:
             continue
         try:
             line = json.loads(text[text.find("{") :])  # journalctl and container engines put words before it
         except (ValueError, RecursionError):
             continue
-        if isinstance(line, dict) and line.get("traceId") == trace_id:
+        if isinstance(line, dict) and asked in (line.get("traceId"), line.get("requestId")):
             yield _finding(line)
 
 

@@ -207,6 +207,8 @@ class TestExplain:
         (tmp_path / "log").write_bytes(gateway.stdout)
         ran = run("explain", trace, "--log", "log")
         assert ran.status == 1 and "reason audience" in ran.output and "Audience mapper" in ran.output
+        ran = run("explain", answer.header("X-Request-Id") or "", "--log", "log")
+        assert ran.status == 1 and "HTTP: GET /users/me 401" in ran.output
         assert run("explain", "0" * 32, "--log", "log").status == 1
         assert run("explain", trace).status == 2, "it takes the log"
 

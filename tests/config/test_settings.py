@@ -505,6 +505,7 @@ class TestOddSecretFiles:
     @pytest.mark.parametrize(
         ("content", "word"),
         [
+            (b"\n", "is empty"),
             (b"\xef\xbb\xbfmarked-secret", "byte order mark"),
             ("marked-secret".encode("utf-16"), "UTF-16"),
             ("marked-secret".encode("utf-16-le"), "zero byte"),
@@ -513,7 +514,16 @@ class TestOddSecretFiles:
             (b"marked-secret\nmarked-too\n", "2 lines"),
             (b"marked\xff", "invalid at byte 6"),
         ],
-        ids=["mark", "UTF-16 with mark", "UTF-16", "whitespace after", "whitespace before", "two lines", "no UTF-8"],
+        ids=[
+            "empty",
+            "mark",
+            "UTF-16 with mark",
+            "UTF-16",
+            "whitespace after",
+            "whitespace before",
+            "two lines",
+            "no UTF-8",
+        ],
     )
     def test_what_would_be_another_secret_is_named(self, tmp_path: Path, content: bytes, word: str) -> None:
         (tmp_path / "secret").write_bytes(content)
