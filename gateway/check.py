@@ -51,7 +51,11 @@ def checked(trial: BindTrial | None = None, files: SettingsRead | None = None) -
     and PORT, and lets them go; by default for a person: a gateway that listens there is only a warning.
     """
     try:
-        settings, warnings = load(content_of=(files or SettingsRead()).read)
+        read = files or SettingsRead()
+        settings, warnings = load(content_of=read.read)
+        for path in (settings.ca_bundle, settings.kafka_ssl_ca):
+            if path is not None:
+                read.read(path)
     except ProblemsFound as found:
         return Checked(None, found.problems, found.warnings)
     bound = (trial or BindTrial()).result(settings.host, settings.port)

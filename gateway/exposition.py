@@ -33,7 +33,7 @@ ENDED_FILES = "ended-*"
 _TORN = (struct.error, RuntimeError, ValueError)
 """The exceptions of prometheus_client for an incomplete file."""
 
-_OPEN_METRICS = "application/openmetrics-text"
+_OPEN_METRICS, _VERSION = "application/openmetrics-text", "1.0.0"
 
 EXPOSITION_WAIT_SECONDS = 2.0
 _TRIES = 10
@@ -79,10 +79,10 @@ class Exposition:
         raise errors.ServiceUnavailable()
 
     def _generate(self, accept: str) -> tuple[str, str]:
-        encode, kind = choose_encoder(accept)
+        encode, kind = choose_encoder(_OPEN_METRICS if _wants_open_metrics(accept) else "")
         if kind.startswith(_OPEN_METRICS):
             return encode(WithExemplars(self._registry_of_all(), self._exemplars.all())).decode(), kind
-        text, kind = self._exporter.generate_metrics(accept)
+        text, kind = self._exporter.generate_metrics("")
         return str(text), str(kind)
 
     def _registry_of_all(self) -> CollectorRegistry:
@@ -92,6 +92,17 @@ class Exposition:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
         return registry
+
+
+def _wants_open_metrics(accept: str) -> bool:
+    """Whether an Accept header takes OpenMetrics 1.0.0 (RFC 9110 section 12.5.1). prometheus_client obeys any version
+    that is written there, and raises if it is no number."""
+    for accepted in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in accepted.split(";"))
+        said = dict(parameter.partition("=")[::2] for parameter in parameters)
+        if kind == _OPEN_METRICS and said.get("version", _VERSION) == _VERSION and said.get("q", "1").strip("0."):
+            return True
+    return False
 
 
 @contextmanager

@@ -141,6 +141,9 @@ VIA = "api-gateway"
 REMEMBERED_CHARACTERS = 128
 """Longer lists are not cached, because clients can invent them."""
 
+AGENT_CHARACTERS = 200
+"""So much of a User-Agent is logged and traced."""
+
 TOKEN_BYTES = 16_384
 """The maximum length of an access token."""
 

@@ -31,6 +31,11 @@ def as_checked(path: Path) -> bytes:
     return content.encode("latin-1")
 
 
+def pem_of(path: Path) -> str:
+    """The PEM text of such a file, without the characters that only its comments may have. OSError as above."""
+    return as_checked(path).decode("ascii", "ignore")
+
+
 class SettingsRead:
     """Reads the files as they are now. `contents`: path → each byte as the character of its number (Latin-1), which
     JSON can hold; None where there is no file."""

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from gateway.client_key import signing_key
 from gateway.scope.peers import Networks
+from gateway.settings_files import pem_of
 
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
@@ -140,8 +141,8 @@ def read_share(value: str) -> float:
 
 def read_certificates(value: str) -> Path:
     try:
-        ssl.create_default_context(cafile=value)
-    except OSError:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem_of(Path(value)))
+    except (OSError, ValueError):
         raise ValueError("expected the path of a readable PEM file of certificates") from None
     return Path(value)
 

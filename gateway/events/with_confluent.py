@@ -14,6 +14,7 @@ from gevent import monkey
 from gateway.events.event import Event
 from gateway.events.faults import AccessRefused, Fault, IncompatibleClient, RecordRejected, Unreachable
 from gateway.events.transport import Kafka, Report
+from gateway.settings_files import pem_of
 
 _SETTINGS: dict[str, Any] = {
     "acks": "all",
@@ -126,9 +127,9 @@ def librdkafka_settings(kafka: Kafka) -> dict[str, Any]:
 def _trusted(kafka: Kafka) -> dict[str, str]:
     """The trusted certificates: only KAFKA_SSL_CA, otherwise the system's and those of CA_BUNDLE."""
     if kafka.ca is not None:
-        return {"ssl.ca.location": str(kafka.ca)}
+        return {"ssl.ca.pem": pem_of(kafka.ca)}
     if kafka.ca_bundle is None:
         return {"ssl.ca.location": "probe"}
     system = ssl.get_default_verify_paths()
     files = [path for path in (system.cafile, "/etc/ssl/certs/ca-certificates.crt") if path and os.path.exists(path)]
-    return {"ssl.ca.pem": "\n".join(path.read_text() for path in [kafka.ca_bundle, *map(Path, files[:1])])}
+    return {"ssl.ca.pem": "\n".join(map(pem_of, [kafka.ca_bundle, *map(Path, files[:1])]))}

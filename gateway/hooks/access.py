@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from gateway import http_methods
 from gateway.clock import timestamp
-from gateway.headers import put
+from gateway.headers import AGENT_CHARACTERS, put
 from gateway.hooks.hook import Hook
 from gateway.instruments import Instruments
 from gateway.logs import ORIGIN, LogWriter
@@ -21,9 +21,6 @@ from gateway.scope import CUT, SENT, Scope, TrustedProxies, current, open_scope
 from gateway.traces import Tracing
 
 log = logging.getLogger("gateway.access")
-
-AGENT_BYTES = 200
-"""So much of a User-Agent is logged."""
 
 
 class AccessHook(Hook):
@@ -131,7 +128,7 @@ def _shown(agent: str | None) -> str | None:
     """A User-Agent as the log shows it: its beginning, without what a terminal would obey."""
     if agent is None:
         return None
-    agent = agent[:AGENT_BYTES]
+    agent = agent[:AGENT_CHARACTERS]
     if agent.isascii() and agent.isprintable():
         return agent
     text = agent.encode("latin-1").decode("utf-8", "replace")

@@ -9,6 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, StatusCode, TraceFlags
 
 from gateway import http_methods
+from gateway.headers import AGENT_CHARACTERS
 from gateway.scope import ABORTED, CUT, Scope
 
 
@@ -22,7 +23,7 @@ def attributes_of(scope: Scope) -> dict[str, Any]:
         "url.path": scope.path,
         "client.address": scope.client,
         "network.protocol.version": environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
-        "user_agent.original": environ.get("HTTP_USER_AGENT", ""),
+        "user_agent.original": environ.get("HTTP_USER_AGENT", "")[:AGENT_CHARACTERS],
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import requests
 from requests import Response
 
+from gateway.settings_files import pem_of
 from gateway.transport.adapter import Adapter, Timeouts
 
 
@@ -16,7 +17,7 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     """Verifies peers by the system's certificates and those in `ca_bundle` (PEM). Raises OSError if unreadable."""
     context = ssl.create_default_context()
     if ca_bundle is not None:
-        context.load_verify_locations(cafile=ca_bundle)
+        context.load_verify_locations(cadata=pem_of(ca_bundle))
     return context
 
 

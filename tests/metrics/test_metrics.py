@@ -151,9 +151,24 @@ class TestNames:
         [
             ("", "text/plain; version=0.0.4"),
             ("*/*", "text/plain; version=0.0.4"),
-            ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text"),
+            (
+                "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+                "application/openmetrics-text; version=1.0.0",
+            ),
+            ("application/openmetrics-text; version=abc", "text/plain; version=0.0.4"),
+            ("application/openmetrics-text; version=99999999999", "text/plain; version=0.0.4"),
+            ("application/openmetrics-text;version=1.0.0;q=0, text/plain", "text/plain; version=0.0.4"),
+            ("text/plain; version=1.x.0", "text/plain; version=0.0.4"),
         ],
-        ids=["nothing said", "anything", "Prometheus"],
+        ids=[
+            "nothing said",
+            "anything",
+            "Prometheus",
+            "no version",
+            "no such version",
+            "refused",
+            "no version of text",
+        ],
     )
     def test_metrics_come_in_the_format_that_is_asked_for(self, any_gateway: Gateway, accept: str, kind: str) -> None:
         answer = any_gateway.get("/metrics", headers={"Accept": accept} if accept else {})

@@ -61,7 +61,8 @@ def test_a_failed_call_has_its_spans(
 ) -> None:  # fmt: skip
     interviews.answer = answer
     path = f"/interviews/failed-{number}"
-    assert unsampled.get(f"{path}?page=2", issuer.mint(sub="the-user"), {"User-Agent": "a-browser"}).status == status
+    agent = {"User-Agent": "a-browser".ljust(2000, "x")}
+    assert unsampled.get(f"{path}?page=2", issuer.mint(sub="the-user"), agent).status == status
     server, call = tree(unsampled, collector, path, 2)
     line = unsampled.access_line(path)
     assert (server.name, server.parent, call.name, call.parent) == ("GET /interviews/<id>", "", "GET", server.id)
@@ -73,7 +74,7 @@ def test_a_failed_call_has_its_spans(
         "url.scheme": "http",
         "client.address": "127.0.0.1",
         "network.protocol.version": "1.1",
-        "user_agent.original": "a-browser",
+        "user_agent.original": "a-browser".ljust(200, "x"),
         "user.id": "the-user",
         "error.type": str(status),
     }

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from harness.certificate import self_signed
 from harness.gateway import Gateway, StartGateway, alive
 from harness.waiting import until
 
@@ -76,6 +77,17 @@ def test_a_reload_takes_what_is_good_and_refuses_what_is_broken(gateway: Gateway
     write(gateway.cwd, BROKEN, "")
     replace_workers(gateway)
     assert status(gateway, bearer) == 200, "the settings of the reload"
+
+
+@pytest.mark.conformance("S3")
+def test_a_file_of_certificates_that_is_gone_changes_no_worker(
+    start_gateway: StartGateway, tmp_path: Path, bearer: dict[str, str]
+) -> None:
+    certificate, _ = self_signed(tmp_path)
+    gateway = start_gateway({"CA_BUNDLE": str(certificate)})
+    certificate.unlink()
+    replace_workers(gateway)
+    assert gateway.get("/users/me", headers=bearer).status == 200
 
 
 def begin_a_new_master(gateway: Gateway) -> None:
