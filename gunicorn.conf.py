@@ -63,13 +63,16 @@ def _checked(way, own=""):
     return found, done.stderr.strip()
 
 
+# What gunicorn is told beside this file.
+_told = [*sys.argv[1:], *shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))]
+
+
 def _listens_elsewhere():
     """Whether gunicorn is given its sockets by systemd or the master before (USR2), or told where to listen by its
     command line: what HOST and PORT say is then not bound. Nor where gunicorn is only asked for its configuration."""
     given = os.environ.get("LISTEN_PID") == str(os.getpid()) or "GUNICORN_FD" in os.environ
-    told = [*sys.argv[1:], *shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))]
     return given or any(
-        re.match(r"-b|--(?:bind|reuse-port|check-config|print-config)\b", argument) for argument in told
+        re.match(r"-b|--(?:bind|reuse-port|check-config|print-config)\b", argument) for argument in _told
     )
 
 
@@ -163,7 +166,7 @@ worker_connections = 2000
 preload_app = False  # built in each worker, after the patch and the fork
 logger_class = "gateway.logs.GunicornLogger"
 proc_name = "api-gateway"
-control_socket_disable = True
+control_socket_disable = not any(re.match(r"--control-socket\b(?!-)", argument) for argument in _told)
 
 keepalive = 75  # longer than nginx keeps a connection to us (60 s)
 graceful_timeout = _settings["graceful_timeout"]  # the arbiter kills what takes longer
