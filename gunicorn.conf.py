@@ -76,17 +76,6 @@ def _listens_elsewhere():
     )
 
 
-def _cpus():
-    """The number of CPUs for this process: the affinity, or less by a cgroup quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        return min(count, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # no cgroup, or its quota is "max"
-        return count
-
-
 def _metrics_folder():
     """A new folder for what workers count, its room for those that have ended taken; None where there is none. Those
     of masters that were killed are removed."""
@@ -157,8 +146,10 @@ if not _reads_again:
         atexit.register(_remove, _made, os.getpid())
 _metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) if "PROMETHEUS_MULTIPROC_DIR" in os.environ else None
 
+from gateway.cpus import usable_cpus  # noqa: E402  # of the gateway that _installed_first chose
+
 bind = _settings["bind"]
-workers = _settings["workers"] or _cpus()
+workers = _settings["workers"] or usable_cpus()
 loglevel = {"warn": "warning"}.get(_settings["level"], _settings["level"])
 
 worker_class = "gateway.worker.GatewayWorker"
