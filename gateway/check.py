@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.bind import BindTrial, address_of
 from gateway.config import Problem, ProblemsFound, Settings, load
@@ -42,6 +43,26 @@ def listening(settings: Settings) -> dict[str, object]:
         "level": settings.log_level,
         "graceful_timeout": math.ceil(settings.drain_timeout) + STOPPING_SECONDS,
     }
+
+
+def described(settings: Settings) -> dict[str, object]:
+    """What the line of the start says: the mode, the issuer, and where each peer is. Without users and passwords."""
+    redis = settings.redis_url.get_secret_value() if settings.redis_url is not None else None
+    addresses: dict[str, tuple[str | None, ...]] = {
+        **settings.services,
+        "redis": (redis,),
+        "kafka": tuple(f"//{broker}" for broker in settings.kafka_brokers),
+        "loki": (settings.loki_host,),
+        "jaeger": (settings.jaeger_endpoint,),
+    }
+    places = {name: [_place(url) for url in urls if url is not None] for name, urls in addresses.items()}
+    mode = "production" if settings.production else "development"
+    return {"mode": mode, "issuer": settings.issuer, "peers": {name: found for name, found in places.items() if found}}
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] or parts.path
 
 
 def checked(trial: BindTrial | None = None, files: SettingsRead | None = None) -> Checked:
@@ -123,7 +144,8 @@ def main(trial: BindTrial | None = None, files: SettingsRead | None = None) -> i
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if settings is not None:
-        print(json.dumps(listening(settings) | ({"files": files.contents} if files else {})))
+        for_master = {"files": files.contents, "described": described(settings)} if files else {}
+        print(json.dumps(listening(settings) | for_master))
         return 0
     if not Path(".env").exists():
         print("There is no .env in the working directory.", file=sys.stderr)

@@ -24,7 +24,13 @@ def test_the_changelog_begins_with_it_or_with_what_is_to_come() -> None:
 
 
 def test_metric_and_start_line_tell_it(start_gateway: StartGateway) -> None:
-    gateway = start_gateway({"GATEWAY_REVISION": "abc1234", "METRICS_ALLOWED_NETWORKS": "127.0.0.1"}, workers=2)
+    env = {"GATEWAY_REVISION": "abc1234", "METRICS_ALLOWED_NETWORKS": "127.0.0.1"}
+    gateway = start_gateway({**env, "REDIS_URL": "redis://someone:of-redis@127.0.0.1:1/0"}, workers=2)
     line = f'gateway_build_info{{commit="abc1234",version="{VERSION}"}} 1.0'
     assert line in gateway.get("/metrics").text.splitlines(), "not the number of workers"
-    assert gateway.wait_line(lambda one: one["message"] == f"Gateway: version {VERSION}, commit abc1234")
+    said = gateway.wait_line(lambda one: one["message"] == f"Gateway: version {VERSION}, commit abc1234")
+    assert (said["mode"], said["issuer"]) == ("development", gateway.env["KEYCLOAK_ISSUER_URL"])
+    assert said["peers"]["redis"] == ["127.0.0.1:1"] and gateway.env["USER_SERVICE_URL"].endswith(
+        said["peers"]["user-service"][0]
+    )
+    assert "of-redis" not in gateway.raw_output()
