@@ -201,7 +201,7 @@ def when_ready(server):
     signal.signal(signal.SIGHUP, guarded)
     from gateway.version import COMMIT, VERSION
 
-    server.log.info("Gateway: version %s, commit %s", VERSION, COMMIT, extra=_settings["described"])
+    server.log.info("Gateway: version %s, commit %s", VERSION, COMMIT, extra=_settings["start"])
 
 
 def pre_fork(server, worker):

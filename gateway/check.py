@@ -45,7 +45,7 @@ def listening(settings: Settings) -> dict[str, object]:
     }
 
 
-def described(settings: Settings) -> dict[str, object]:
+def start_fields(settings: Settings) -> dict[str, object]:
     """What the line of the start says: the mode, the issuer, and where each peer is. Without users and passwords."""
     redis = settings.redis_url.get_secret_value() if settings.redis_url is not None else None
     addresses: dict[str, tuple[str | None, ...]] = {
@@ -144,7 +144,7 @@ def main(trial: BindTrial | None = None, files: SettingsRead | None = None) -> i
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if settings is not None:
-        for_master = {"files": files.contents, "described": described(settings)} if files else {}
+        for_master = {"files": files.contents, "start": start_fields(settings)} if files else {}
         print(json.dumps(listening(settings) | for_master))
         return 0
     if not Path(".env").exists():
