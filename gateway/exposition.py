@@ -79,8 +79,8 @@ class Exposition:
         raise errors.ServiceUnavailable()
 
     def _generate(self, accept: str) -> tuple[str, str]:
-        encode, kind = choose_encoder(_OPEN_METRICS if _wants_open_metrics(accept) else "")
-        if kind.startswith(_OPEN_METRICS):
+        if _wants_open_metrics(accept):
+            encode, kind = choose_encoder(_OPEN_METRICS)
             return encode(WithExemplars(self._registry_of_all(), self._exemplars.all())).decode(), kind
         text, kind = self._exporter.generate_metrics("")
         return str(text), str(kind)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from harness.collector import Collector
 from harness.gateway import SERVICE_SETTINGS, Gateway, StartGateway, processes
 from harness.gateways import GatewayFactory
 from harness.issuer import Issuer
@@ -118,6 +119,13 @@ def interviews(services: Mapping[str, Service]) -> Service:
 @pytest.fixture
 def media(services: Mapping[str, Service]) -> Service:
     return services["media"]
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """One for the tests of a module, who tell their traces apart by their ids."""
+    with Collector() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from time import monotonic, perf_counter
+from time import monotonic
 
 from opentelemetry.trace import Tracer
 from requests import PreparedRequest
@@ -59,8 +59,7 @@ class Exchange:
     def respond(self) -> UpstreamResponse:
         """The response with its head and, if it states a length, the first part of its body. Raises GatewayError."""
         upstream = self.claim.upstream
-        self._scope.upstream_began = perf_counter()
-        began = monotonic()
+        began = self._scope.upstream_began = monotonic()
         try:
             response = self._send_until_answered(began)
         finally:

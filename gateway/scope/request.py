@@ -39,7 +39,7 @@ class Scope:
     `refusal`, or neither for public views. `peer_trusted`: the peer is a trusted proxy; `parent_sampled` is its
     sampling decision, if any; `span` is the parent of the spans of calls. `upstream` names the service that was called,
     `instance` its host; `upstream_seconds` is the time to the head of its response or to the failure, from
-    `upstream_began` on, a `perf_counter` time; `failure` is the kind of the last failed call, `retries` the number of
+    `upstream_began` on, a monotonic time; `failure` is the kind of the last failed call, `retries` the number of
     calls after the first; `broken` says that the service gave no complete response; `queue_seconds` is how long it
     waited for a slot, if it did, and `breaker` what the instance's breaker did: `open` (it refused the call), `trial`
     (it was open and allowed this one), `opened` (by the failure of this call)."""

@@ -5,7 +5,7 @@ request that succeeds costs nothing. What was sent on says `not sampled`, as dec
 from __future__ import annotations
 
 from random import getrandbits
-from time import perf_counter, time_ns
+from time import monotonic, perf_counter, time_ns
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ _TYPES = {fault.kind: fault.__name__ for fault in _FAULTS}
 def record(tracer: LightTracer, scope: Scope, method: str, status: int, failure: str) -> None:
     """End the request's server span, and that of its calls to a service if one was called: its id is the one that the
     service got in `traceparent`."""
-    now, clock = time_ns(), perf_counter()
+    now = time_ns()
     trace_id, sent_id = int(scope.trace_id, 16), int(scope.span_id, 16)
     sent = SpanContext(trace_id, sent_id, False, SAMPLED)
     began, seconds = scope.upstream_began, scope.upstream_seconds
@@ -32,11 +32,11 @@ def record(tracer: LightTracer, scope: Scope, method: str, status: int, failure:
     name = name_of(scope.environ["REQUEST_METHOD"])
     if scope.instance is not None and began is not None and seconds is not None:
         own = SpanContext(trace_id, getrandbits(64) or 1, False, SAMPLED)
-        start = now - _nanoseconds(clock - began)
+        start = now - _nanoseconds(monotonic() - began)
         call = LightSpan(tracer, name, sent, own, SpanKind.CLIENT, _call_attributes(scope, method, status), start)
         call.set_status(StatusCode.ERROR)
         call.end(start + _nanoseconds(seconds))
-    start = now - _nanoseconds(clock - scope.started)
+    start = now - _nanoseconds(perf_counter() - scope.started)
     span = LightSpan(tracer, name, own, remote_parent(scope), SpanKind.SERVER, attributes_of(scope), start)
     complete(span, scope, method, status, failure)
     span.end(now)

@@ -26,12 +26,6 @@ REQUESTS, CALLS = "http_request_duration_seconds", "service_proxy_duration_secon
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def sampled(make_gateway: GatewayFactory, collector: Collector) -> Iterator[Gateway]:
     with make_gateway(collector.env, workers=2) as running:
         yield running

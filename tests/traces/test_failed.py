@@ -23,12 +23,6 @@ SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc"
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def unsampled(make_gateway: GatewayFactory, collector: Collector) -> Iterator[Gateway]:
     with make_gateway({**collector.env, **OFF}) as running:
         yield running

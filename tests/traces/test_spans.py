@@ -30,13 +30,6 @@ OF_CALL = {"http.request.method", "http.response.status_code", "url.full", "serv
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    """One for all tests, who tell their traces apart by their ids."""
-    with Collector() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def traced(make_gateway: GatewayFactory, running_realm: Scripted, collector: Collector) -> Iterator[Gateway]:
     """Every request is sampled, as in development; no proxy is trusted."""
     env = {**collector.env, "PROXY_READ_TIMEOUT": "1"}
