@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness.gateway import ROOMY, StartGateway
 from harness.limits import soft_limit
-from harness.metrics import counted, scrape
+from harness.metrics import counted, metrics_folder, scrape
 
 from gateway.metrics_files import ENDED, SPARE_BYTES, has_room, take_room
 
@@ -57,10 +57,7 @@ def test_a_file_that_is_gone_has_no_room(tmp_path: Path) -> None:
 def test_the_gateways_files_have_no_holes(start_gateway: StartGateway) -> None:
     gateway = start_gateway(ROOMY, workers=2)
     counted(gateway, lambda now: now.value("http_requests_total", method="GET", route="/health/live", status="200") > 0)
-    (pid, *_) = gateway.workers()
-    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    (folder,) = {Path(line.split()[-1]).parent for line in maps if "api-gateway-metrics-" in line}
-    files = list(folder.glob("*.db"))
+    files = list(metrics_folder(gateway).glob("*.db"))
     assert len(files) == 2 + 2 * 4
     assert all(map(is_allocated, files))
     assert scrape(gateway).value("metrics_unshared") == 0

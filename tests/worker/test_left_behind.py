@@ -7,18 +7,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from harness.gateway import Gateway, StartGateway
+from harness.gateway import StartGateway
 from harness.issuer import Issuer
+from harness.metrics import metrics_folder
 from harness.waiting import until
 
 from gateway.metrics_files import hold, remove_abandoned
-
-
-def metrics_folder(gateway: Gateway) -> Path:
-    """Where its workers count."""
-    maps = Path(f"/proc/{gateway.workers()[0]}/maps").read_text().splitlines()
-    (folder,) = {Path(line.split()[-1]).parent for line in maps if "api-gateway-metrics-" in line}
-    return folder
 
 
 def test_what_it_writes_is_for_its_user_alone(start_gateway: StartGateway, issuer: Issuer) -> None:
