@@ -82,7 +82,8 @@ def _explain_trace(trace_id: str, lines: TextIO, *, as_json: bool, strict: bool)
         print_findings(found)
     else:
         click.echo("No line with that id: is it the log of the gateway that answered, and LOG_LEVEL info or debug?")
-    leave(problems=tally(found)[Verdict.PROBLEM] if found else 1, warnings=0, strict=strict)
+    counts = tally(found)
+    leave(problems=counts[Verdict.PROBLEM] if found else 1, warnings=counts[Verdict.WARNING], strict=strict)
 
 
 def _settings() -> Settings:

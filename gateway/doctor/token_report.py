@@ -17,7 +17,7 @@ from gateway.doctor.finding import Finding, bad, good, questionable, unknown
 from gateway.doctor.token_fixes import TOKEN_FIXES
 from gateway.errors import ServiceUnavailable
 from gateway.keys import NO_KEYS, KeySet
-from gateway.tokens import REQUIREMENTS, InvalidToken, KeySource, roles_of, signed_claims
+from gateway.tokens import REQUIREMENTS, InvalidToken, KeySource, kind_of, roles_of, signed_claims, typed
 from gateway.tokens.claims import shown, text_claim
 from gateway.wiring.sign_in import policy_of, signatures_of
 
@@ -62,7 +62,7 @@ def token_findings(token: str, settings: Settings, keys: KeySource, now: float) 
 
     1. Header and signature. 2. Each requirement. 3. What a service is told of the user.
     """
-    claims: Mapping[str, Any] = part_of(token, 1)
+    claims = _read(token)
     try:
         claims = signed_claims(token, signatures_of(settings, keys))
         yield good("signature", f"good, {shown(part_of(token, 0).get('alg'))}")
@@ -106,6 +106,15 @@ def part_of(token: str, part: int) -> Mapping[str, Any]:
     except (ValueError, IndexError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _read(token: str) -> Mapping[str, Any]:
+    """The claims, unverified, with the type that the header says; empty where there are none."""
+    claims = part_of(token, 1)
+    try:
+        return typed(claims, kind_of(part_of(token, 0))) if claims else claims
+    except InvalidToken:
+        return claims
 
 
 def _found(name: str, claims: Mapping[str, Any]) -> str:

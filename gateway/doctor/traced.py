@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from gateway.doctor.finding import Finding, bad, good
+from gateway.doctor.failed_calls import FAILED_CALLS
+from gateway.doctor.finding import Finding, bad, good, questionable
 from gateway.doctor.token_fixes import TOKEN_FIXES
 
 _BY_CODE: Mapping[str, str] = MappingProxyType(
@@ -22,18 +23,25 @@ _BY_CODE: Mapping[str, str] = MappingProxyType(
         "keycloak_unavailable": "`gateway doctor` says whether Keycloak can be reached",
         "keycloak_timeout": "Keycloak was too slow: its own log and load; `gateway doctor` asks it",
         "keycloak_error": "`gateway doctor` says what Keycloak refuses",
-        "service_unreachable": "`gateway doctor` asks the service; the line's `instance` names it",
-        "service_timeout": "the service was too slow: PROXY_READ_TIMEOUT, PROXY_TOTAL_TIMEOUT",
-        "service_protocol_error": "the service's answer was invalid or cut short: its own log; the line's `instance`",
-        "overloaded": "all places of the service are taken: why is it slow? PROXY_MAX_IN_FLIGHT",
-        "breaker_open": "five calls in a row failed: `gateway doctor` asks the service",
+        "misconfigured": "the line `Auth:` of the same trace id names the setting; `gateway doctor` looks at them all",
+        "client_closed_request": "the client left first: where `duration` is always the same, by a time-out of its own"
+        " or of a proxy before the gateway",
+        "unavailable": "the worker was starting or stopping, or has never read Keycloak's keys: `/health/ready` says"
+        " which",
+        "internal_error": "a bug of the gateway: report it, with the `error` of the line `unexpected error`",
     }
 )
+_KINDS: Mapping[str, str] = MappingProxyType({"overloaded": "overload", "breaker_open": "breaker_open"})
+"""The kind of a call that was not made, by the code of the error."""
+
 _REFUSED = "Auth: token refused"
 """The line whose `reason` is one of a token; those of a sign-in have the same words for other things."""
 
-_SHOWN = ("code", "reason", "kind", "instance", "rule")
+_SHOWN = ("code", "reason", "kind", "instance", "rule", "error")
 """The fields that say why."""
+
+_WORDS = "docs/operating.md explains the line (What the lines mean)"
+_CODES = "docs/errors.md explains the code"
 
 
 def traced_findings(asked: str, lines: Iterable[str]) -> Iterator[Finding]:
@@ -51,11 +59,20 @@ def traced_findings(asked: str, lines: Iterable[str]) -> Iterator[Finding]:
 
 
 def _finding(line: Mapping[str, Any]) -> Finding:
-    status, code, reason = line.get("statusCode"), line.get("code"), line.get("reason")
-    message, at = str(line.get("message")), str(line.get("timestamp"))
-    of_token = TOKEN_FIXES.get(str(reason)) if message.startswith(_REFUSED) else None
-    fix = of_token or _BY_CODE.get(str(code))
-    if fix is None and not (isinstance(status, int) and status >= 400):
-        return good(at, message)
+    status, message, at = line.get("statusCode"), str(line.get("message")), str(line.get("timestamp"))
+    failed = isinstance(status, int) and status >= 400
     why = ", ".join(f"{name} {line[name]}" for name in _SHOWN if line.get(name))
-    return bad(at, f"{message}{f' ({why})' if why else ''}", "an answer under 400", fix or "docs/runbook.md")
+    found = f"{message} ({why})" if why else message
+    call = FAILED_CALLS.get(str(line.get("kind"))) or FAILED_CALLS.get(_KINDS.get(str(line.get("code")), ""))
+    if call is not None:
+        told = f"{found}: {call.cause}"
+        if failed or line.get("cut"):
+            return bad(at, told, "a whole answer under 400", call.fix)
+        return questionable(at, told, "a whole answer at the first attempt", call.fix)  # retried, or one of a stream
+    of_token = TOKEN_FIXES.get(str(line.get("reason"))) if message.startswith(_REFUSED) else None
+    fix = of_token or _BY_CODE.get(str(line.get("code")))
+    if failed or fix is not None:
+        return bad(at, found, "an answer under 400", fix or (_CODES if line.get("code") else _WORDS))
+    if line.get("level") in ("warn", "error"):
+        return questionable(at, found, "", _WORDS)
+    return good(at, message)

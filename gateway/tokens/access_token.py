@@ -66,7 +66,7 @@ class Verifier:
     def subject(self, token: str) -> Principal | None:
         """The Principal of `token`, also if it has expired; None if it is invalid or there are no keys."""
         try:
-            _, claims = self._signatures.claims(token, _KINDS)
+            claims = signed_claims(token, self._signatures)
             return principal_of(claims, token, self._rules, min(self._now(), float(claims.get("exp") or 0) - 1))
         except (InvalidToken, errors.ServiceUnavailable, TypeError, ValueError, OverflowError):
             return None
@@ -76,9 +76,12 @@ def signed_claims(token: str, signatures: Signatures, *, fetched: bool = False) 
     """The claims of `token`, whose header and signature are good; `fetched` as in `Signatures.claims`. Raises
     InvalidToken, ServiceUnavailable."""
     kind, claims = signatures.claims(token, _KINDS, fetched=fetched)
-    if kind == "at+jwt":
-        claims.setdefault("typ", "Bearer")
-    return claims
+    return typed(claims, kind)
+
+
+def typed(claims: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """`claims`, with the type that the header's `typ` (`kind`) says where they have none (RFC 9068 section 2.1)."""
+    return {"typ": "Bearer", **claims} if kind == "at+jwt" else dict(claims)
 
 
 def principal_of(claims: Mapping[str, Any], token: str, rules: AccessTokenPolicy, now: float) -> Principal:

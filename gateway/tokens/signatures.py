@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from joserfc import jws
@@ -42,9 +43,9 @@ class Signatures:
         return self._source.keys
 
     def claims(self, token: str, kinds: frozenset[str], *, fetched: bool = False) -> tuple[str, dict[str, Any]]:
-        """The header's `typ` (lower case, without `application/`; empty if missing) and the claims of a token whose
-        signature is valid and whose `typ` is missing or one of `kinds`. `fetched`: the gateway got the token from
-        Keycloak itself, so an unknown key must be a new one.
+        """The header's `typ` (`kind_of`) and the claims of a token whose signature is valid and whose `typ` is missing
+        or one of `kinds`. `fetched`: the gateway got the token from Keycloak itself, so an unknown key must be a new
+        one.
 
         Raises InvalidToken for any invalid bytes, ServiceUnavailable if no keys were ever read, or new ones cannot be
         read.
@@ -57,10 +58,7 @@ class Signatures:
             raise InvalidToken("algorithm")
         if "crit" in header or header.get("b64", True) is not True or not isinstance(kid, (str, type(None))):
             raise InvalidToken("header")
-        kind = header.get("typ")
-        if not isinstance(kind, (str, type(None))):
-            raise InvalidToken("type")
-        kind = (kind or "").lower().removeprefix("application/")
+        kind = kind_of(header)
         if "typ" in header and kind not in kinds:
             raise InvalidToken("type")
         if algorithm == "HS256":
@@ -78,6 +76,15 @@ class Signatures:
     def algorithm(self, token: str) -> str:
         """The algorithm of a verified token."""
         return str(_parse(_decode(token.partition(".")[0]))["alg"])
+
+
+def kind_of(header: Mapping[str, Any]) -> str:
+    """The `typ` of a token's header, in lower case and without `application/` (RFC 7515 section 4.1.9); empty if
+    missing. Raises InvalidToken."""
+    kind = header.get("typ")
+    if not isinstance(kind, (str, type(None))):
+        raise InvalidToken("type")
+    return (kind or "").lower().removeprefix("application/")
 
 
 def _payload(token: str, key: Key, algorithm: str) -> bytes | None:

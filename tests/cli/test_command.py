@@ -219,13 +219,42 @@ class TestExplain:
         ran = run("explain", trace, "--log", "log")
         assert "sign-in failed" in ran.output and "/auth/refresh" not in ran.output
 
+    def test_what_went_well_at_last_is_no_problem(self, tmp_path: Path) -> None:
+        trace = "0123456789abcdef" * 2
+        retried = {"traceId": trace, "timestamp": "t", "message": "Proxy: users: retry after reset", "kind": "closed"}
+        whole = {"traceId": trace, "timestamp": "u", "message": "HTTP: GET / 200", "statusCode": 200}
+        lines = [retried, {**whole, "kind": "closed", "retries": 1}, whole, {**whole, "kind": "cut", "cut": True}]
+        lines.append({"traceId": trace, "timestamp": "v", "level": "error", "message": "Keycloak: too slow"})
+        (tmp_path / "log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        rows = run("explain", trace, "--log", "log", "--json").json()["findings"]
+        assert [row["verdict"] for row in rows] == ["warning", "warning", "ok", "problem", "warning"]
+        (tmp_path / "log").write_text(f"{json.dumps(retried)}\n")
+        assert run("explain", trace, "--log", "log").status == 0
+        assert run("explain", trace, "--log", "log", "--strict").status == 2
+
+    @pytest.mark.parametrize("arguments", [(), ("--offline",)], ids=["with keys", "offline"])
+    def test_the_type_in_the_header_is_the_tokens(
+        self, issuer: Issuer, settings: dict[str, str], arguments: tuple[str, ...]
+    ) -> None:
+        """RFC 9068 section 2.1: at+jwt needs no claim that says so, and a nonce makes no ID token of it."""
+        token = issuer.mint({"nonce": "n"}, drop=["typ"], headers={"typ": "application/at+jwt"})
+        ran = run("explain", token, *arguments, "--json", env=settings)
+        assert ran.status == 0 and ran.json()["passed"] is (None if arguments else True)
+        ran = run("explain", issuer.mint({"nonce": "n"}, drop=["typ"]), *arguments, "--json", env=settings)
+        assert ran.status == 1 and {"typ"} == {
+            row["check"] for row in ran.json()["findings"] if row["verdict"] == "problem"
+        }
+
     @pytest.mark.parametrize(
         ("code", "fields", "fix"),
         [
-            ("service_unreachable", {"kind": "refused", "instance": "http://users:3003"}, "`instance`"),
-            ("service_protocol_error", {"kind": "protocol", "instance": "http://users:3003"}, "invalid"),
+            ("service_unreachable", {"kind": "connect", "instance": "users:3003"}, "start the service"),
+            ("service_protocol_error", {"kind": "bad_answer", "instance": "users:3003"}, "correct the service"),
+            ("internal_error", {"error": "KeyError < a.py:1 b"}, "report it"),
+            ("body_too_large", {}, "docs/errors.md"),
             ("rate_limited", {"rule": "media"}, "`rule`"),
-            ("overloaded", {}, "PROXY_MAX_IN_FLIGHT"),
+            ("overloaded", {}, "add instances or workers"),
+            ("breaker_open", {}, "within five seconds"),
             ("keycloak_timeout", {}, "too slow"),
         ],
     )
