@@ -13,8 +13,8 @@ from gateway.cli.report import as_rows, print_findings, summary, tally
 from gateway.cli.status import given, leave, machine_options, print_json
 from gateway.config import Problem, ProblemsFound, load
 from gateway.doctor import Finding, Verdict, of_warning
-from gateway.doctor.deployment import Deployment
-from gateway.doctor.examination import EXAMINATION_SECONDS, examine
+from gateway.doctor.deployment import EXAMINATION_SECONDS, Deployment
+from gateway.doctor.examination import examine
 from gateway.doctor.read_back import JAEGER_PORT
 from gateway.doctor.sign_in import SignInFault, by_browser, by_form
 
@@ -65,7 +65,7 @@ def doctor_command(
     except ProblemsFound as found:
         wrong = (*map(_of_problem, found.problems), *map(of_warning, found.warnings))
         _end({"Settings": wrong}, as_json=as_json, strict=strict)
-    looked_at = Deployment(settings, warnings, produces=produce, jaeger_page=jaeger, stream=stream)
+    looked_at = Deployment(settings, warnings, produces=produce, jaeger_page=jaeger, stream=stream, seconds=limit)
     with no_log_lines(), looked_at as deployment:
         try:
             if token is not None:
@@ -79,7 +79,7 @@ def doctor_command(
             signed: tuple[Finding, ...] = ()
         except SignInFault as fault:
             signed = (fault.finding,)
-        groups = examine(deployment, limit)
+        groups = examine(deployment)
     _end({**groups, **({"Sign-in": signed} if signed else {})}, as_json=as_json, strict=strict)
 
 

@@ -21,6 +21,8 @@ from gateway.transport import Timeouts, UpstreamResponse, loggable
 from gateway.wiring.outbound import outbound
 from gateway.wiring.sign_in import credentials_of
 
+EXAMINATION_SECONDS = 20.0
+
 BOUNDS = Timeouts(connect=3.0, read=5.0, total=6.0)
 """Of one question, in seconds."""
 
@@ -35,12 +37,16 @@ _TLS_ALONE = ("HTTPS server", "HTTPS port", "SSL-enabled server port", "requires
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered: `text` up to TEXT_BYTES, `headers` by name in lower case."""
+    """What was answered: `text` up to TEXT_BYTES, `headers` by name in lower case, `fields` as they came."""
 
     status: int
     headers: Mapping[str, str]
     text: str
-    set_cookies: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """The values of each field of this name, which is in lower case."""
+        return tuple(value for given, value in self.fields if given.lower() == name)
 
     @property
     def wants_tls(self) -> bool:
@@ -58,6 +64,17 @@ class Answer:
         except ValueError:
             return "another address"
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else "another path"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a gateway has answered `/health/live`."""
+        return self.status == 200 and self.json() == {"status": "ok"}
+
+    @property
+    def error(self) -> Mapping[str, Any]:
+        """The body of a gateway's error; empty where another one has answered, or with something else."""
+        found = self.json() or {}
+        return found if {"code", "traceId"} <= found.keys() else {}
 
     def json(self) -> Mapping[str, Any] | None:
         """The JSON object, None where it is none."""
@@ -86,10 +103,11 @@ class Deployment:
         produces: bool = False,
         jaeger_page: str | None = None,
         stream: str | None = None,
+        seconds: float = EXAMINATION_SECONDS,
     ) -> None:
         """`produces`: one event may be sent to Kafka. `jaeger_page`: where Jaeger is asked for a span.
-        `stream`: the path of an event stream. `token` may be set, an access token to judge, and `signed_in`, the answer
-        of the sign-in that it is of."""
+        `stream`: the path of an event stream. `seconds`: what all checks together may take. `token` may be set, an
+        access token to judge, and `signed_in`, the answer of the sign-in that it is of."""
         self.settings = settings
         self.warnings = warnings
         self.token: str | None = None
@@ -97,9 +115,11 @@ class Deployment:
         self.produces = produces
         self.jaeger_page = jaeger_page
         self.stream = stream
+        self.seconds = seconds
         self.out = outbound(settings, NO_TRACER)
         self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)
         self._discovery: Answer | Silence | None = None
+        self._public: Answer | Silence | None = None
         self._reading = RLock()
 
     def __enter__(self) -> Self:
@@ -141,6 +161,13 @@ class Deployment:
                 self._discovery = self.ask(self._documents.discovery_url)
             return self._discovery
 
+    def public(self) -> Answer | Silence:
+        """What is at PUBLIC_URL, asked for once."""
+        with self._reading:
+            if self._public is None:
+                self._public = self.ask(self.settings.public_url + "/health/live")
+            return self._public
+
     def document(self) -> Mapping[str, Any] | None:
         """The discovery document where it is there and the issuer's, whose checks say why where it is not."""
         answer = self.discovery()
@@ -157,8 +184,8 @@ class Deployment:
             with self.out.session.request(method, url, **{**_QUESTION, **options}) as response:
                 raw = cast(UpstreamResponse, response.raw)
                 text = raw.read(TEXT_BYTES)
-                headers = {name.lower(): value for name, value in raw.headers}
-                cookies = tuple(value for name, value in raw.headers if name.lower() == "set-cookie")
-                return Answer(response.status_code, headers, text.decode("utf-8", "replace"), cookies)
+                fields = tuple(raw.headers)
+                headers = {name.lower(): value for name, value in fields}
+                return Answer(response.status_code, headers, text.decode("utf-8", "replace"), fields)
         except RequestException as error:
             return Silence(str(loggable(error)))

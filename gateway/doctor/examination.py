@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import gevent
@@ -11,21 +11,23 @@ from gateway.doctor import (
     brokers,
     claims,
     client,
+    client_address,
+    cookies_passed_on,
     issuer,
     lifetimes,
     machine,
+    passed_on,
     peers,
+    proxy_in_front,
     public_url,
     redis_server,
     service_instances,
+    slow_body,
     telemetry,
 )
+from gateway.doctor.before_gateway import Check
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, questionable
-
-EXAMINATION_SECONDS = 20.0
-
-Check = Callable[[Deployment], Iterator[Finding]]
 
 GROUPS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
@@ -38,7 +40,14 @@ GROUPS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "Redis": redis_server.CHECKS,
         "Kafka": brokers.CHECKS,
         "Logs and traces": telemetry.CHECKS,
-        "In front": public_url.CHECKS,
+        "In front": (
+            *public_url.CHECKS,
+            *proxy_in_front.CHECKS,
+            *passed_on.CHECKS,
+            *cookies_passed_on.CHECKS,
+            *client_address.CHECKS,
+            *slow_body.CHECKS,
+        ),
     }
 )
 """The registry: a check is a function of its peer's module, listed in the module's CHECKS."""
@@ -67,10 +76,10 @@ class _Examined:
             self.found.append(questionable(self._name, why, "", "report it"))
 
 
-def examine(
-    deployment: Deployment, seconds: float = EXAMINATION_SECONDS, groups: Mapping[str, tuple[Check, ...]] = GROUPS
-) -> dict[str, tuple[Finding, ...]]:
-    """Group → findings. What takes longer than `seconds` in all is left, and said; what it found before counts."""
+def examine(deployment: Deployment, groups: Mapping[str, tuple[Check, ...]] = GROUPS) -> dict[str, tuple[Finding, ...]]:
+    """Group → findings. What takes longer than the deployment's seconds is left, and said; what it found before
+    counts."""
+    seconds = deployment.seconds
     asked = {group: [_Examined(check, deployment) for check in checks] for group, checks in groups.items()}
     everybody = [check.greenlet for checks in asked.values() for check in checks]
     gevent.joinall(everybody, timeout=seconds)

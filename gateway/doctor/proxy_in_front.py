@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from math import ceil
+from http.client import HTTPException
 from time import monotonic
 from urllib.parse import urlsplit
 
 from gateway.bind import address_of, asked_at
 from gateway.config import Settings
+from gateway.doctor.before_gateway import PROXY_SECONDS, connection_to, through_public_url
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, bad, good, questionable, unknown
-from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 from gateway.services import MEDIA, USERS
 from gateway.wiring.outbound import tls_of
-
-PROXY_SECONDS = 3.0
-"""How long an answer, or the first byte of a stream, may take."""
 
 ERROR_BYTES = 16_384
 """So much of an answer is read to see whose it is."""
@@ -29,27 +23,12 @@ ERROR_BYTES = 16_384
 _SILENCE = -1
 
 
-def proxy_findings(deployment: Deployment) -> Iterator[Finding]:
-    """1. HTTP/2. 2. Bodies, of which only the size is sent. 3. An event stream. 4. What is not seen from outside."""
-    settings = deployment.settings
-    if settings.public_url.startswith("https:"):
-        yield _http2(settings)
-    yield _body(settings, "body size", USERS.path, settings.max_body, "MAX_BODY_BYTES")
-    if MEDIA.name in settings.services:
-        yield _body(settings, "upload size", MEDIA.path, settings.max_upload, "MAX_UPLOAD_BYTES")
-    yield _stream(deployment)
-    reading = ceil(settings.total_timeout + KEYCLOAK_TIMEOUTS.read)
-    body = ceil(max(settings.body_timeout, settings.upload_timeout))
-    yield unknown(
-        "time-outs of the proxy",
-        "no answer tells them",
-        f"nginx: proxy_read_timeout over {reading}s, client_body_timeout over {body}s, an hour for event streams"
-        " (deploy/nginx)",
-    )
-
-
-def _http2(settings: Settings) -> Finding:
+@through_public_url
+def http2(deployment: Deployment) -> Iterator[Finding]:
     """By ALPN (RFC 7301). A browser has six connections to one HTTP/1.1 server, and a stream keeps one."""
+    settings = deployment.settings
+    if not settings.public_url.startswith("https:"):
+        return
     parts, context = urlsplit(settings.public_url), tls_of(settings)
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
@@ -59,15 +38,26 @@ def _http2(settings: Settings) -> Finding:
         ):
             chosen = secured.selected_alpn_protocol()
     except OSError as error:
-        return unknown("HTTP/2", f"no TLS connection to PUBLIC_URL ({type(error).__name__})")
+        yield unknown("HTTP/2", f"no TLS connection to PUBLIC_URL ({type(error).__name__})")
+        return
     if chosen == "h2":
-        return good("HTTP/2", "offered")
-    return questionable(
+        yield good("HTTP/2", "offered")
+        return
+    yield questionable(
         "HTTP/2",
         "not offered: six event streams of one browser, in all its tabs, keep everything else waiting",
         "h2 by ALPN",
         "nginx: `listen 443 ssl http2`, from 1.25.1 on `http2 on` (deploy/nginx)",
     )
+
+
+@through_public_url
+def bodies(deployment: Deployment) -> Iterator[Finding]:
+    """Whether they pass, as they come: only their size is sent."""
+    settings = deployment.settings
+    yield _body(settings, "body size", USERS.path, settings.max_body, "MAX_BODY_BYTES")
+    if MEDIA.name in settings.services:
+        yield _body(settings, "upload size", MEDIA.path, settings.max_upload, "MAX_UPLOAD_BYTES")
 
 
 def _body(settings: Settings, check: str, path: str, limit: int, setting: str) -> Finding:
@@ -104,7 +94,7 @@ def _asked_with(settings: Settings, path: str, length: int) -> tuple[int, bool]:
     """Status of a POST that says its length and sends none of it (RFC 9110 section 10.1.1), _SILENCE where there is no
     answer; and whether a gateway gave it."""
     headers = {"Content-Length": str(length), "Content-Type": "application/json", "Expect": "100-continue"}
-    with _connection(settings.public_url, settings) as (connection, root):
+    with connection_to(settings.public_url, settings) as (connection, root):
         try:
             connection.putrequest("POST", f"{root}{path}/doctor")
             for name, value in headers.items():
@@ -124,6 +114,12 @@ def _is_gateways(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and {"code", "traceId"} <= found.keys()
+
+
+@through_public_url
+def event_streams(deployment: Deployment) -> Iterator[Finding]:
+    """Whether one is held back."""
+    yield _stream(deployment)
 
 
 def _stream(deployment: Deployment) -> Finding:
@@ -154,7 +150,7 @@ def _begins_after(base: str, path: str, token: str, settings: Settings) -> float
     """Seconds until the first byte of the body of a stream; or why there is none."""
     began = monotonic()
     headers: Mapping[str, str] = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
-    with _connection(base, settings) as (connection, root):
+    with connection_to(base, settings) as (connection, root):
         try:
             connection.request("GET", root + path, headers=dict(headers))
             response = connection.getresponse()
@@ -167,17 +163,4 @@ def _begins_after(base: str, path: str, token: str, settings: Settings) -> float
             return f"no answer ({type(error).__name__})"
 
 
-@contextmanager
-def _connection(base: str, settings: Settings) -> Iterator[tuple[HTTPConnection, str]]:
-    """A connection of HTTP/1.1 of its own, and the path below which everything is there."""
-    parts = urlsplit(base)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        context: ssl.SSLContext = tls_of(settings)
-        connection: HTTPConnection = HTTPSConnection(host, parts.port, timeout=PROXY_SECONDS, context=context)
-    else:
-        connection = HTTPConnection(host, parts.port, timeout=PROXY_SECONDS)
-    try:
-        yield connection, parts.path.rstrip("/")
-    finally:
-        connection.close()
+CHECKS = (http2, bodies, event_streams)

@@ -154,7 +154,7 @@ class _Visitor:
         )
         if not isinstance(answer, Answer):
             raise SignInFault(f"the login page does not answer ({answer.why})", "see the findings about Keycloak")
-        for line in answer.set_cookies:
+        for line in answer.all("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             self._cookies[name.strip()] = value
         return answer

@@ -268,7 +268,8 @@ def test_what_a_check_found_stays_however_it_ends(place: Place) -> None:
         gevent.sleep(60)
 
     with deployment(place, {}) as looked_at:
-        found = examine(looked_at, 0.2, {"group": (fails, is_late)})["group"]
+        looked_at.seconds = 0.2
+        found = examine(looked_at, {"group": (fails, is_late)})["group"]
     assert [(finding.check, finding.verdict) for finding in found] == [
         ("one", Verdict.PROBLEM),
         ("fails", Verdict.WARNING),

@@ -1,0 +1,77 @@
+"""Whose time-out ends a body that does not come: the gateway's, or that of the proxy before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPException
+from math import ceil
+from time import monotonic
+
+from gateway.config import Settings
+from gateway.doctor.before_gateway import connection_to, stands_alone, through_public_url
+from gateway.doctor.deployment import Deployment
+from gateway.doctor.finding import Finding, bad, good, unknown
+from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
+
+SHARE = 0.85
+"""Of the time of all checks: so long at most is waited."""
+
+LATER_SECONDS = 1.5
+"""How much later than BODY_TIMEOUT the gateway's answer may come."""
+
+_CHECK = "time-outs of the proxy"
+
+
+@through_public_url
+def slow_body(deployment: Deployment) -> Iterator[Finding]:
+    """A body of two bytes is announced, and none is sent; the gateway answers 408 after BODY_TIMEOUT."""
+    settings = deployment.settings
+    if stands_alone(settings):
+        return
+    bound = settings.body_timeout
+    waited = min(bound + LATER_SECONDS, deployment.seconds * SHARE)
+    ended, by_gateway = _ended_after(settings, waited)
+    if by_gateway:
+        yield good(_CHECK, f"a body that does not come is ended by the gateway, after {ended:.0f} s (BODY_TIMEOUT)")
+    elif ended < min(bound, waited) - 0.5:
+        yield bad(
+            _CHECK,
+            f"the proxy ends a request whose body does not come after {ended:.0f} s",
+            f"over {bound:g} s (BODY_TIMEOUT), so that the gateway does, with an answer that a frontend can read",
+            f"nginx: client_body_timeout over {ceil(max(bound, settings.upload_timeout))}s (deploy/nginx)",
+        )
+    elif waited > bound:
+        yield good(_CHECK, f"a body that does not come is not ended by the proxy within {bound:g} s (BODY_TIMEOUT)")
+    else:
+        yield unknown(
+            _CHECK,
+            f"a body that does not come is waited for {waited:.0f} s, longer was not looked",
+            f"--limit {ceil((bound + LATER_SECONDS) / SHARE) + 1} waits for BODY_TIMEOUT, {bound:g} s",
+        )
+    yield unknown(
+        "proxy_read_timeout",
+        "how long the proxy waits for an answer, or for the next piece of one, none of the gateway's is slow enough to"
+        " tell",
+        f"nginx: proxy_read_timeout over {ceil(settings.total_timeout + KEYCLOAK_TIMEOUTS.read)}s, an hour for event"
+        f" streams; on /media client_body_timeout over {ceil(settings.upload_timeout)}s (deploy/nginx)",
+    )
+
+
+def _ended_after(settings: Settings, seconds: float) -> tuple[float, bool]:
+    """After how many seconds it was answered or given up, and whether the gateway did that."""
+    began = monotonic()
+    with connection_to(settings.public_url, settings, seconds) as (connection, root):
+        try:
+            connection.putrequest("POST", f"{root}/auth/refresh")
+            connection.putheader("Content-Type", "application/json")
+            connection.putheader("Content-Length", "2")
+            connection.endheaders()
+            response = connection.getresponse()
+            body = response.read(2_000)
+            return monotonic() - began, response.status == 408 and "traceId" in json.loads(body)
+        except (OSError, HTTPException, ValueError):
+            return monotonic() - began, False
+
+
+CHECKS = (slow_body,)
