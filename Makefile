@@ -20,6 +20,7 @@ help:
 	@echo 'make test-redis     the store and the rate limits against a real Redis'
 	@echo 'make test-balanced  two gateways behind a real nginx, with a real Redis: restarted, reloaded, frozen'
 	@echo 'make test-deploy    units, image, compose file, manifests, lock: by the tools that judge them'
+	@echo 'make test-image     the image, built and run by Podman (first time: 2 minutes more)'
 	@echo 'make test-prometheus  a real Prometheus before a real gateway; dashboard and alerts by promtool'
 	@echo 'make test-browser   the demo in a real Chromium'
 	@echo 'make test-frontend  the TypeScript client, resumable uploads, accessibility (needs Node 20)'
@@ -83,6 +84,11 @@ test-deploy: .venv/installed-dev
 	tests/peers/debian.sh systemd-analyze=systemd docker-compose=docker-compose
 	tests/peers/kustomize.sh install
 	$(BIN)/pytest tests/deploy tests/real/test_deploy_tools.py
+
+# As root. No registry is needed: tests/peers/image.sh makes base images of Debian's packages.
+test-image: .venv/installed-dev
+	tests/peers/image.sh install
+	$(BIN)/pytest tests/real/test_image.py
 
 test-prometheus: .venv/installed-dev
 	tests/peers/debian.sh prometheus=prometheus
@@ -182,5 +188,6 @@ clean:
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-.PHONY: help demo test coverage coverage-sample check lint format test-redis test-balanced test-deploy test-prometheus \
-	test-browser test-frontend client test-keycloak test-kafka test-jaeger test-loki test-newest lock audit docs bench clean
+.PHONY: help demo test coverage coverage-sample check lint format test-redis test-balanced test-deploy test-image \
+	test-prometheus test-browser test-frontend client test-keycloak test-kafka test-jaeger test-loki test-newest lock \
+	audit docs bench clean
