@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -31,6 +32,9 @@ def private_folder(deployment: str, parent: Path) -> Path:
     folder = parent / f"api-gateway-{os.geteuid()}-{deployment}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # another kind of file
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent)) from None
+    try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except FileExistsError as error:

@@ -20,6 +20,8 @@ from gunicorn.workers.ggevent import GeventWorker
 from gateway.errors import StartFault
 from gateway.worker.conversation import HEAD_SECONDS, Conversation
 from gateway.worker.descriptors import room
+from gateway.worker.failed_starts import pause_after_failed_start, started
+from gateway.worker.heartbeat import HeartbeatInMemory
 from gateway.worker.lingering import TOTAL_SECONDS
 from gateway.worker.listening import Listener, secured
 from gateway.worker.places import Places, Waiting
@@ -42,9 +44,13 @@ class GatewayWorker(GeventWorker):
     """A gevent worker that serves one app whose `extensions["gateway"]` has `start`, `drain` and `close`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self.alive: bool
         self.cfg: Any
+        try:
+            super().__init__(*args, **kwargs)
+        except (OSError, RuntimeError):  # no directory for the heartbeat, which gunicorn's own `Worker` makes last
+            self.tmp = HeartbeatInMemory(self.cfg)
+            self.worker_connections = self.cfg.worker_connections
 
     def init_process(self) -> None:
         self._stopping = Signal()
@@ -63,8 +69,9 @@ class GatewayWorker(GeventWorker):
             engines.start()
         except StartFault as fault:
             self.log.error("a worker cannot start: %s", fault)
-            gevent.sleep(1.0)  # gunicorn starts another worker at once
+            self._pause(pause_after_failed_start())
             sys.exit(1)
+        started()
         places = Places(room(self.worker_connections))
         self._serving = Serving(self, places, Turns())
         self._tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
@@ -86,6 +93,13 @@ class GatewayWorker(GeventWorker):
             listener.empty_queue()
         self._drain(places)
         engines.close(monotonic() + CLOSE_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for so long, or for a stop."""
+        due = monotonic() + seconds
+        while self.alive and monotonic() < due:
+            self.notify()
+            self._stopping.wait(min(1.0, seconds))
 
     def _listen(self, places: Places) -> list[Listener]:
         shares = self._shares if self.cfg.workers > 1 else None

@@ -34,6 +34,8 @@ INSIDES = {
         "gunicorn.http.body:LengthReader",
         "gunicorn.glogging:Logger.setup",
         "gunicorn.systemd:sd_notify",
+        "gunicorn.workers.base:Worker.__init__",
+        "gunicorn.workers.workertmp:WorkerTmp.last_update",
     ],
     "prometheus-client": [
         "prometheus_client.mmap_dict:MmapedDict.read_all_values_from_file",
