@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -39,8 +40,15 @@ def refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
         raise AssertionError(f"a test reached for {host}: only the loopback is allowed")
 
 
+def ends_in_order(number: int, _: object) -> None:
+    """Handles SIGTERM: what fixtures have started ends before the run does. Gateways are in sessions of their own."""
+    signal.signal(number, signal.SIG_IGN)
+    pytest.exit("ended by SIGTERM", returncode=128 + number)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(refuse_the_world)
+    signal.signal(signal.SIGTERM, ends_in_order)
     # The same examples in every run, however slow the machine is.
     settings.register_profile(
         "gateway", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -48,8 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("gateway")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """After the last fixture: what a test, a fixture or the harness left running makes the run fail."""
+    """After the last fixture, also of a run that was interrupted: what is left running makes the run fail."""
     if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
         return  # it only hands the tests out
     leaked = [thread for thread in threading.enumerate() if thread not in RUNNERS_THREADS]

@@ -19,10 +19,11 @@ NOBODY = "127.0.0.1:1"
 class Prometheus(Server):
     """Asks the gateway each second, and each alert fires after a second: the rest is as it is shipped.
 
-    `alertmanager` is the host and port that fired alerts are sent to.
+    `alertmanager` is the host and port that fired alerts are sent to, `job` what its one job is called.
     """
 
-    def __init__(self, folder: Path, gateway: int, alertmanager: str = NOBODY) -> None:
+    def __init__(self, folder: Path, gateway: int, alertmanager: str = NOBODY, job: str = "api-gateway") -> None:
+        self._job = job
         self.url = f"http://127.0.0.1:{free_port()}"
         folder.mkdir(parents=True, exist_ok=True)
         command = [
@@ -40,6 +41,7 @@ class Prometheus(Server):
                 {
                     "10.0.0.11:3001, 10.0.0.12:3001": f"127.0.0.1:{gateway}",
                     "alertmanager.example.com:9093": alertmanager,
+                    "job_name: api-gateway": f"job_name: {job}",
                     "scrape_interval: 15s": "scrape_interval: 1s",
                     "evaluation_interval: 15s": "evaluation_interval: 1s",
                 },
@@ -51,7 +53,7 @@ class Prometheus(Server):
 
     def start(self) -> None:
         super().start()
-        until(lambda: self.query('up{job="api-gateway"} == 1'), 30, "Prometheus to reach the gateway")
+        until(lambda: self.query(f'up{{job="{self._job}"}} == 1'), 30, "Prometheus to reach the gateway")
 
     def is_ready(self) -> bool:
         return requests.get(f"{self.url}/-/ready", timeout=5).status_code == 200

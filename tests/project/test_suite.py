@@ -1,11 +1,27 @@
 """The suite's rules hold: no warning passes, no test reaches beyond this machine, the map of the tests is whole."""
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
-from harness.repository import ROOT
+from harness.gateway import alive
+from harness.repository import ROOT, TESTS
+from harness.waiting import until
+
+STARTS_A_GATEWAY = """
+import time
+
+def test_one(start_gateway):
+    gateway = start_gateway()
+    print("gateway", gateway.pid, flush=True)
+    time.sleep(100)
+"""
 
 
 def test_a_warning_is_an_error() -> None:
@@ -28,3 +44,23 @@ def test_the_map_names_all_that_is_here() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", (ROOT / "tests" / "README.md").read_text(), re.M)
     here = {entry.name for entry in (ROOT / "tests").iterdir()} - {"README.md", "__pycache__"}
     assert sorted(rows) == sorted(here)
+
+
+def test_a_run_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Not even a gateway, which is in a session of its own."""
+    (tmp_path / "test_one.py").write_text(STARTS_A_GATEWAY)
+    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, "-p", "conftest",
+               "-p", "no:cacheprovider", "-s", tmp_path / "test_one.py"]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": str(TESTS)}
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as run,
+    ):
+        try:
+            shown = tmp_path / "log"
+            found = until(lambda: re.search(r"gateway (\d+)", shown.read_text()), 60, "a gateway of the run")
+            run.send_signal(signal.SIGTERM)
+            assert run.wait(60) == 128 + signal.SIGTERM, shown.read_text()
+        finally:
+            run.kill()
+    assert not alive(int(found[1]))

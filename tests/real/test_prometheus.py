@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from harness import http, replies
+from harness.broken import run
 from harness.collector import Collector
 from harness.each_worker import each_worker
 from harness.gateway import ROOMY, Gateway, StartGateway
 from harness.issuer import Issuer
 from harness.lifetime import Threads
-from harness.monitoring import alerts, metrics, panel_queries
+from harness.monitoring import alerts, first_command, metrics, panel_queries
 from harness.prometheus import Prometheus
 from harness.service import Service
 from harness.waiting import until
@@ -307,6 +308,16 @@ def test_an_alert_fires_and_ends(start_gateway: StartGateway, issuer: Issuer, us
             service.start()
             until(lambda: "GatewayBreakerOpen" not in about_the_service(), 60, "the alert to end")
             assert gateway.get("/users/me", token).status == 200
+
+
+def test_a_prometheus_without_the_gateways_names_the_jobs_that_it_has(watched: Gateway, tmp_path: Path) -> None:
+    """GatewayAbsent fires, and the runbook's first command says what is scraped, and that it is up."""
+    with Prometheus(tmp_path / "prometheus", watched.port, job="node") as prometheus:
+        firing = until(lambda: [alert["labels"]["alertname"] for alert in prometheus.firing()], 60, "an alert")
+        assert firing == ["GatewayAbsent"]
+        lines = run(watched, first_command("GatewayAbsent"), prometheus.url).split("\n")
+    shown = {line.strip() for line in lines if line}
+    assert shown == {'1 "health":"up"', '1 "lastError":""', '1 "scrapePool":"node"'}
 
 
 def told_of(alertmanager: Service, name: str) -> dict[str, dict[str, str]] | None:

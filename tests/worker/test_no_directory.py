@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
 from harness.gateway import Gateway, StartGateway
 from harness.waiting import until
 
@@ -19,7 +18,6 @@ def replaced(gateway: Gateway) -> None:
     until(lambda: worker not in gateway.workers(), 10, "the worker's end")
 
 
-@pytest.mark.conformance("S1")
 def test_workers_start_and_are_replaced_without_any_directory(start_gateway: StartGateway, tmp_path: Path) -> None:
     """gunicorn has no place for their heartbeats, and the temporary directory is none."""
     (tmp_path / "file").touch()
