@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flask import Blueprint, Flask
+from flask import Blueprint
 
 from gateway.config import Problem, Settings
 from gateway.hooks import (
@@ -22,7 +22,7 @@ from gateway.lean_flask import LeanFlask
 from gateway.wiring import build_engines
 
 
-def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tuple[Problem, ...] = ()) -> Flask:
+def create_app(settings: Settings, blueprints: Iterable[Blueprint], warnings: tuple[Problem, ...] = ()) -> LeanFlask:
     """The WSGI app. Building it starts nothing; `app.extensions["gateway"].start()` does.
 
     The list of hooks is the path of a request: the first hook sees the request first and its response last.

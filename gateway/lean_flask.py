@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate, chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from flask import Flask, Request, Response, appcontext_popped, appcontext_pushed, request
-from flask.ctx import RequestContext
-from flask.sessions import NullSession, SessionInterface
+from flask.ctx import AppContext, RequestContext
+from flask.sessions import NullSession
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.wrappers import Response as AnyResponse
@@ -17,17 +17,15 @@ from werkzeug.wrappers import Response as AnyResponse
 from gateway.hooks import Hook
 from gateway.marks import NO_ROUTE, RouteMarks, marks_of
 
+_NO_SESSION = NullSession()
+"""Flask's own session is not used: nothing is opened or saved (40 us a request)."""
 
-class _NoSessions(SessionInterface):
-    """Flask's own session is not used: nothing is opened or saved (40 us a request)."""
 
-    _none = NullSession()
+class _NoGlobals:
+    """`g` of a connection's context: all requests of the connection would share what is stored there."""
 
-    def open_session(self, app: Flask, request: Any) -> NullSession:
-        return self._none
-
-    def is_null_session(self, obj: object) -> bool:
-        return True
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise RuntimeError("flask.g is shared by all requests of a connection: use the scope of the request instead")
 
 
 PATH_CHARACTERS = 256
@@ -87,7 +85,6 @@ class LeanFlask(Flask):
     """Flask with what a gateway does not need left out, by its own extension points."""
 
     request_class = _Request
-    session_interface = _NoSessions()
 
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)
@@ -121,7 +118,13 @@ class LeanFlask(Flask):
         return response
 
     def request_context(self, environ: dict[str, Any]) -> RequestContext:
-        return _Context(self, environ)
+        return _Context(self, environ, session=_NO_SESSION)
+
+    def connection_context(self) -> AppContext:
+        """An app context for all requests of a connection: otherwise Flask makes one for each (15 us)."""
+        context = self.app_context()
+        context.g = _NoGlobals()  # type: ignore[assignment]
+        return context
 
     def full_dispatch_request(self) -> Any:
         """As Flask's: hooks, view, hooks. Its hooks were found once for each endpoint, not for each request, nobody

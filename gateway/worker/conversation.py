@@ -46,7 +46,8 @@ class Conversation:
         try:
             self._readable = gevent.get_hub().loop.io(client.fileno(), 1)
             try:
-                unread = self._converse()
+                with self._serving.app.connection_context():
+                    unread = self._converse()
             finally:
                 self._readable.close()
             if unread:
@@ -75,7 +76,8 @@ class Conversation:
                 request = self._parse(data, since if what is Waiting.FIRST else monotonic())
             if request is None:
                 return True
-            self._client.settimeout(SEND_SECONDS)  # the last exchange may have left a shorter one
+            if self._client.timeout != SEND_SECONDS:  # the last exchange has left a shorter one
+                self._client.settimeout(SEND_SECONDS)
             if not self._answering.answer(request) or not self._read_away(request):
                 return True
             since, what = monotonic(), Waiting.NEXT

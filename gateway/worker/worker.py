@@ -41,7 +41,8 @@ MARGIN_SECONDS = 2.0
 
 
 class GatewayWorker(GeventWorker):
-    """A gevent worker that serves one app whose `extensions["gateway"]` has `start`, `drain` and `close`."""
+    """A gevent worker that serves one app, a LeanFlask, whose `extensions["gateway"]` has `start`, `drain` and
+    `close`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.alive: bool

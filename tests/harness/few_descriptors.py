@@ -19,6 +19,7 @@ class FewDescriptors:
     """A WSGI app, as the worker wants it."""
 
     extensions = wsgi.app.extensions
+    connection_context = wsgi.app.connection_context
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == TAKE_ALL:

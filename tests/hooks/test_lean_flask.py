@@ -162,3 +162,18 @@ def test_what_it_does_not_call_is_refused() -> None:
     app.testing = True
     with pytest.raises(NotImplementedError):
         app.test_client().get("/")
+
+
+def test_in_the_context_of_a_connection_g_stores_nothing() -> None:
+    """Its requests may be of several users: a proxy in front keeps one connection for all of its clients."""
+    app = LeanFlask("lean")
+    app.testing = True
+
+    @app.get("/kept")
+    def kept() -> str:
+        g.user = "the first user"
+        return "kept"
+
+    assert app.test_client().get("/kept").data == b"kept"
+    with app.connection_context(), pytest.raises(RuntimeError, match="scope"):
+        app.test_client().get("/kept")
