@@ -17,9 +17,7 @@ class Fields(Headers):
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._list = fields
-
-    def put(self, fields: Pairs) -> None:
-        self._list += fields
+        self.put = fields.extend
 
     def to_wsgi_list(self) -> list[tuple[str, str]]:
         return self._list
@@ -179,10 +177,8 @@ def identity_value(value: str) -> str:
     return quote(value, safe=" !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~")
 
 
-def parse_traceparent(value: str | None) -> tuple[str, str, int] | None:
-    """W3C Trace Context section 3.2: (trace id, parent id, flags), or None if `value` is missing or malformed."""
-    if not value:
-        return None
+def parse_traceparent(value: str) -> tuple[str, str, int] | None:
+    """W3C Trace Context section 3.2: (trace id, parent id, flags), or None if `value` is malformed."""
     found = _TRACEPARENT.fullmatch(value)
     if found is None:
         later = _LATER_TRACEPARENT.fullmatch(value)

@@ -88,9 +88,10 @@ class Batches(Generic[Item]):
             return
         self._waiting.append((item, size))
         self._waiting_size += size
-        if len(self) > self._held.items or self._waiting_size + self._away_size > self._held.size:
+        waiting = len(self._waiting)
+        if waiting + len(self._away) > self._held.items or self._waiting_size + self._away_size > self._held.size:
             self._make_room()
-        if len(self._waiting) >= self._batch.items or self._waiting_size >= self._batch.size:
+        if waiting >= self._batch.items or self._waiting_size >= self._batch.size:
             self._enough.set()
 
     def _make_room(self) -> None:

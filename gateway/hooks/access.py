@@ -42,7 +42,7 @@ class AccessHook(Hook):
     def before_request(self) -> None:
         asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through it is 1 us
         rule = asked.url_rule
-        marks = self._marks_of(rule.endpoint) if rule is not None else NO_ROUTE
+        marks = NO_ROUTE if rule is None else self._marks.get(rule.endpoint) or self._find_marks(rule.endpoint)
         scope = open_scope(asked.environ, self._trusted, rule, marks)
         self._tracing.begin(scope)
         if scope.forwarding_distrusted and not self._warned:
@@ -59,10 +59,8 @@ class AccessHook(Hook):
         response.call_on_close(partial(self._finish, scope, response.status_code))
         return response
 
-    def _marks_of(self, endpoint: str) -> RouteMarks:
-        found = self._marks.get(endpoint)
-        if found is None:
-            found = self._marks[endpoint] = marks_of(self._views[endpoint])
+    def _find_marks(self, endpoint: str) -> RouteMarks:
+        found = self._marks[endpoint] = marks_of(self._views[endpoint])
         return found
 
     def _finish(self, scope: Scope, status: int) -> None:

@@ -31,7 +31,8 @@ class Keycloak:
     def __init__(self, issuer: str, internal_url: str | None, session: SealedSession) -> None:
         """`issuer` is compared exactly; `internal_url` is the address for calls (default: the issuer)."""
         self._documents = IssuerDocuments(issuer, internal_url or issuer, session)
-        self._keys = NO_KEYS
+        self.keys = NO_KEYS
+        """The keys as last read; a new object after a change."""
         self._endpoints: Endpoints | None = None
         self._faults = Repeats()
         self._failing = False
@@ -70,12 +71,7 @@ class Keycloak:
     @property
     def ready(self) -> bool:
         """Whether the keys were ever read."""
-        return len(self._keys) > 0
-
-    @property
-    def keys(self) -> KeySet:
-        """The keys as last read; a new object after a change."""
-        return self._keys
+        return len(self.keys) > 0
 
     def keys_for(self, kid: str | None, *, at_once: bool = False) -> KeySet:
         """The keys. They are read again first if none has this id and the last read is old enough, or with `at_once`,
@@ -83,7 +79,7 @@ class Keycloak:
 
         Raises ServiceUnavailable if they cannot be read `at_once`, or were never read.
         """
-        known = self._keys.knows(kid) if kid is not None else self.ready
+        known = self.keys.knows(kid) if kid is not None else self.ready
         if not known and self.ready:
             with self._reading:  # a greenlet that waited here finds the result of the one before
                 due = at_once or monotonic() - self._last_read >= UNKNOWN_KID_SECONDS
@@ -93,7 +89,7 @@ class Keycloak:
             self._tried.wait(KEYCLOAK_TIMEOUTS.total)  # a worker that has just started is about to read them
         if not self.ready:
             raise errors.ServiceUnavailable(2, errors.ErrorCode.KEYCLOAK_UNAVAILABLE)
-        return self._keys
+        return self.keys
 
     def _keep_reading(self) -> None:
         retry = FIRST_RETRY_SECONDS
@@ -123,10 +119,10 @@ class Keycloak:
             if self._faults.due(said):
                 log.error("Keycloak: keys not read from %s: %s", self._documents.place, said)
             return False
-        changed = not keys.same_as(self._keys)
+        changed = not keys.same_as(self.keys)
         if changed or self._failing:
             log.info("Keycloak: %d keys read", len(keys))
         if changed:
-            self._keys = keys
+            self.keys = keys
         self._failing = False
         return True

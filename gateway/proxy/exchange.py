@@ -111,6 +111,7 @@ class Exchange:
             instance = self.claim.ask(but)
         except errors.ServiceUnavailable:
             scope.breaker = "open"
+            self.claim.upstream.metrics.failed("breaker_open")
             raise
         scope.instance = instance.name
         if instance.breaker.is_open:

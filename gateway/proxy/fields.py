@@ -115,7 +115,7 @@ def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tup
 
     A 304 gets no defaults: they would overwrite the stored fields of the client (RFC 9111 section 3.2).
     """
-    named = answer.field("connection")
+    named = answer.fields.get("connection")
     dropped = headers.tokens(named) - _USUAL if named is not None else ()
     out = []
     said = set()
@@ -133,8 +133,8 @@ def to_client(answer: UpstreamResponse, defaults: Mapping[str, str]) -> list[tup
         for lowered, value in defaults.items():
             if lowered not in said:
                 out.append((lowered.title(), value))
-    varies = answer.field("vary") if "vary" in said else None
-    cached = (answer.field("cache-control") or "").lower()
+    varies = answer.fields.get("vary") if "vary" in said else None
+    cached = answer.fields.get("cache-control", "").lower()
     if "no-store" in cached and _is_never_stored(cached):
         if varies is not None:
             out.append(("Vary", varies))
@@ -167,4 +167,4 @@ def _varies_by_who_asks(vary: str) -> str:
 
 def is_event_stream(answer: UpstreamResponse) -> bool:
     """Whether it is a stream of server-sent events (WHATWG HTML, section 9.2)."""
-    return (answer.field("content-type") or "").lower().startswith("text/event-stream")
+    return answer.fields.get("content-type", "").lower().startswith("text/event-stream")

@@ -48,16 +48,8 @@ class Upstream:
             self.metrics.failed("overload")
             raise
         self.retries.calls += 1
-        self.metrics.calls.value = self._calls.taken + self._transfers.taken
+        self.metrics.calls.value += 1
         return Claim(self, places, user, is_call=not uploads)
-
-    def choose(self, but: Instance | None) -> Instance:
-        """The instance for one attempt; not `but`, if there is another one. Raises ServiceUnavailable."""
-        try:
-            return self.instances.choose(but)
-        except errors.ServiceUnavailable:
-            self.metrics.failed("breaker_open")
-            raise
 
     def answered(self, instance: Instance) -> None:
         """A call was answered, even with an error."""
@@ -87,11 +79,6 @@ class Upstream:
         claim.places = self._transfers
         claim.is_call = False
 
-    def leave(self, claim: Claim) -> None:
-        """Release the slot from `enter`."""
-        claim.places.give_back(claim.user)
-        self.metrics.calls.value = self._calls.taken + self._transfers.taken
-
 
 class Claim:
     """The part of an upstream that one request holds: a slot, and an instance during a call. `is_call`: it only waits
@@ -107,11 +94,11 @@ class Claim:
         self.instance: Instance | None = None
 
     def ask(self, but: Instance | None = None) -> Instance:
-        """The instance of the next attempt, as `Upstream.choose`."""
+        """The instance of the next attempt; not `but`, if there is another one. Raises ServiceUnavailable."""
         if self.instance is not None:
             self.instance.in_flight -= 1
             self.instance = None
-        instance = self.instance = self.upstream.choose(but)
+        instance = self.instance = self.upstream.instances.choose(but)
         instance.in_flight += 1
         return instance
 
@@ -120,4 +107,5 @@ class Claim:
         if self.instance is not None:
             self.instance.in_flight -= 1
             self.instance = None
-        self.upstream.leave(self)
+        self.places.give_back(self.user)
+        self.upstream.metrics.calls.value -= 1

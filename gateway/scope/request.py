@@ -137,7 +137,8 @@ def open_scope(
     peer = environ.get("REMOTE_ADDR", "")
     if peer.startswith("::ffff:"):
         peer = plain_address(peer)
-    parent = headers.parse_traceparent(environ.get("HTTP_TRACEPARENT"))
+    sent = environ.get("HTTP_TRACEPARENT")
+    parent = headers.parse_traceparent(sent) if sent else None
     path, query = target.split(environ["RAW_URI"])
     ids = f"{_ids.getrandbits(320):080x}"
     scope = Scope(

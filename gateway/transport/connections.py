@@ -44,6 +44,7 @@ class Connection:
     _readable: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.sock.settimeout(0.0)  # waits are ours
         self._poll = unpatched_poll()
         self._poll.register(self.sock.fileno(), select.POLLIN)
         self._readable = (
@@ -57,12 +58,12 @@ class Connection:
         ended without TLS's close_notify.
         """
         self.due = due
-        if self._readable is not None:
-            gevent.get_hub().wait(self._readable)
-        else:
-            self.sock.settimeout(None)  # data that TLS has buffered wakes no watcher; the sweeper checks `due`
         try:
-            data = self.sock.recv(size)
+            if self._readable is not None:
+                gevent.get_hub().wait(self._readable)
+                data = self.sock.recv(size)
+            else:
+                data = self._receive_tls(size)
         except BlockingIOError:  # a spurious wake-up
             return self.receive(size, due)
         except OSError:
@@ -75,9 +76,16 @@ class Connection:
             raise ConnectionAbortedError
         return data
 
+    def _receive_tls(self, size: int) -> bytes:
+        """Data that TLS has buffered wakes no watcher; the sweeper checks `due`."""
+        self.sock.settimeout(None)
+        try:
+            return self.sock.recv(size)
+        finally:
+            self.sock.settimeout(0.0)
+
     def receive_ready(self, size: int) -> bytes | None:
         """Like `receive`, None if nothing has arrived yet."""
-        self.sock.settimeout(0.0)
         try:
             return self.sock.recv(size)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -86,7 +94,6 @@ class Connection:
     def send(self, data: bytes, timeout: float) -> int:
         """Send as much as the peer accepts; the number of bytes. Zero if the peer has sent something, or disconnected.
         Raises ResponseTimeout if it accepts nothing for `timeout` seconds."""
-        self.sock.settimeout(0.0)
         due = monotonic() + timeout
         while True:
             try:

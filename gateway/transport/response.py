@@ -24,15 +24,17 @@ READ_BYTES_IN_ALL = 1 << 20
 class UpstreamResponse:
     """The response on a connection, file-like as `requests.Response.raw` has to be.
 
-    `status`, `reason`, `headers` ((name, value) pairs in their order, decoded as Latin-1) and `length` (what
-    Content-Length says, None where there is none) are there once the head was read. Each read waits at most
-    `read_timeout` seconds and, while `deadline` (a monotonic time) is set, never beyond it.
+    `status`, `reason`, `headers` ((name, value) pairs in their order, decoded as Latin-1), `fields` (the values of each
+    name in lower case, joined by commas) and `length` (what Content-Length says, None where there is none) are there
+    once the head was read; `is_whole`: the body's end has arrived. Each read waits at most `read_timeout` seconds and,
+    while `deadline` (a monotonic time) is set, never beyond it.
     """
 
     def __init__(self, origin: Origin, connection: Connection, method: str, read_timeout: float | None) -> None:
         self.status = 0
         self.reason = ""
         self.headers: list[tuple[str, str]] = []
+        self.fields: dict[str, str] = {}
         self.length: int | None = None
         self.read_timeout = read_timeout
         self.deadline: float | None = None
@@ -42,7 +44,7 @@ class UpstreamResponse:
         self._head: Head | None = None
         self._parser: ResponseParser | None = None
         self._arrived: list[bytes] = []
-        self._complete = self._unusable = False
+        self.is_whole = self._unusable = False
         self._left = b""
         self._read = 0
 
@@ -76,35 +78,27 @@ class UpstreamResponse:
             if whole is not None:
                 head, body = whole
                 self._set_head(head)
-                self._complete = True
+                self.is_whole = True
                 if body:
                     self._arrived.append(body)
                 return
             self._parser = ResponseParser(self._arrived, head_only=self._head_only)
         self._feed(data)
 
-    def field(self, name: str) -> str | None:
-        """The values of a field, by its name in lower case, joined by commas; None if it is missing."""
-        return self._head.fields.get(name) if self._head is not None else None
-
     def _set_head(self, head: Head) -> None:
         self._head = head
         self.status = head.status
         self.reason = head.reason
         self.headers = head.headers
+        self.fields = head.fields
         self.length = head.length
 
     # The body.
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the body's end has arrived."""
-        return self._complete
-
-    @property
     def has_arrived(self) -> bool:
         """Whether a part of the body has arrived, or its end."""
-        return self._complete or bool(self._arrived)
+        return self.is_whole or bool(self._arrived)
 
     def await_body(self) -> None:
         """Wait for the first part of the body, or its end. Raises the exceptions of iteration."""
@@ -122,7 +116,7 @@ class UpstreamResponse:
         while True:
             if self._arrived:
                 yield self.take()
-            if self._complete:
+            if self.is_whole:
                 return
             self._receive_body()
 
@@ -153,10 +147,10 @@ class UpstreamResponse:
         if parser is not None:
             self._unusable = self._unusable or parser.is_dirty
             parser.release()
-        if head is None or not head.keeps_alive or not self._complete or self._unusable or self._arrived:
+        if head is None or not head.keeps_alive or not self.is_whole or self._unusable or self._arrived:
             self._origin.drop(connection)
             return
-        announced = head.fields.get("keep-alive")
+        announced = self.fields.get("keep-alive")
         self._origin.keep(connection, RETIRE_SECONDS if announced is None else _idle_seconds(announced))
 
     def drop(self) -> None:
@@ -177,7 +171,7 @@ class UpstreamResponse:
         elif self._head is None or self._head.is_framed:
             raise self._cut()
         else:
-            self._complete = self._unusable = True  # its end is the connection's (RFC 9112 section 6.3)
+            self.is_whole = self._unusable = True  # its end is the connection's (RFC 9112 section 6.3)
 
     def _receive(self) -> bytes:
         if self._connection is None:
@@ -209,7 +203,7 @@ class UpstreamResponse:
         self._parser.feed(data)
         if self._head is None and self._parser.head is not None:
             self._set_head(self._parser.head)
-        self._complete = self._parser.is_complete
+        self.is_whole = self._parser.is_complete
 
 
 @lru_cache(maxsize=64)

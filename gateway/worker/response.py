@@ -67,14 +67,10 @@ class CoalescedResponse:
         """Whether the connection ends after this response. After the head was sent, it ends only if the head said so,
         or if the request's body was not read: where the next request starts is unknown then. If the worker is asked to
         stop after that, the connection stays open as announced: the client may have sent another request."""
-        if not self.headers_sent:
-            return not self._worker.alive or self._ends_connection()
-        return self._said_close or self._leaves_body()
-
-    def _ends_connection(self) -> bool:
-        """Whether request and response say so themselves."""
+        if self.headers_sent:
+            return self._said_close or self._leaves_body()
         is_framed = self.response_length is not None or self.chunked or self._omits_body
-        return not is_framed or bool(self.req.should_close()) or self._leaves_body()
+        return not (self._worker.alive and is_framed) or bool(self.req.should_close()) or self._leaves_body()
 
     def _leaves_body(self) -> bool:
         """Whether the request's body was not or could not be read."""
@@ -131,20 +127,20 @@ class CoalescedResponse:
                 arg = arg[: self.response_length - self.sent]
             self.sent += len(arg)
             self._held += b"%X\r\n%b\r\n" % (len(arg), arg) if self.chunked else arg
-        self._flush()
+        if self._held:
+            self._flush()
 
     def close(self) -> None:
         if not self.headers_sent:
             self.send_headers()
         if self.chunked:
             self._held += b"0\r\n\r\n"
-        self._flush()
+        if self._held:
+            self._flush()
 
     def _flush(self) -> None:
-        held = self._held
-        if held:
-            self._held = b""
-            # Nearly always one send takes it; sendall asks for the buffer's size first (7 us).
-            sent = self.sock.send(held)
-            if sent < len(held):
-                self.sock.sendall(held[sent:])
+        held, self._held = self._held, b""
+        # Nearly always one send takes it; sendall asks for the buffer's size first (7 us).
+        sent = self.sock.send(held)
+        if sent < len(held):
+            self.sock.sendall(held[sent:])
