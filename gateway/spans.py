@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -15,37 +14,41 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 NO_TRACER: Tracer = trace.NoOpTracer()
 
 
-@dataclass(slots=True)
 class HttpCall:
-    """One HTTP call in flight: its span, and the status of its response once that is known."""
+    """One HTTP call in flight: its client span, and the `status` of its response once that is known. A context manager
+    that ends the span; of an error, only the type is recorded."""
 
-    span: Span
-    status: int = 0
+    __slots__ = ("span", "status")
 
+    def __init__(
+        self, tracer: Tracer, method: str, url: str, parent: Context | None = None, *, resent: bool = False
+    ) -> None:
+        """Starts the span, a child of `parent` (default: of the current span)."""
+        full = url.partition("?")[0].partition("#")[0]
+        scheme, _, rest = full.partition("://")
+        address, port = _server(scheme, rest.partition("/")[0])
+        attributes: dict[str, str | int] = {
+            "http.request.method": method,
+            "url.full": full,
+            "server.address": address,
+            "server.port": port,
+        }
+        if resent:
+            attributes["http.request.resend_count"] = 1
+        self.span = tracer.start_span(method, parent, SpanKind.CLIENT, attributes)
+        self.status = 0
 
-@contextmanager
-def http_call(
-    tracer: Tracer, method: str, url: str, parent: Context | None = None, *, resent: bool = False
-) -> Iterator[HttpCall]:
-    """The client span of one HTTP call, a child of `parent` (default: of the current span). Of an error, only the type
-    is recorded."""
-    full = url.partition("?")[0].partition("#")[0]
-    scheme, _, rest = full.partition("://")
-    address, port = _server(scheme, rest.partition("/")[0])
-    attributes: dict[str, str | int] = {
-        "http.request.method": method,
-        "url.full": full,
-        "server.address": address,
-        "server.port": port,
-    }
-    if resent:
-        attributes["http.request.resend_count"] = 1
-    with _client_span(tracer, method, attributes, parent) as span:
-        call = HttpCall(span)
-        yield call
-        span.set_attribute("http.response.status_code", call.status)
-        if call.status >= 400:
-            _mark_failed(span, str(call.status))
+    def __enter__(self) -> HttpCall:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trail: object) -> None:
+        if kind is not None:
+            _mark_failed(self.span, kind.__name__)
+        else:
+            self.span.set_attribute("http.response.status_code", self.status)
+            if self.status >= 400:
+                _mark_failed(self.span, str(self.status))
+        self.span.end()
 
 
 @lru_cache(maxsize=64)
@@ -63,17 +66,10 @@ def traced() -> bool:
 @contextmanager
 def redis_call(tracer: Tracer, operation: str) -> Iterator[None]:
     """The client span of one Redis command."""
-    with _client_span(tracer, operation, {"db.system.name": "redis", "db.operation.name": operation}):
-        yield
-
-
-@contextmanager
-def _client_span(
-    tracer: Tracer, name: str, attributes: Mapping[str, str | int], parent: Context | None = None
-) -> Iterator[Span]:
-    span = tracer.start_span(name, parent, SpanKind.CLIENT, attributes)
+    named = {"db.system.name": "redis", "db.operation.name": operation}
+    span = tracer.start_span(operation, None, SpanKind.CLIENT, named)
     try:
-        yield span
+        yield
     except BaseException as error:
         _mark_failed(span, type(error).__name__)
         raise

@@ -133,7 +133,7 @@ class Exchange:
         if scope.span is None:
             return self._adapter.call(request, timeouts, fresh=again, opened=self.call.attach)
         method, url = request.method or "", request.url or ""
-        with spans.http_call(self._tracer, method, url, scope.span, resent=again) as traced:
+        with spans.HttpCall(self._tracer, method, url, scope.span, resent=again) as traced:
             request.headers["Traceparent"] = scope.traceparent_of(traced.span)
             response = self._adapter.call(request, timeouts, fresh=again, opened=self.call.attach)
             traced.status = response.status

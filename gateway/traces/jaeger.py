@@ -55,10 +55,9 @@ def _span(span: ReadableSpan) -> bytes:
     """The fields of a `Span`; its times are microseconds."""
     context, parent = span.context, span.parent
     start, end = span.start_time or 0, span.end_time or 0
+    trace_id = context.trace_id
     fields = [
-        _trace_id(1, 2, context),
-        bits64(3, context.span_id),
-        bits64(4, parent.span_id if parent else 0),
+        bits64(1, trace_id, trace_id >> 64, context.span_id, parent.span_id if parent else 0),
         string(5, span.name),
     ]
     references = [_reference(_CHILD_OF, parent)] if parent else []
@@ -96,13 +95,8 @@ def _own_tags(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
     return tags
 
 
-def _trace_id(low: int, high: int, context: SpanContext) -> bytes:
-    trace_id = context.trace_id
-    return bits64(low, trace_id) + bits64(high, trace_id >> 64)
-
-
 def _reference(kind: int, context: SpanContext) -> bytes:
-    return i32(1, kind) + _trace_id(2, 3, context) + bits64(4, context.span_id)
+    return i32(1, kind) + bits64(2, context.trace_id, context.trace_id >> 64, context.span_id)
 
 
 def _log(at: int, name: str, attributes: Mapping[str, Any]) -> bytes:

@@ -36,9 +36,12 @@ def i64(field: int, value: int) -> bytes:
     return _i64(_I64, field, value)
 
 
-def bits64(field: int, value: int) -> bytes:
-    """The lower 64 bits of `value`, which Thrift knows as a signed number only."""
-    return _u64(_I64, field, value & 0xFFFF_FFFF_FFFF_FFFF)
+def bits64(field: int, *values: int) -> bytes:
+    """The lower 64 bits of each value, which Thrift knows as a signed number only, in `field` and those after it."""
+    data = b""
+    for number, value in enumerate(values, field):
+        data += _u64(_I64, number, value & 0xFFFF_FFFF_FFFF_FFFF)
+    return data
 
 
 def string(field: int, value: str) -> bytes:

@@ -82,7 +82,7 @@ class Adapter(HTTPAdapter):
         return response
 
     def _traced_call(self, request: PreparedRequest, bounds: Timeouts) -> UpstreamResponse:
-        with spans.http_call(self._tracer, request.method or "GET", request.url or "") as traced:
+        with spans.HttpCall(self._tracer, request.method or "GET", request.url or "") as traced:
             response = self.call(request, bounds)
             traced.status = response.status
         return response
