@@ -39,7 +39,8 @@ class LogWriter:
         self._from = LEVELS[level]
         self._dropped = dropped
         self._held = bytearray()
-        self._gathers = False
+        self._timer: Any = None
+        """Has held lines written; None while each is written at once."""
         self._output: Output | None = None
         self._lost = 0
         self._retries = False
@@ -56,7 +57,7 @@ class LogWriter:
 
     def start(self) -> None:
         """Start collecting lines; needs gevent's loop."""
-        self._gathers = True
+        self._timer = gevent.get_hub().loop.timer(HELD_SECONDS)
         self._write_to(open_output(threads=True))
 
     def close(self, deadline: float) -> None:
@@ -67,7 +68,9 @@ class LogWriter:
         while self._output is not None and self._output.waiting and time.monotonic() < due:
             gevent.sleep(0.01)
             self._deliver(b"")
-        self._gathers = False
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
         self._write_to(open_output(threads=False))
 
     def write(self, level: str, message: str, **fields: Any) -> None:
@@ -90,12 +93,11 @@ class LogWriter:
             self._copy(time.time_ns(), level, line)
         if len(self._held) + len(line) > LOG_LINE_BYTES:
             self.flush()
-        first = not self._held
         self._held += line
-        if level in _URGENT or not self._gathers:
+        if level in _URGENT or self._timer is None:
             self.flush()
-        elif first:
-            gevent.spawn_later(HELD_SECONDS, self.flush)
+        elif not self._timer.active:  # one for all: a greenlet for the first line of each write would be 5 us a request
+            self._timer.start(self.flush)
 
     def flush(self) -> None:
         """Write the held lines."""
@@ -125,7 +127,7 @@ class LogWriter:
         log.warning("Log: standard output accepts lines again, %d were dropped", count)
 
     def _retry_later(self) -> None:
-        if self._gathers and not self._retries:
+        if self._timer is not None and not self._retries:
             self._retries = True
             gevent.spawn_later(HELD_SECONDS, self._retry)
 
