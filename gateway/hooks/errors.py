@@ -11,11 +11,13 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from gateway import errors
-from gateway.headers import VIA
+from gateway.headers import VIA, put
 from gateway.hooks.hook import Hook
 from gateway.scope import current
 
 log = logging.getLogger("gateway")
+
+_NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 
 
 class ErrorHook(Hook):
@@ -30,7 +32,7 @@ class ErrorHook(Hook):
 
     def after_request(self, response: Response) -> Response:
         if type(response) is FlaskResponse:
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            put(response.headers, _NO_SNIFF)  # `setdefault` raises and catches an exception: 30 us
         return response
 
 
