@@ -49,7 +49,7 @@ def test_the_map_names_all_that_is_here() -> None:
 def test_a_run_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
     """Not even a gateway, which is in a session of its own."""
     (tmp_path / "test_one.py").write_text(STARTS_A_GATEWAY)
-    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, "-p", "conftest",
+    command: list[str | Path] = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, "-p", "conftest",
                "-p", "no:cacheprovider", "-s", tmp_path / "test_one.py"]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(TESTS)}
     with (
