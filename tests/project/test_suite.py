@@ -49,8 +49,8 @@ def test_the_map_names_all_that_is_here() -> None:
 def test_a_run_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
     """Not even a gateway, which is in a session of its own."""
     (tmp_path / "test_one.py").write_text(STARTS_A_GATEWAY)
-    command: list[str | Path] = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, "-p", "conftest",
-               "-p", "no:cacheprovider", "-s", tmp_path / "test_one.py"]  # fmt: skip
+    command: list[str | Path] = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", tmp_path]
+    command += ["-p", "conftest", "-p", "no:cacheprovider", "-s", tmp_path / "test_one.py"]
     env = {**os.environ, "PYTHONPATH": str(TESTS)}
     with (
         (tmp_path / "log").open("wb") as log,
