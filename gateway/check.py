@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from gateway.bind import BindTrial, address_of
 from gateway.config import Problem, ProblemsFound, Settings, load
 from gateway.settings_files import SettingsRead
+from gateway.urls import place_of
 
 STOPPING_SECONDS = 7
 """The time that a stop takes in addition to DRAIN_TIMEOUT: to cut requests, and for the engines to flush and close."""
@@ -61,8 +62,7 @@ def start_fields(settings: Settings) -> dict[str, object]:
 
 
 def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2] or parts.path
+    return place_of(url) or urlsplit(url).path  # of a Unix socket
 
 
 def checked(trial: BindTrial | None = None, files: SettingsRead | None = None) -> Checked:

@@ -9,6 +9,7 @@ from requests import RequestException
 
 from gateway.batches.faults import PermanentFailure, RetryableFailure
 from gateway.transport import SealedSession, Timeouts, loggable
+from gateway.urls import place_of
 
 POST_TIMEOUTS = Timeouts(connect=2.0, read=2.0, total=2.0)
 _TOO_MANY = 429
@@ -31,4 +32,4 @@ def post(session: SealedSession, url: str, body: bytes, headers: Mapping[str, st
 def place(url: str) -> str:
     """A peer's address for the log: without user and query."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return f"{parts.scheme}://{place_of(url)}{parts.path}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from time import monotonic
-from urllib.parse import urlsplit
 
 from gateway import errors
 from gateway.proxy.breaker import Breaker
+from gateway.urls import place_of
 
 COMPARED = 8
 """Up to this number all instances are compared; above, two random ones (the power of two choices)."""
@@ -22,7 +22,7 @@ class Instance:
     def __init__(self, base_url: str, now: Callable[[], float] = monotonic) -> None:
         """`base_url` has no trailing slash."""
         self.base_url = base_url
-        self.name = urlsplit(base_url).netloc.rpartition("@")[2]
+        self.name = place_of(base_url)
         self.breaker = Breaker(now)
         self.in_flight = 0
 
