@@ -75,12 +75,12 @@ def _addresses(host: str) -> list[str]:
 
 def _certificate(name: str, host: str, port: int, context: ssl.SSLContext) -> Finding:
     check, expected = f"TLS of {name}", f"a certificate for {host} that this machine trusts"
+    connected = False
     try:
-        with (
-            socket.create_connection((host, port), CONNECT_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secured,
-        ):
-            found = secured.getpeercert() or {}
+        with socket.create_connection((host, port), CONNECT_SECONDS) as plain:
+            connected = True
+            with context.wrap_socket(plain, server_hostname=host) as secured:
+                found = secured.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         return bad(
             check,
@@ -90,13 +90,10 @@ def _certificate(name: str, host: str, port: int, context: ssl.SSLContext) -> Fi
             " it; a certificate of another name or time has to be renewed at the peer",
         )
     except ssl.SSLError as error:
-        return bad(
-            check,
-            f"{host}:{port}: the TLS handshake fails ({error.reason or type(error).__name__})",
-            expected,
-            f"http:// in {name} where the peer speaks no TLS; otherwise let it offer TLS 1.2 or 1.3",
-        )
+        return _no_tls(name, f"{host}:{port}", error.reason or type(error).__name__)
     except OSError as error:
+        if connected:
+            return _no_tls(name, f"{host}:{port}", error.strerror or f"no answer in {CONNECT_SECONDS:g} s")
         return bad(
             check, f"{host}:{port} cannot be reached: {error.strerror or 'too slow'}", expected, f"correct {name}"
         )
@@ -104,6 +101,15 @@ def _certificate(name: str, host: str, port: int, context: ssl.SSLContext) -> Fi
     if left < FEW_DAYS:
         return questionable(check, f"{left} days left", f"{FEW_DAYS} or more", "renew it at the peer")
     return good(check, f"trusted, {left} days left")
+
+
+def _no_tls(name: str, place: str, why: str) -> Finding:
+    return bad(
+        f"TLS of {name}",
+        f"{place}: the TLS handshake fails ({why})",
+        "a peer that speaks TLS",
+        f"http:// in {name} where it speaks none; otherwise let it offer TLS 1.2 or 1.3",
+    )
 
 
 CHECKS = (names, certificates)

@@ -22,8 +22,9 @@ from harness.command import Ran, run
 from harness.environment import SECRET
 from harness.issuer import CLIENT, Issuer
 from harness.kafka import MockKafka
-from harness.misconfigurations import DOCTOR, START, TABLE, Misconfiguration, Place
+from harness.misconfigurations import DOCTOR, KAFKA_TOPIC, KAFKA_VERSION, START, TABLE, Misconfiguration, Place
 from harness.ports import free_port
+from harness.refusing_broker import RefusingBroker
 from harness.registered import AUTH, ELSEWHERE, Registered
 from harness.relay import Relay
 from harness.replies import sized
@@ -245,6 +246,21 @@ def test_one_event_is_sent_where_it_is_asked_for(place: Place) -> None:
         assert told["Kafka"]["verdict"] == "ok" and "--produce" in told["Kafka's rights"]["fix"]
         told = {row["check"]: row for row in findings(run("doctor", "--json", "--produce", env=env))}
         assert told["Kafka's rights"]["verdict"] == "ok", told
+
+
+def is_named(case: Misconfiguration, env: Mapping[str, str | None]) -> None:
+    told = named(run("doctor", "--json", env=env), case.check)
+    assert case.says in told["found"] and case.fix in told["fix"], told
+
+
+def test_a_topic_that_is_not_there_is_named(place: Place) -> None:
+    with MockKafka() as mock:
+        is_named(KAFKA_TOPIC, settings(place, {"KAFKA_BROKERS": mock.brokers, "KAFKA_TOPIC": "elsewhere"}))
+
+
+def test_brokers_that_the_client_is_too_old_for_are_named(place: Place) -> None:
+    with RefusingBroker(fetch=4) as broker:
+        is_named(KAFKA_VERSION, settings(place, {"KAFKA_BROKERS": broker.address, "KAFKA_CLIENT": "pykafka"}))
 
 
 def test_what_hangs_is_said_after_the_limit(place: Place) -> None:

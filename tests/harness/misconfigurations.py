@@ -75,6 +75,11 @@ TABLE: Mapping[str, Misconfiguration] = {
         "`USER_SERVICE_URL=user-service:3003`: no scheme", AT_START, "USER_SERVICE_URL", "expected http://host:port",
         START, sets=values(USER_SERVICE_URL="user-service:3003"),
     ),
+    "scheme-tls": Misconfiguration(
+        "`https://` before a service that speaks http", "502 for its paths", "TLS of USER_SERVICE_URL",
+        "http:// in USER_SERVICE_URL", says="the TLS handshake fails",
+        sets=lambda place: {"USER_SERVICE_URL": place.service.replace("http:", "https:")},
+    ),
     "path-twice": Misconfiguration(
         "`USER_SERVICE_URL=http://user-service:3003/users`: the service's own path", "404 for its paths",
         "USER_SERVICE_URL", "is sent twice", sets=lambda place: {"USER_SERVICE_URL": place.service + "/users"},
@@ -245,6 +250,10 @@ TABLE: Mapping[str, Misconfiguration] = {
         "`RATE_LIMIT_DEFAULT=100/15m`", AT_START, "RATE_LIMIT_DEFAULT", "100 per 15 minutes",
         START, sets=values(RATE_LIMIT_DEFAULT="100/15m"),
     ),
+    "misspelled": Misconfiguration(
+        "`RATE_LIMT_DEFAULT`: a misspelled name", "the setting has its default", "RATE_LIMT_DEFAULT",
+        "did you mean RATE_LIMIT_DEFAULT?", sets=values(RATE_LIMT_DEFAULT="10 per minute"),
+    ),
     "log-level": Misconfiguration(
         "`LOG_LEVEL=verbose`", AT_START, "LOG_LEVEL", "debug, info, warn or error",
         START, sets=values(LOG_LEVEL="verbose"),
@@ -300,11 +309,18 @@ REDIS: Mapping[str, tuple[str, Misconfiguration]] = {
 }  # fmt: skip
 """id → URL and what is said of it: for a real Redis (tests/real/test_doctor_redis.py)."""
 
+KAFKA_TOPIC = Misconfiguration(
+    "`KAFKA_TOPIC` is not there", "no events: they wait", "Kafka's topic", "create it", says="is not there",
+)  # fmt: skip
+KAFKA_VERSION = Misconfiguration(
+    "`KAFKA_CLIENT=pykafka`, and brokers of Kafka 4", "no events: they wait", "Kafka's version",
+    "KAFKA_CLIENT=confluent", says="what pykafka sends",
+)  # fmt: skip
 TWO_SECRETS = Misconfiguration(
     "two gateways with two `SESSION_SECRET`s", "signed in at one and not at the other", "Redis's deployments",
     "set SESSION_SECRET alike", says="share nothing with this one",
 )  # fmt: skip
 LOW_PORT = Misconfiguration("a port below 1024", AT_START, "PORT", "may not be bound by this user", START)
 
-SHOWN = (*TABLE.values(), *(case for _, case in REDIS.values()), TWO_SECRETS, LOW_PORT)
+SHOWN = (*TABLE.values(), *(case for _, case in REDIS.values()), KAFKA_TOPIC, KAFKA_VERSION, TWO_SECRETS, LOW_PORT)
 """The rows of docs/troubleshooting.md."""

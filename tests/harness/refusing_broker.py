@@ -18,8 +18,10 @@ def text(value: str) -> bytes:
 class RefusingBroker(Relay):
     """`address` is what KAFKA_BROKERS says of it, up while the `with` lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, fetch: int = 0) -> None:
+        """`fetch`: the first version of Fetch that it takes; 4 of a broker of Kafka 4 (KIP-896)."""
         super().__init__(self._answer)
+        self._first = {FETCH: fetch}
         self.refused = 0
         self._answers: dict[int, Callable[[], bytes]] = {
             PRODUCE: self._produce,
@@ -41,7 +43,10 @@ class RefusingBroker(Relay):
     def _versions(self) -> bytes:
         """The first version of each (ApiVersions response, version 0)."""
         kinds = (PRODUCE, FETCH, METADATA, API_VERSIONS)
-        return struct.pack(">hi", 0, len(kinds)) + b"".join(struct.pack(">hhh", kind, 0, 0) for kind in kinds)
+        firsts = ((kind, self._first.get(kind, 0)) for kind in kinds)
+        return struct.pack(">hi", 0, len(kinds)) + b"".join(
+            struct.pack(">hhh", kind, first, first) for kind, first in firsts
+        )
 
     def _metadata(self) -> bytes:
         """One broker, one topic with one partition (Metadata response, version 0)."""
