@@ -15,6 +15,8 @@ me=image.sh
 root=$(cd "$here/../.." && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
+[ "$(id -u)" = 0 ] || fail "needs root"
+
 in_dockerfile() { sed -n "s/^ARG $1=//p" "$root/Dockerfile"; }
 slim=$(in_dockerfile PYTHON)
 full=$(in_dockerfile PYTHON_BUILD)
@@ -51,6 +53,7 @@ without_caches() { rm -rf "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/*
 
 make_bases() {
   local suite=${slim##*-} mirror
+  # shellcheck disable=SC2016  # apt expands them
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' |
     sed -n 1p)
   [ -n "$mirror" ] || fail "apt's sources here have no Debian"
