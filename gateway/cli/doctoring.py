@@ -12,16 +12,32 @@ from gateway.check import no_log_lines
 from gateway.cli.report import as_rows, print_findings, summary, tally
 from gateway.cli.status import given, leave, machine_options, print_json
 from gateway.config import Problem, ProblemsFound, load
+from gateway.config.address_parsers import read_url
 from gateway.doctor import Finding, Verdict, of_warning
 from gateway.doctor.deployment import EXAMINATION_SECONDS, Deployment
 from gateway.doctor.examination import examine
 from gateway.doctor.read_back import JAEGER_PORT
 from gateway.doctor.sign_in import SignInFault, by_browser, by_form
 
+MOST_SECONDS = 3600
+
 
 def _as_path(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     if value is not None and re.fullmatch(r"/[!-~]*", value) is None:
         raise click.BadParameter("expected a path: / and then visible ASCII characters")
+    return value
+
+
+def _as_page(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else read_url(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _as_seconds(context: click.Context, option: click.Parameter, value: float) -> float:
+    if not 0 < value <= MOST_SECONDS:  # NaN is neither
+        raise click.BadParameter(f"expected seconds, over 0 and at most {MOST_SECONDS}")
     return value
 
 
@@ -33,13 +49,18 @@ def _as_path(context: click.Context, option: click.Parameter, value: str | None)
 @click.option(
     "--jaeger",
     metavar="URL",
+    callback=_as_page,
     help=f"Jaeger's page, where a span is read back; by default port {JAEGER_PORT} of the host that takes the spans.",
 )
 @click.option(
     "--stream", metavar="PATH", callback=_as_path, help="Open this event stream through PUBLIC_URL, with the token."
 )
 @click.option(
-    "--limit", default=EXAMINATION_SECONDS, show_default=True, help="Seconds for all checks, after the sign-in."
+    "--limit",
+    default=EXAMINATION_SECONDS,
+    show_default=True,
+    callback=_as_seconds,
+    help="Seconds for all checks, after the sign-in.",
 )
 @machine_options
 def doctor_command(

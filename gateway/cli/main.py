@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
+from gateway.cli.status import PROBLEM_STATUS
 from gateway.version import COMMIT, VERSION
 
 SUBCOMMANDS = {
@@ -55,4 +58,9 @@ def console() -> None:
     monkey.patch_all()
     # The main greenlet gets Ctrl-C, and click says so: the hub need not print it before.
     Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
-    cli(prog_name="gateway")
+    try:
+        cli(prog_name="gateway")
+    except OSError as error:  # a full disk under standard output, say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output would fail again at the exit
+        click.echo(f"gateway: {error.strerror or type(error).__name__}", err=True)
+        sys.exit(PROBLEM_STATUS)

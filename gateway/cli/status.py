@@ -12,6 +12,9 @@ import click
 PROBLEM_STATUS = 1
 WARNING_STATUS = 2
 
+GIVEN_BYTES = 1 << 20
+"""So much of standard input is read, which may have no end: far more than any token that is accepted."""
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -25,7 +28,7 @@ def machine_options(command: Decorated) -> Decorated:
 def given(text: str) -> str:
     """A token (without `Bearer `) or a trace id. `-`: from standard input, so that it is in no list of processes."""
     if text == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+        text = sys.stdin.buffer.read(GIVEN_BYTES).decode("utf-8", "replace")
     return text.strip().removeprefix("Bearer ").strip()
 
 

@@ -20,6 +20,7 @@ from gateway.errors import GatewayError
 from gateway.oidc import Grants, SessionOver, TokenAnswer
 from gateway.tokens import InvalidToken
 from gateway.transport import Timeouts
+from gateway.urls import place_of
 from gateway.wiring.sign_in import id_tokens_of
 
 STEPS = 5
@@ -57,7 +58,7 @@ def by_form(deployment: Deployment, user: str, password: str) -> TokenAnswer:
     """The tokens of a test user's sign-in, whose session at Keycloak is ended. Raises SignInFault."""
 
     def land(url: str) -> str:
-        visitor = _Visitor(deployment)
+        visitor = _Visitor(deployment, url)
         page = visitor.go(url)
         form = _Form()
         form.feed(page.text)
@@ -133,16 +134,28 @@ def _judged(answer: TokenAnswer, deployment: Deployment, nonce: str) -> TokenAns
     return answer
 
 
-class _Visitor:
-    """A browser, as far as Keycloak's form needs one: cookies are kept, also `Secure` ones on the loopback."""
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
 
-    def __init__(self, deployment: Deployment) -> None:
+
+class _Visitor:
+    """A browser, as far as Keycloak's form needs one: cookies are kept, also `Secure` ones on the loopback. They and
+    the password go to Keycloak alone: to the issuer, and to where the sign-in begins (`url`)."""
+
+    def __init__(self, deployment: Deployment, url: str) -> None:
         self._deployment = deployment
+        self._origins = {_origin(known) for known in (url, deployment.settings.issuer, deployment.keycloak_url)}
         self._cookies: dict[str, str] = {}
         self.at = ""
 
     def go(self, url: str, form: dict[str, str] | None = None) -> Answer:
         """One page."""
+        if _origin(url) not in self._origins:
+            raise SignInFault(
+                f"the login page leads to another host ({place_of(url) or 'no URL'})",
+                "--login signs you in there, in a browser; take a user whose password Keycloak itself has",
+            )
         self.at = url
         cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         answer = self._deployment.ask(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TextIO
 
 from gateway.doctor.failed_calls import FAILED_CALLS
 from gateway.doctor.finding import Finding, bad, good, questionable
@@ -40,14 +41,16 @@ _REFUSED = "Auth: token refused"
 _SHOWN = ("code", "reason", "kind", "instance", "rule", "error")
 """The fields that say why."""
 
+LINE_CHARACTERS = 1 << 16
+
 _WORDS = "docs/operating.md explains the line (What the lines mean)"
 _CODES = "docs/errors.md explains the code"
 
 
-def traced_findings(asked: str, lines: Iterable[str]) -> Iterator[Finding]:
-    """What the log's `lines` say of the request with this trace id or request id, in their order. Only a request's own
-    line has its request id."""
-    for text in lines:
+def traced_findings(asked: str, log: TextIO) -> Iterator[Finding]:
+    """What the lines of `log` say of the request with this trace id or request id, in their order. Only a request's own
+    line has its request id. A file of any size: what is longer than a line of the gateway is read in pieces."""
+    for text in iter(partial(log.readline, LINE_CHARACTERS), ""):
         if asked not in text:
             continue
         try:

@@ -1,6 +1,7 @@
 """The command `gateway`: check, env, explain, run."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from harness import jose
 from harness.command import run
+from harness.environment import GOOD
 from harness.gateway import Gateway
 from harness.issuer import Issuer, Key, Raw
 from harness.ports import free_port
@@ -30,12 +32,25 @@ def settings(issuer: Issuer) -> dict[str, str]:
     return {"KEYCLOAK_ISSUER_URL": issuer.issuer, "NODE_ENV": "development"}
 
 
+def console(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+    """`gateway ARGUMENTS` as a process of its own, by GOOD's settings."""
+    command = [sys.executable, "-c", "from gateway.cli.main import console; console()", *arguments]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **GOOD, "PORT": str(free_port())}
+    return subprocess.run(command, env=env, stderr=subprocess.PIPE, timeout=60, **streams)
+
+
 class TestCommand:
     def test_every_subcommand_says_what_it_does(self) -> None:
         for name in SUBCOMMANDS:
             ran = run(name, "--help")
             assert ran.status == 0 and len(ran.output.splitlines()) > 4, name
         assert all(name in run("--help").output for name in SUBCOMMANDS)
+
+    @pytest.mark.parametrize("arguments", [("check",), ("check", "--json"), ("env", "-")], ids=" ".join)
+    def test_what_cannot_be_written_is_one_line(self, arguments: tuple[str, ...]) -> None:
+        with Path("/dev/full").open("w") as full:
+            ran = console(*arguments, stdout=full)
+        assert ran.returncode == 1 and ran.stderr == b"gateway: No space left on device\n"
 
     def test_no_worker_imports_it(self) -> None:
         code = "import sys, gateway.app, gateway.worker, blueprints; "
@@ -103,6 +118,16 @@ class TestDoctor:
         ran = run("doctor", "--stream", path)
         assert ran.status == 2 and "expected a path" in ran.output
 
+    @pytest.mark.parametrize("limit", ["nan", "inf", "0", "-3", "soon"])
+    def test_its_time_has_a_limit(self, limit: str) -> None:
+        ran = run("doctor", "--limit", limit)
+        assert ran.status == 2 and "'--limit'" in ran.output
+
+    @pytest.mark.parametrize("url", ["http://user:marked@127.0.0.1:1", "http://[::1", "jaeger", "file:///etc/passwd"])
+    def test_jaegers_page_is_a_url(self, url: str) -> None:
+        ran = run("doctor", "--jaeger", url)
+        assert ran.status == 2 and "absolute http:// or https:// URL" in ran.output and "marked" not in ran.output
+
 
 class TestExplain:
     def test_a_good_token_is_passed_claim_by_claim(self, issuer: Issuer, settings: dict[str, str]) -> None:
@@ -168,6 +193,11 @@ class TestExplain:
         found = run("explain", issuer.mint(claims), "--json", env=settings).json()
         (wrong,) = [row for row in found["findings"] if row["verdict"] == "problem"]
         assert found["passed"] is False and "attributes in Keycloak" in wrong["fix"]
+
+    def test_input_without_an_end_is_refused(self) -> None:
+        with Path("/dev/zero").open("rb") as endless:
+            ran = console("explain", "-", "--offline", stdin=endless, stdout=subprocess.PIPE)
+        assert ran.returncode == 1 and b"The token is refused" in ran.stdout
 
     def test_what_is_no_text_is_no_token(self, settings: dict[str, str]) -> None:
         ran = run("explain", "-", "--offline", env=settings, stdin=b"\xff\xfe\x00marked\x80")

@@ -25,7 +25,7 @@ from harness.kafka import MockKafka
 from harness.misconfigurations import DOCTOR, KAFKA_TOPIC, KAFKA_VERSION, START, TABLE, Misconfiguration, Place
 from harness.ports import free_port
 from harness.refusing_broker import RefusingBroker
-from harness.registered import AUTH, ELSEWHERE, Registered
+from harness.registered import AUTH, BASE, ELSEWHERE, Registered
 from harness.relay import Relay
 from harness.replies import sized
 from harness.repository import ROOT
@@ -61,7 +61,7 @@ def place(
     """A deployment in which all is well, with no Redis, Kafka, Loki or Jaeger."""
     monkeypatch.chdir(tmp_path)
     good = {"redirect_uris": (CALLBACK,), "post_logout_uris": (FRONTEND + "/",), "flow": True, "date": None,
-            "moved": ()}  # fmt: skip
+            "moved": (), "form_host": ""}  # fmt: skip
     vars(running).update(good)
     yield Place(running, tmp_path, users.url, issuer.port)
     running.restore()
@@ -141,6 +141,13 @@ class TestSignIn:
     def test_a_wrong_password_is_said_and_not_shown(self, place: Place) -> None:
         ran = run("doctor", "--user", "cora", env=settings(place, {}), stdin="marked-password\n")
         assert ran.status == 1 and "does not let cora in" in ran.output and "marked-password" not in ran.output
+
+    @pytest.mark.parametrize("bent", [{"moved": (f"{BASE}/form",)}, {"form_host": ELSEWHERE}], ids=["redirect", "form"])
+    def test_the_password_goes_to_keycloak_alone(self, place: Place, bent: Mapping[str, Any]) -> None:
+        """Neither it nor a cookie is sent to where a page leads, be it another identity provider or not."""
+        vars(place.realm).update(bent)
+        ran = run("doctor", "--user", "cora", env=settings(place, {}), stdin="marked-password\n")
+        assert ran.status == 1 and f"leads to another host ({urlsplit(ELSEWHERE).netloc})" in ran.output, ran.output
 
     def test_the_password_is_no_option(self, place: Place) -> None:
         ran = run("doctor", "--user", "cora", "--password", "marked", env=settings(place, {}))

@@ -20,7 +20,7 @@ def page(status: int, text: str, headers: Mapping[str, str] | None = None) -> Re
 class Registered(Scripted):
     """`redirect_uris` and `post_logout_uris` as the client has them (`*` is any); `secret` is its secret; `scopes` are
     the realm's; `flow` is whether it may sign users in; `date` is what its clock says (None: the right time); the calls
-    that `moved` names are sent to ELSEWHERE, as a proxy before Keycloak does."""
+    that `moved` names are sent to ELSEWHERE, as a proxy before Keycloak does; `form_host` is where the form leads."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
@@ -30,6 +30,7 @@ class Registered(Scripted):
         self.flow = True
         self.date: str | None = None
         self.moved: tuple[str, ...] = ()
+        self.form_host = ""
         self.discovered: Mapping[str, object] = {}
         super().__init__()
 
@@ -67,7 +68,7 @@ class Registered(Scripted):
             error = "invalid_scope"
         if error:
             return page(302, "", {"Location": f"{uri}?{urlencode({'error': error, 'state': asked['state']})}"})
-        action = f"{BASE}/form?{urlsplit(call.path).query}".replace("&", "&amp;")
+        action = f"{self.form_host}{BASE}/form?{urlsplit(call.path).query}".replace("&", "&amp;")
         return page(200, FORM.format(action=action), {"Set-Cookie": "AUTH=1; Secure; HttpOnly"})
 
     def _form(self, call: Call) -> Reply:
