@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
@@ -106,7 +107,8 @@ class Deployment:
         seconds: float = EXAMINATION_SECONDS,
     ) -> None:
         """`produces`: one event may be sent to Kafka. `jaeger_page`: where Jaeger is asked for a span.
-        `stream`: the path of an event stream. `seconds`: what all checks together may take. `token` may be set, an
+        `stream`: the path of an event stream. `seconds`: what all checks together may take; `due`, a monotonic time,
+        is their end. `token` may be set, an
         access token to judge, and `signed_in`, the answer of the sign-in that it is of."""
         self.settings = settings
         self.warnings = warnings
@@ -116,11 +118,12 @@ class Deployment:
         self.jaeger_page = jaeger_page
         self.stream = stream
         self.seconds = seconds
+        self.due = monotonic() + seconds
         self.out = outbound(settings, NO_TRACER)
         self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)
         self._discovery: Answer | Silence | None = None
         self._public: Answer | Silence | None = None
-        self._reading = RLock()
+        self._reading, self._looking = RLock(), RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -163,7 +166,7 @@ class Deployment:
 
     def public(self) -> Answer | Silence:
         """What is at PUBLIC_URL, asked for once."""
-        with self._reading:
+        with self._looking:
             if self._public is None:
                 self._public = self.ask(self.settings.public_url + "/health/live")
             return self._public

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import monotonic
 from types import MappingProxyType
 
 import gevent
@@ -80,6 +81,7 @@ def examine(deployment: Deployment, groups: Mapping[str, tuple[Check, ...]] = GR
     """Group → findings. What takes longer than the deployment's seconds is left, and said; what it found before
     counts."""
     seconds = deployment.seconds
+    deployment.due = monotonic() + seconds
     asked = {group: [_Examined(check, deployment) for check in checks] for group, checks in groups.items()}
     everybody = [check.greenlet for checks in asked.values() for check in checks]
     gevent.joinall(everybody, timeout=seconds)

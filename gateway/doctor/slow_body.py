@@ -14,11 +14,14 @@ from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, bad, good, unknown
 from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 
-SHARE = 0.85
-"""Of the time of all checks: so long at most is waited."""
+BEFORE_END_SECONDS = 3.0
+"""So long before the end of all checks the waiting ends."""
 
 LATER_SECONDS = 1.5
 """How much later than BODY_TIMEOUT the gateway's answer may come."""
+
+BODY_MISSING = 408
+"""Request Timeout (RFC 9110 section 15.5.9)."""
 
 _CHECK = "time-outs of the proxy"
 
@@ -30,10 +33,16 @@ def slow_body(deployment: Deployment) -> Iterator[Finding]:
     if stands_alone(settings):
         return
     bound = settings.body_timeout
-    waited = min(bound + LATER_SECONDS, deployment.seconds * SHARE)
-    ended, by_gateway = _ended_after(settings, waited)
-    if by_gateway:
+    waited = max(0.1, min(bound + LATER_SECONDS, deployment.due - monotonic() - BEFORE_END_SECONDS))
+    try:
+        ended, status = _ended_after(settings, waited)
+    except (OSError, HTTPException) as error:
+        yield unknown(_CHECK, f"no connection for a slow request ({type(error).__name__})")
+        return
+    if status == BODY_MISSING:
         yield good(_CHECK, f"a body that does not come is ended by the gateway, after {ended:.0f} s (BODY_TIMEOUT)")
+    elif status:
+        yield unknown(_CHECK, f"the gateway does not wait for a body (status {status})")
     elif ended < min(bound, waited) - 0.5:
         yield bad(
             _CHECK,
@@ -47,7 +56,7 @@ def slow_body(deployment: Deployment) -> Iterator[Finding]:
         yield unknown(
             _CHECK,
             f"a body that does not come is waited for {waited:.0f} s, longer was not looked",
-            f"--limit {ceil((bound + LATER_SECONDS) / SHARE) + 1} waits for BODY_TIMEOUT, {bound:g} s",
+            f"--limit {ceil(bound + LATER_SECONDS + BEFORE_END_SECONDS) + 1} waits for BODY_TIMEOUT, {bound:g} s",
         )
     yield unknown(
         "proxy_read_timeout",
@@ -58,20 +67,21 @@ def slow_body(deployment: Deployment) -> Iterator[Finding]:
     )
 
 
-def _ended_after(settings: Settings, seconds: float) -> tuple[float, bool]:
-    """After how many seconds it was answered or given up, and whether the gateway did that."""
-    began = monotonic()
+def _ended_after(settings: Settings, seconds: float) -> tuple[float, int]:
+    """After how many seconds it was answered or given up; and the status, if the gateway answered it. OSError or
+    HTTPException where it could not be sent."""
     with connection_to(settings.public_url, settings, seconds) as (connection, root):
+        connection.putrequest("POST", f"{root}/auth/refresh")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", "2")
+        connection.endheaders()
+        began = monotonic()
         try:
-            connection.putrequest("POST", f"{root}/auth/refresh")
-            connection.putheader("Content-Type", "application/json")
-            connection.putheader("Content-Length", "2")
-            connection.endheaders()
             response = connection.getresponse()
-            body = response.read(2_000)
-            return monotonic() - began, response.status == 408 and "traceId" in json.loads(body)
+            found = json.loads(response.read(2_000))
         except (OSError, HTTPException, ValueError):
-            return monotonic() - began, False
+            return monotonic() - began, 0
+        return monotonic() - began, response.status if "traceId" in found else 0
 
 
 CHECKS = (slow_body,)

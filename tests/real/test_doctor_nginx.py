@@ -161,6 +161,6 @@ def test_what_small_limits_do_not_tell_is_unknown(start_gateway: StartGateway, t
     gateway = start_gateway({**OURS, **own})
     assert gateway.get("/auth/login", method="POST", headers={"X-Forwarded-For": "127.0.0.1"}).status == 200
     found = through(tmp_path, gateway, {}, env=own, arguments=("--limit", "6"))
-    for check, fix in ((ADDRESSES, "`a proxy at`"), ("time-outs of the proxy", "--limit 39")):
+    for check, fix in ((ADDRESSES, "`a proxy at`"), ("time-outs of the proxy", "--limit 36")):
         assert found[check]["verdict"] == "unknown" and fix in found[check]["fix"], found
     assert found["cookies set through PUBLIC_URL"]["verdict"] == "unknown"
