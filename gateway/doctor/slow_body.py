@@ -81,7 +81,7 @@ def _ended_after(settings: Settings, seconds: float) -> tuple[float, int]:
             found = json.loads(response.read(2_000))
         except (OSError, HTTPException, ValueError):
             return monotonic() - began, 0
-        return monotonic() - began, response.status if "traceId" in found else 0
+        return monotonic() - began, response.status if isinstance(found, dict) and "traceId" in found else 0
 
 
 CHECKS = (slow_body,)
