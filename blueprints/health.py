@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from gateway.clock import timestamp
 from gateway.marks import free, public, quiet
+from gateway.version import COMMIT, VERSION
 from gateway.wiring import engines
 
 blueprint = Blueprint("health", __name__)
@@ -29,6 +30,8 @@ def health() -> tuple[Response, int]:
         status="ok" if healthy else "degraded",
         timestamp=timestamp(),
         uptime=round(monotonic() - engines().began, 3),
+        version=VERSION,
+        commit=COMMIT,
         services={name: "healthy" if good else "unhealthy" for name, good in found.items()},
     )
     return _uncached(body), 200 if healthy else 503

@@ -18,6 +18,7 @@ from harness.service import Service
 from harness.waiting import until
 
 from gateway.services import SERVICES
+from gateway.version import VERSION
 
 NAMES = {spec.path.strip("/"): spec.health_name for spec in SERVICES}
 PATIENCE = 10
@@ -44,7 +45,8 @@ class TestHealth:
         assert answer.status == 200
         assert (answer.header("Content-Type") or "").startswith("application/json")
         body = answer.json()
-        assert set(body) == {"status", "timestamp", "uptime", "services"}
+        assert set(body) == {"status", "timestamp", "uptime", "version", "commit", "services"}
+        assert body["version"] == VERSION and body["commit"] == "unknown"
         assert body["status"] == "ok"
         assert TIMESTAMP.fullmatch(body["timestamp"])
         assert 0 <= body["uptime"] < 3600

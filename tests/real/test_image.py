@@ -103,6 +103,8 @@ class TestRunning:
 
     def test_it_says_what_it_is(self, container: Container) -> None:
         assert f'gateway_build_info{{commit="{REVISION}",version="{VERSION}"}} 1.0' in container.get("/metrics").text
+        health = container.get("/health").json()
+        assert (health["version"], health["commit"]) == (VERSION, REVISION)
         assert any(line["message"] == f"Gateway: version {VERSION}, commit {REVISION}" for line in container.lines())
 
     def test_it_may_do_nothing_else(self, container: Container) -> None:

@@ -20,6 +20,8 @@ def paths(peers: tuple[str, ...]) -> Node:
         "status": "ok",
         "timestamp": samples.MOMENT,
         "uptime": 86400.25,
+        "version": "1.0.0",
+        "commit": "3f2a9c1",
         "services": dict.fromkeys(peers, "healthy"),
     }
     ill = {**well, "status": "degraded", "services": {**well["services"], "userService": "unhealthy"}}

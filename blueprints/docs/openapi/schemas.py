@@ -92,7 +92,7 @@ def _health(names: tuple[str, ...]) -> Node:
     return {
         "type": "object",
         "description": "The gateway and its dependencies.",
-        "required": ["status", "timestamp", "uptime", "services"],
+        "required": ["status", "timestamp", "uptime", "version", "commit", "services"],
         "additionalProperties": False,
         "properties": {
             "status": {
@@ -102,6 +102,8 @@ def _health(names: tuple[str, ...]) -> Node:
             },
             "timestamp": TIMESTAMP,
             "uptime": {"type": "number", "minimum": 0, "description": "Seconds since this worker started."},
+            "version": {"type": "string", "description": "The version of the gateway."},
+            "commit": {"type": "string", "description": "The commit it was built from, or `unknown`."},
             "services": {
                 "type": "object",
                 "description": "The result of each probe, at most a few seconds old.",

@@ -834,6 +834,10 @@ export interface components {
             timestamp: string;
             /** @description Seconds since this worker started. */
             uptime: number;
+            /** @description The version of the gateway. */
+            version: string;
+            /** @description The commit it was built from, or `unknown`. */
+            commit: string;
             /** @description The result of each probe, at most a few seconds old. */
             services: {
                 userService: components["schemas"]["Condition"];
@@ -4608,6 +4612,8 @@ export interface operations {
                      *       "status": "ok",
                      *       "timestamp": "2026-11-23T09:30:00.000Z",
                      *       "uptime": 86400.25,
+                     *       "version": "1.0.0",
+                     *       "commit": "3f2a9c1",
                      *       "services": {
                      *         "userService": "healthy",
                      *         "interviewService": "healthy",
@@ -4646,6 +4652,8 @@ export interface operations {
                      *       "status": "degraded",
                      *       "timestamp": "2026-11-23T09:30:00.000Z",
                      *       "uptime": 86400.25,
+                     *       "version": "1.0.0",
+                     *       "commit": "3f2a9c1",
                      *       "services": {
                      *         "userService": "unhealthy",
                      *         "interviewService": "healthy",
