@@ -7,6 +7,7 @@ replaces a worker.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from time import monotonic
@@ -47,9 +48,12 @@ class GatewayWorker(GeventWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.alive: bool
         self.cfg: Any
+        mask = os.umask(0o077)  # read by setting it
+        os.umask(mask)
         try:
             super().__init__(*args, **kwargs)
         except (OSError, RuntimeError):  # no directory for the heartbeat, which gunicorn's own `Worker` makes last
+            os.umask(mask)  # gunicorn has set its own for that, and leaves it where it fails
             self.tmp = HeartbeatInMemory(self.cfg)
             self.worker_connections = self.cfg.worker_connections
 

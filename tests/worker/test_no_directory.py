@@ -1,6 +1,7 @@
 """Workers without a directory to write to, and with one that they may not use."""
 
 import os
+import re
 import signal
 from datetime import datetime
 from itertools import pairwise
@@ -9,6 +10,19 @@ from typing import Any
 
 from harness.gateway import Gateway, StartGateway
 from harness.waiting import until
+
+
+def is_ready(gateway: Gateway) -> bool:
+    """Where no worker accepts yet, there is no answer."""
+    try:
+        return gateway.get("/health/ready").status == 200
+    except OSError:
+        return False
+
+
+def umask(pid: int) -> str:
+    (found,) = re.findall(r"^Umask:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return str(found)
 
 
 def replaced(gateway: Gateway) -> None:
@@ -26,8 +40,9 @@ def test_workers_start_and_are_replaced_without_any_directory(start_gateway: Sta
     said = gateway.wait_line(lambda line: "ended sessions are kept in" in line["message"])["message"]
     assert said.endswith(f"not in {tmp_path / 'file'} (Not a directory)")
     replaced(gateway)
-    until(lambda: gateway.workers() and gateway.get("/health/ready").status == 200, 30, "another worker")
+    until(lambda: gateway.workers() and is_ready(gateway), 30, "another worker")
     assert gateway.process.poll() is None
+    assert {umask(pid) for pid in (gateway.pid, *gateway.workers())} == {"0077"}, "as without the fault"
 
 
 def refusals(gateway: Gateway) -> list[dict[str, Any]]:
@@ -45,4 +60,4 @@ def test_the_pauses_of_a_worker_that_cannot_start_grow(start_gateway: StartGatew
     assert waited[0] > 1 and waited[1] > 2, "a second, and twice as long"
     assert all("has mode 755, not 700" in line["message"] for line in refusals(gateway))
     folder.chmod(0o700)
-    until(lambda: gateway.get("/health/ready").status == 200, 30, "a worker")
+    until(lambda: is_ready(gateway), 30, "a worker")
