@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any, NamedTuple, NoReturn
 
-from flask import Flask, Request, Response, appcontext_popped, appcontext_pushed, request
+from flask import Flask, Request, Response, request
 from flask.ctx import AppContext, RequestContext
 from flask.sessions import NullSession
 from werkzeug.exceptions import HTTPException
@@ -25,7 +25,17 @@ class _NoGlobals:
     """`g` of a connection's context: all requests of the connection would share what is stored there."""
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
-        raise RuntimeError("flask.g is shared by all requests of a connection: use the scope of the request instead")
+        _refuse_globals()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        _refuse_globals()
+
+    def __contains__(self, name: str) -> NoReturn:
+        _refuse_globals()
+
+
+def _refuse_globals() -> NoReturn:
+    raise RuntimeError("flask.g is shared by all requests of a connection: use the scope of the request instead")
 
 
 PATH_CHARACTERS = 256
@@ -91,8 +101,6 @@ class LeanFlask(Flask):
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         self.json.sort_keys = False  # type: ignore[attr-defined]
-        for signal in (appcontext_pushed, appcontext_popped):  # nobody listens
-            signal.is_muted = True
         self._hooks: dict[str | None, _EndpointHooks] = {}
         # Routes bound without a host: any Host is accepted, nothing is built from it (30 us a request).
         self._adapter = MapAdapter(self.url_map, "gateway.invalid", "/", "", "http", "/", "GET", None)
@@ -158,15 +166,13 @@ class LeanFlask(Flask):
         for hook in self._hooks_of(rule.endpoint if rule is not None else None).teardown:
             hook(exc)
 
-    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        for hook in reversed(self.teardown_appcontext_funcs):
-            hook(exc)
-
     def _hooks_of(self, endpoint: str | None) -> _EndpointHooks:
         found = self._hooks.get(endpoint)
         if found is None:
             if self.url_value_preprocessors:
                 raise NotImplementedError("LeanFlask calls no url_value_preprocessor")
+            if self.teardown_appcontext_funcs:
+                raise NotImplementedError("teardown_appcontext is called once a connection: use teardown_request")
             # A nested blueprint's hooks are those of the outer ones too: "a.b.view" is of "a" and "a.b".
             names = [None, *accumulate((endpoint or "").split(".")[:-1], "{}.{}".format)]
             marks = marks_of(self.view_functions[endpoint]) if endpoint is not None else NO_ROUTE
