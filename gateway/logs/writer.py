@@ -71,6 +71,7 @@ class LogWriter:
         if self._timer is not None:
             self._timer.close()
             self._timer = None
+        self.flush()  # what came meanwhile
         self._write_to(open_output(threads=False))
 
     def write(self, level: str, message: str, **fields: Any) -> None:
