@@ -62,5 +62,6 @@ def console() -> None:
         cli(prog_name="gateway")
     except OSError as error:  # a full disk under standard output, say
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output would fail again at the exit
-        click.echo(f"gateway: {error.strerror or type(error).__name__}", err=True)
+        place = f": {error.filename}" if error.filename else ""
+        click.echo(f"gateway: {error.strerror or type(error).__name__}{place}", err=True)
         sys.exit(PROBLEM_STATUS)

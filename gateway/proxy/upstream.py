@@ -34,7 +34,7 @@ class Upstream:
     def enter(self, user: str, *, uploads: bool) -> Claim:
         """A slot for one call of `user`; `release` it afterwards. `uploads`: its body is still arriving.
 
-        Raises ServiceUnavailable if too many are in flight, or the breakers of all instances are open.
+        Raises ServiceUnavailable if too many are in flight.
         """
         try:
             if uploads:
@@ -94,7 +94,8 @@ class Claim:
         self.instance: Instance | None = None
 
     def ask(self, but: Instance | None = None) -> Instance:
-        """The instance of the next attempt; not `but`, if there is another one. Raises ServiceUnavailable."""
+        """The instance of the next attempt; not `but`, if there is another one. Raises ServiceUnavailable if the
+        breakers of all are open."""
         if self.instance is not None:
             self.instance.in_flight -= 1
             self.instance = None
