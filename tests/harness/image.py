@@ -82,7 +82,9 @@ class Container(Asking, Lifetime):
         self._options = options
         self._command = command
         self._name = ""
-        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        env = folder / ".env"
+        env.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        env.chmod(0o644)  # the image's user reads it where it is mounted
 
     def start(self) -> None:
         # Docker mounts no memory but what is asked for. Podman's health check is asked by hand.

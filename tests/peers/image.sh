@@ -1,6 +1,7 @@
 #!/bin/bash
 # The image of the Dockerfile, built and run by Podman, where no registry can be reached: Debian's own Python stands in
 # for the base images, under their names.
+#   image.sh possible          whether this machine may run a container, tried with a base image
 #   image.sh install           make the base images once: 2 minutes and 600 MB
 #   image.sh build DIR         build the checkout's Dockerfile as it is, with what is built and run below DIR
 #   image.sh podman DIR ...    Podman with what is there: the image is `api-gateway`
@@ -33,15 +34,19 @@ run_podman() {  # DIR ARGUMENTS...
 
 remove() {  # DIR
   [ -d "$1" ] || return 0
-  [ ! -d "$1/storage/libpod" ] || run_podman "$1" rm --all --force --time 0 >/dev/null || true
-  local run mounted
+  local run mounted id ids=
+  if [ -d "$1/storage/libpod" ]; then
+    ids=$(run_podman "$1" ps --all --quiet --no-trunc) || true
+    run_podman "$1" rm --all --force --time 0 >/dev/null || true
+  fi
   run=$(runroot "$1")
   findmnt --raw --noheadings --output TARGET |
     awk -v dir="$(readlink -f "$1")/" -v run="$run/" 'index($0, dir) == 1 || index($0, run) == 1' | sort -r |
     while read -r mounted; do umount "$mounted" || umount --lazy "$mounted"; done
   rm -rf --one-file-system "$1" "$run"
-  # Podman's own control groups, which it leaves; those in use stay.
-  find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2>/dev/null || true
+  for id in $ids; do  # Podman leaves the control groups of its containers
+    find /sys/fs/cgroup -depth -type d -path "*$id*" -exec rmdir {} + 2>/dev/null || true
+  done
 }
 
 import() {  # ROOT NAME: a folder as a base image with the environment of Python's
@@ -83,6 +88,16 @@ install() {
   [ -d "$bases" ] || (make_bases)
 }
 
+possible() {
+  [ "$(id -u)" = 0 ] && unshare --mount --fork mount -t tmpfs none /mnt || return 1
+  (install) || return 1
+  work=$(mktemp -d)
+  trap 'remove "$work"' EXIT
+  mkdir "$work/tmp"
+  cp -a "$bases" "$work/storage"
+  run_podman "$work" run --rm --network=host "localhost/$slim" true
+}
+
 pip_settings() {  # DIR: where pip finds packages on this machine, as a folder for /etc/xdg/pip
   local python=python3 certificates
   [ ! -x "$root/.venv/bin/python" ] || python=$root/.venv/bin/python
@@ -112,9 +127,10 @@ build() {
 }
 
 case ${1:-} in
+  possible) possible ;;
   install) install ;;
   build) build "${2:?where its files shall be}" ;;
   podman) run_podman "${@:2}" ;;
   remove) remove "${2:?where its files are}" ;;
-  *) fail "install, build DIR, podman DIR ARGUMENTS... or remove DIR" ;;
+  *) fail "possible, install, build DIR, podman DIR ARGUMENTS... or remove DIR" ;;
 esac
