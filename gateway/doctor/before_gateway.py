@@ -16,6 +16,9 @@ from gateway.wiring.outbound import tls_of
 PROXY_SECONDS = 3.0
 """How long an answer, or the first byte of a stream, may take."""
 
+ERROR_BYTES = 16_384
+"""So much of an answer is read to see whose it is."""
+
 Check = Callable[[Deployment], Iterator[Finding]]
 
 
@@ -57,3 +60,12 @@ def connection_to(
         yield connection, parts.path.rstrip("/")
     finally:
         connection.close()
+
+
+def answer_to(connection: HTTPConnection) -> Answer:
+    """The answer to what was sent on it, whose `error` says whether a gateway gave it. OSError or HTTPException where
+    there is none."""
+    response = connection.getresponse()
+    fields = tuple(response.getheaders())
+    text = response.read(ERROR_BYTES).decode("utf-8", "replace")
+    return Answer(response.status, {name.lower(): value for name, value in fields}, text, fields)

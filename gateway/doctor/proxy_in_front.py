@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
@@ -11,14 +10,11 @@ from urllib.parse import urlsplit
 
 from gateway.bind import address_of, asked_at
 from gateway.config import Settings
-from gateway.doctor.before_gateway import PROXY_SECONDS, connection_to, through_public_url
+from gateway.doctor.before_gateway import PROXY_SECONDS, answer_to, connection_to, through_public_url
 from gateway.doctor.deployment import Deployment
 from gateway.doctor.finding import Finding, bad, good, questionable, unknown
 from gateway.services import MEDIA, USERS
 from gateway.wiring.outbound import tls_of
-
-ERROR_BYTES = 16_384
-"""So much of an answer is read to see whose it is."""
 
 _SILENCE = -1
 
@@ -100,20 +96,12 @@ def _asked_with(settings: Settings, path: str, length: int) -> tuple[int, bool]:
             for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders()
-            response = connection.getresponse()
-            return response.status, _is_gateways(response.read(ERROR_BYTES))
+            answer = answer_to(connection)
+            return answer.status, bool(answer.error)
         except TimeoutError:
             return _SILENCE, False
         except (OSError, HTTPException):
             return 0, False
-
-
-def _is_gateways(body: bytes) -> bool:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and {"code", "traceId"} <= found.keys()
 
 
 @through_public_url

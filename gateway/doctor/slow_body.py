@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from http.client import HTTPException
 from math import ceil
 from time import monotonic
 
 from gateway.config import Settings
-from gateway.doctor.before_gateway import connection_to, stands_alone, through_public_url
-from gateway.doctor.deployment import Deployment
+from gateway.doctor.before_gateway import answer_to, connection_to, stands_alone, through_public_url
+from gateway.doctor.deployment import Answer, Deployment
 from gateway.doctor.finding import Finding, bad, good, unknown
 from gateway.oidc.documents import KEYCLOAK_TIMEOUTS
 
@@ -35,14 +34,15 @@ def slow_body(deployment: Deployment) -> Iterator[Finding]:
     bound = settings.body_timeout
     waited = max(0.1, min(bound + LATER_SECONDS, deployment.due - monotonic() - BEFORE_END_SECONDS))
     try:
-        ended, status = _ended_after(settings, waited)
+        ended, answer = _ended_after(settings, waited)
     except (OSError, HTTPException) as error:
         yield unknown(_CHECK, f"no connection for a slow request ({type(error).__name__})")
         return
-    if status == BODY_MISSING:
+    if answer and answer.status == BODY_MISSING and answer.error:
         yield good(_CHECK, f"a body that does not come is ended by the gateway, after {ended:.0f} s (BODY_TIMEOUT)")
-    elif status:
-        yield unknown(_CHECK, f"the gateway does not wait for a body (status {status})")
+    elif answer and answer.status != BODY_MISSING:
+        who = "the gateway" if answer.error else "the proxy"
+        yield unknown(_CHECK, f"{who} does not wait for a body (status {answer.status})")
     elif ended < min(bound, waited) - 0.5:
         yield bad(
             _CHECK,
@@ -55,21 +55,21 @@ def slow_body(deployment: Deployment) -> Iterator[Finding]:
     else:
         yield unknown(
             _CHECK,
-            f"a body that does not come is waited for {waited:.0f} s, longer was not looked",
+            f"a body that does not come is not ended within {waited:.0f} s; the check waited no longer",
             f"--limit {ceil(bound + LATER_SECONDS + BEFORE_END_SECONDS) + 1} waits for BODY_TIMEOUT, {bound:g} s",
         )
     yield unknown(
         "proxy_read_timeout",
-        "how long the proxy waits for an answer, or for the next piece of one, none of the gateway's is slow enough to"
-        " tell",
+        "how long the proxy waits for an answer, or for the next piece of one, cannot be seen: the gateway gives no"
+        " answer slow enough",
         f"nginx: proxy_read_timeout over {ceil(settings.total_timeout + KEYCLOAK_TIMEOUTS.read)}s, an hour for event"
         f" streams; on /media client_body_timeout over {ceil(settings.upload_timeout)}s (deploy/nginx)",
     )
 
 
-def _ended_after(settings: Settings, seconds: float) -> tuple[float, int]:
-    """After how many seconds it was answered or given up; and the status, if the gateway answered it. OSError or
-    HTTPException where it could not be sent."""
+def _ended_after(settings: Settings, seconds: float) -> tuple[float, Answer | None]:
+    """After how many seconds it was answered or given up, and the answer. OSError or HTTPException where it could not
+    be sent."""
     with connection_to(settings.public_url, settings, seconds) as (connection, root):
         connection.putrequest("POST", f"{root}/auth/refresh")
         connection.putheader("Content-Type", "application/json")
@@ -77,11 +77,10 @@ def _ended_after(settings: Settings, seconds: float) -> tuple[float, int]:
         connection.endheaders()
         began = monotonic()
         try:
-            response = connection.getresponse()
-            found = json.loads(response.read(2_000))
-        except (OSError, HTTPException, ValueError):
-            return monotonic() - began, 0
-        return monotonic() - began, response.status if isinstance(found, dict) and "traceId" in found else 0
+            answer = answer_to(connection)
+        except (OSError, HTTPException):
+            return monotonic() - began, None
+        return monotonic() - began, answer
 
 
 CHECKS = (slow_body,)

@@ -155,6 +155,13 @@ def test_a_time_out_that_is_shorter_than_the_gateways_is_named(start_gateway: St
     assert told["verdict"] == "problem" and "client_body_timeout over 60s" in told["fix"], told
 
 
+@pytest.mark.parametrize("status", [401, 502])
+def test_an_answer_of_the_proxys_own_is_no_time_out(gateway: Gateway, tmp_path: Path, status: int) -> None:
+    refused = f"{METRICS}\nlocation = /auth/refresh {{ return {status}; }}"
+    told = through(tmp_path, gateway, {"gateway.conf": {METRICS: refused}})["time-outs of the proxy"]
+    assert told["verdict"] == "unknown" and told["found"].endswith(f"(status {status})"), told
+
+
 def test_what_small_limits_do_not_tell_is_unknown(start_gateway: StartGateway, tmp_path: Path) -> None:
     """Of requests, and of the doctor's time."""
     own = {"RATE_LIMIT_DEFAULT": "20 per minute", "RATE_LIMIT_AUTH": "1 per minute", "BODY_TIMEOUT": "30"}
