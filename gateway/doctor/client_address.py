@@ -43,7 +43,7 @@ class _Asker:
         self.address = ""
 
     def left(self, forwarded_for: str | None = None) -> int | None:
-        """What is left of the limit of whom the gateway takes the asker for; None where that cannot be told."""
+        """What is left of the rate limit of the address that the gateway sees; None where that cannot be told."""
         with (
             suppress(OSError, HTTPException),
             connection_to(self._base, self._settings, source=self._source) as (connection, root),
@@ -70,8 +70,8 @@ def client_addresses(deployment: Deployment) -> Iterator[Finding]:
     elif _is_believed(through, before):
         yield bad(
             _CHECK,
-            "the gateway believes the X-Forwarded-For that a client sends: who asks chooses his address, and so his"
-            " rate limit and his name in the log",
+            "the gateway believes the X-Forwarded-For that a client sends: a client can choose its"
+            " address, and with it its rate limit and its name in the log",
             "the address that the proxy sees",
             "nginx: proxy_set_header X-Forwarded-For $remote_addr (deploy/nginx); TRUSTED_PROXIES: the proxies alone",
         )

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import monotonic
 from types import MappingProxyType
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
@@ -107,9 +106,9 @@ class Deployment:
         seconds: float = EXAMINATION_SECONDS,
     ) -> None:
         """`produces`: one event may be sent to Kafka. `jaeger_page`: where Jaeger is asked for a span.
-        `stream`: the path of an event stream. `seconds`: what all checks together may take; `due`, a monotonic time,
-        is their end. `token` may be set, an
-        access token to judge, and `signed_in`, the answer of the sign-in that it is of."""
+        `stream`: the path of an event stream. `seconds`: what all checks together may take; `due`, a monotonic time, is
+        their end, set as they begin. `token` may be set, an access token to judge, and `signed_in`, the answer of the
+        sign-in that it is of."""
         self.settings = settings
         self.warnings = warnings
         self.token: str | None = None
@@ -118,7 +117,7 @@ class Deployment:
         self.jaeger_page = jaeger_page
         self.stream = stream
         self.seconds = seconds
-        self.due = monotonic() + seconds
+        self.due: float
         self.out = outbound(settings, NO_TRACER)
         self._documents = IssuerDocuments(settings.issuer, settings.internal_url or settings.issuer, self.out.session)
         self._discovery: Answer | Silence | None = None

@@ -1,5 +1,5 @@
 """What became of a call to a service that failed, by the `kind` that the log, metrics and spans have: its cause and its
-mend. docs/runbook.md has the same table, written from this one."""
+fix. docs/runbook.md has the same table, written from this one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FAILED_CALLS: Mapping[str, FailedCall] = MappingProxyType(
         ),
         "breaker_open": FailedCall(
             "the service was not called: five calls in a row found no connection, or no response in time",
-            "mend the service, whose earlier lines have the kind (runbook: GatewayBreakerOpen); it is"
+            "repair the service, whose earlier lines have the kind (runbook: GatewayBreakerOpen); it is"
             " called again within five seconds",
         ),
     }

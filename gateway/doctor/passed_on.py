@@ -87,7 +87,7 @@ def _request_id(answer: Answer, sent: dict[str, str]) -> Iterator[Finding]:
 def _trace_context() -> Finding:
     return questionable(
         "traceparent",
-        "is what the client says: who asks can have each of his requests sampled",
+        "is what the client says: a client can have each of its requests sampled",
         "the proxy's, or none",
         'nginx: proxy_set_header traceparent "" (deploy/nginx), unless all clients are your own',
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 
 LONGEST_PAUSE_SECONDS = 15.0
-"""Within gunicorn's time-out of a worker; and whoever has mended the cause waits no longer."""
+"""Whoever has removed the cause waits no longer than this for the next try."""
 
 # Created when the master imports this, before it forks, so that all its workers share the memory.
 _in_a_row = memoryview(mmap.mmap(-1, 8)).cast("Q")

@@ -1,4 +1,4 @@
-"""Each kind of a failed call to a service has its cause and its mend, and the runbook says the same."""
+"""Each kind of a failed call to a service has its cause and its fix, and the runbook says the same."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def kinds(fault: type[CallFault] = CallFault) -> set[str]:
     return below | ({fault.kind} if "kind" in vars(fault) else set())
 
 
-def test_each_kind_has_a_cause_and_a_mend() -> None:
+def test_each_kind_has_a_cause_and_a_fix() -> None:
     not_made = {kind for path in PROXY.glob("*.py") for kind in re.findall(r'failed\("(\w+)"\)', path.read_text())}
     assert len(kinds()) > 5 and len(not_made) > 1, "none was found"
     assert kinds() | not_made == FAILED_CALLS.keys()
