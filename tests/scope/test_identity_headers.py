@@ -3,6 +3,7 @@
 from urllib.parse import unquote
 
 import pytest
+from harness import http
 from harness.gateway import Gateway
 from harness.issuer import CLIENT, Issuer
 from harness.service import Service
@@ -67,3 +68,16 @@ def test_odd_claims_are_no_error(gateway: Gateway, issuer: Issuer, users: Servic
     status = gateway.get("/users/me", issuer.mint(claims)).status
     assert status in (200, 401)
     assert [received.header("X-User-Id") for received in users.requests] == ["user-1"] * (status == 200)
+
+
+@pytest.mark.conformance("P15")
+def test_users_who_share_a_connection_share_nothing_else(gateway: Gateway, issuer: Issuer, users: Service) -> None:
+    """A proxy in front sends the requests of all its clients over few connections."""
+    tokens = {name: issuer.mint({"sub": name, "realm_access": {"roles": [name]}}) for name in ("ann", "bob")}
+    with http.Connection(gateway.port) as connection:
+        for name in ("ann", None, "bob", "ann", None, "bob"):
+            headers = [("Authorization", f"Bearer {tokens[name]}")] if name is not None else []
+            connection.request("GET", "/users/me", headers)
+            assert connection.receive().status == (200 if name is not None else 401)
+            if name is not None:
+                assert (users.last.header("X-User-Id"), users.last.header("X-User-Roles")) == (name, name)
