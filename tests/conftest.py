@@ -40,10 +40,18 @@ def refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
         raise AssertionError(f"a test reached for {host}: only the loopback is allowed")
 
 
+def ends_already(number: int, _: object) -> None:
+    """Handles each further SIGTERM; SIG_IGN would be inherited by what is started after the first."""
+
+
 def ends_in_order(number: int, _: object) -> None:
-    """Handles SIGTERM: what fixtures have started ends before the run does. Gateways are in sessions of their own."""
-    signal.signal(number, signal.SIG_IGN)
-    pytest.exit("ended by SIGTERM", returncode=128 + number)
+    """Handles SIGTERM: what fixtures have started ends before the run does. Gateways are in sessions of their own.
+
+    No Exception, which Hypothesis and the harness would catch. It holds for one process: pytest-xdist's controller
+    kills its workers after 10 seconds.
+    """
+    signal.signal(number, ends_already)
+    raise KeyboardInterrupt
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """After the last fixture, also of a run that was interrupted: what is left running makes the run fail."""
+    if signal.getsignal(signal.SIGTERM) is ends_already:
+        session.exitstatus = 128 + signal.SIGTERM
     if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
         return  # it only hands the tests out
     leaked = [thread for thread in threading.enumerate() if thread not in RUNNERS_THREADS]

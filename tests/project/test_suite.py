@@ -16,12 +16,19 @@ from harness.waiting import until
 
 STARTS_A_GATEWAY = """
 import time
+from hypothesis import given, strategies
 
 def test_one(start_gateway):
     gateway = start_gateway()
-    print("gateway", gateway.pid, flush=True)
-    time.sleep(100)
+
+    @given(strategies.none())
+    def example(_):
+        print("gateway", gateway.pid, flush=True)
+        time.sleep(100)
+
+    example()
 """
+"""Hypothesis tries an example again that ended with an Exception."""
 
 
 def test_a_warning_is_an_error() -> None:
