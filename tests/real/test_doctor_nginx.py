@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from harness import replies
@@ -51,14 +52,19 @@ STRIPPED = [
 ]
 """What nginx takes away: what the finding is about, the change, and what to do."""
 
-PORT = free_port()
-OURS = {"PUBLIC_URL": f"https://localhost:{PORT}", "TRUSTED_PROXIES": "127.0.0.1", "BODY_TIMEOUT": "1"}
-"""Settings that the gateway and the doctor share."""
+SHARED = ("PUBLIC_URL", "TRUSTED_PROXIES", "BODY_TIMEOUT", "FRONTEND_URL")
+"""Settings that the doctor has from the gateway."""
 
 
 @pytest.fixture(scope="module")
-def gateway(make_gateway: GatewayFactory) -> Iterator[Gateway]:
-    with make_gateway(OURS) as running:
+def ours() -> Mapping[str, str]:
+    """The gateway's own; nginx is at PUBLIC_URL."""
+    return {"PUBLIC_URL": f"https://localhost:{free_port()}", "TRUSTED_PROXIES": "127.0.0.1", "BODY_TIMEOUT": "1"}
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway: GatewayFactory, ours: Mapping[str, str]) -> Iterator[Gateway]:
+    with make_gateway(ours) as running:
         yield running
 
 
@@ -71,9 +77,10 @@ def through(
     arguments: tuple[str, ...] = (),
 ) -> Mapping[str, dict[str, Any]]:
     """What the doctor finds in front of the gateway, by check."""
-    with Nginx(folder, PORT, (gateway.port, gateway.port), changes) as nginx:
+    port = urlsplit(gateway.env["PUBLIC_URL"]).port or 443
+    with Nginx(folder, port, (gateway.port, gateway.port), changes) as nginx:
         env = {
-            **OURS, "CA_BUNDLE": str(nginx.certificate), "FRONTEND_URL": gateway.env["FRONTEND_URL"],
+            **{name: gateway.env[name] for name in SHARED}, "CA_BUNDLE": str(nginx.certificate),
             "HOST": "127.0.0.1", "PORT": str(gateway.port), "MEDIA_SERVICE_URL": "http://127.0.0.1:1", **(env or {}),
         }  # fmt: skip
         return looked_at("In front", env, *arguments, *(("--token", token, "--stream", STREAM) if token else ()))
@@ -141,17 +148,21 @@ def test_a_stream_that_says_nothing_anywhere_is_not_nginxs_fault(
     assert told["verdict"] == "unknown" and told["found"].count("status 404") == 2
 
 
-def test_a_proxy_that_is_not_trusted_is_named(start_gateway: StartGateway, tmp_path: Path) -> None:
+def test_a_proxy_that_is_not_trusted_is_named(
+    start_gateway: StartGateway, ours: Mapping[str, str], tmp_path: Path
+) -> None:
     """Its address is that of every client: the doctor's own limit is spent by who asks through it."""
-    gateway = start_gateway({**OURS, "TRUSTED_PROXIES": ""})
+    gateway = start_gateway({**ours, "TRUSTED_PROXIES": ""})
     told = through(tmp_path, gateway, {}, env={"TRUSTED_PROXIES": ""})[ADDRESSES]
     assert told["verdict"] == "problem" and "TRUSTED_PROXIES=127.0.0.1" in told["fix"], told
 
 
-def test_a_time_out_that_is_shorter_than_the_gateways_is_named(start_gateway: StartGateway, tmp_path: Path) -> None:
+def test_a_time_out_that_is_shorter_than_the_gateways_is_named(
+    start_gateway: StartGateway, ours: Mapping[str, str], tmp_path: Path
+) -> None:
     own = {"BODY_TIMEOUT": "10"}
     changes = {SERVER: {"client_body_timeout 75s;": "client_body_timeout 1s;"}}
-    told = through(tmp_path, start_gateway({**OURS, **own}), changes, env=own)["time-outs of the proxy"]
+    told = through(tmp_path, start_gateway({**ours, **own}), changes, env=own)["time-outs of the proxy"]
     assert told["verdict"] == "problem" and "client_body_timeout over 60s" in told["fix"], told
 
 
@@ -162,10 +173,12 @@ def test_an_answer_of_the_proxys_own_is_no_time_out(gateway: Gateway, tmp_path: 
     assert told["verdict"] == "unknown" and told["found"].endswith(f"(status {status})"), told
 
 
-def test_what_small_limits_do_not_tell_is_unknown(start_gateway: StartGateway, tmp_path: Path) -> None:
+def test_what_small_limits_do_not_tell_is_unknown(
+    start_gateway: StartGateway, ours: Mapping[str, str], tmp_path: Path
+) -> None:
     """Of requests, and of the doctor's time."""
     own = {"RATE_LIMIT_DEFAULT": "20 per minute", "RATE_LIMIT_AUTH": "1 per minute", "BODY_TIMEOUT": "30"}
-    gateway = start_gateway({**OURS, **own})
+    gateway = start_gateway({**ours, **own})
     assert gateway.get("/auth/login", method="POST", headers={"X-Forwarded-For": "127.0.0.1"}).status == 200
     found = through(tmp_path, gateway, {}, env=own, arguments=("--limit", "6"))
     for check, fix in ((ADDRESSES, "`a proxy at`"), ("time-outs of the proxy", "--limit 36")):
