@@ -13,7 +13,7 @@ Pairs = Iterable[tuple[str, str]]
 
 
 class Fields(Headers):
-    """Headers whose fields are known to be valid, so they are not checked again."""
+    """Headers whose fields are known to be valid, and str, so they are not checked again."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._list = fields

@@ -70,7 +70,7 @@ class AccessHook(Hook):
         if self._tracing.end(scope, method, status):
             self._instruments.exemplars.traced(method, scope.route, status, seconds, _answered(scope), scope.trace_id)
         level = "debug" if scope.marks.quiet else "info"
-        if not self._log_writer.wants(level):
+        if level not in self._log_writer.levels:
             return
         principal = scope.principal
         line = {

@@ -36,7 +36,8 @@ class LogWriter:
     def __init__(self, level: str = "debug", dropped: Callable[[int], None] = _ignore) -> None:
         """`level`: lines below it are not written. `dropped` is called with the number of lines that stdout did
         not accept, if there are any."""
-        self._from = LEVELS[level]
+        self.levels = frozenset(name for name, number in LEVELS.items() if number >= LEVELS[level])
+        """Those that are written."""
         self._dropped = dropped
         self._held = bytearray()
         self._timer: Any = None
@@ -76,17 +77,13 @@ class LogWriter:
 
     def write(self, level: str, message: str, **fields: Any) -> None:
         """Write one line without `logging` (60 us a line there, 5 here)."""
-        if self.wants(level):
+        if level in self.levels:
             begin = {"timestamp": timestamp(), "level": level, **ORIGIN, "message": message}
             self.put(level, begin | fields)
 
     def put(self, level: str, fields: dict[str, Any]) -> None:
-        """Write one line of an enabled level."""
+        """Write one line, of one of `levels`."""
         self.emit(encode_line(fields), level)
-
-    def wants(self, level: str) -> bool:
-        """Whether this level is enabled."""
-        return LEVELS[level] >= self._from
 
     def emit(self, line: bytes, level: str, logger: str | None = None) -> None:
         """Write an encoded line, at once or with the next."""

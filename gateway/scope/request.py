@@ -80,11 +80,6 @@ class Scope:
     breaker: str | None = None
     started: float = field(default_factory=perf_counter)
 
-    @property
-    def target(self) -> str:
-        """Path and query, unchanged."""
-        return self.path + self.query
-
     def require_principal(self) -> Principal:
         """The Principal. Raises the refusal if there is none: a view that forwards cannot be public."""
         if self.principal is None:

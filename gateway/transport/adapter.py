@@ -72,6 +72,7 @@ class Adapter(HTTPAdapter):
         exceptions of `call`.
         """
         request.headers.update({name: _text(value) for name, value in request.headers.items()})
+        request.headers.pop("Host", None)  # that of the URL is sent
         answer = (self._traced_call if spans.traced() else self.call)(request, self._bounds(timeout))
         response = Response()
         response.status_code = answer.status
@@ -97,9 +98,9 @@ class Adapter(HTTPAdapter):
     ) -> UpstreamResponse:
         """The response to `request`, its head read. Forwarding uses this, because requests' Response costs 27 us.
 
-        `request.headers` must contain the framing of `request.body`: bytes, or a StreamedBody, which is stopped if the
-        response arrives before its end. `fresh` requires a new connection, `opened` is called with the connection.
-        Raises the faults of `gateway.transport.faults`, and the exceptions of `request.body`.
+        `request.headers` are str, without Host, and contain the framing of `request.body`: bytes, or a StreamedBody,
+        which is stopped if the response arrives before its end. `fresh` requires a new connection, `opened` is called
+        with the connection. Raises the faults of `gateway.transport.faults`, and the exceptions of `request.body`.
         """
         scheme, _, netloc, path = (request.url or "").split("/", 3)
         origin = self._origins.get(f"{scheme}//{netloc}") or self._origin(scheme, netloc)
@@ -109,7 +110,8 @@ class Adapter(HTTPAdapter):
         try:
             if opened is not None:
                 opened(connection)
-            if not send(connection, f"{method} /{path} HTTP/1.1\r\nHost: {netloc}\r\n", request, response, bounds.read):
+            start = (f"{method} /{path} HTTP/1.1", f"Host: {netloc}")
+            if not send(connection, start, request, response, bounds.read):
                 response.refuse_reuse()
             sent = monotonic()
             response.deadline = None if bounds.total is None else sent + bounds.total

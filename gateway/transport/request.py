@@ -18,17 +18,17 @@ class StreamedBody(Protocol):
 
 
 def send(
-    connection: Connection, start: str, request: PreparedRequest, response: UpstreamResponse, timeout: float
+    connection: Connection, start: tuple[str, str], request: PreparedRequest, response: UpstreamResponse, timeout: float
 ) -> bool:
-    """Send `request` after `start`, its first lines. False if the peer's final response arrived before the end of the
-    request: the rest is not sent (RFC 9110 section 10.1.1 and RFC 9112 section 9.5).
+    """Send `request` after `start`, its first lines; `request.headers` have no Host. False if the peer's final response
+    arrived before the end of the request: the rest is not sent (RFC 9110 section 10.1.1 and RFC 9112 section 9.5).
 
     Raises ResponseTimeout if the peer accepts nothing for `timeout` seconds, and the exceptions of `response.hear` and
     of the body.
     """
-    lines = [f"{name}: {value}\r\n" for name, value in request.headers.items() if name != "Host"]
-    head = f"{start}{''.join(lines)}\r\n"
-    if head.count("\n") != len(lines) + 3:
+    lines = [*start, *map(": ".join, request.headers.items()), "", ""]
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1:
         raise ValueError("a line break in a header")
     body: Any = request.body
     data = head.encode("latin-1")

@@ -26,7 +26,7 @@ class UpstreamResponse:
 
     `status`, `reason`, `headers` ((name, value) pairs in their order, decoded as Latin-1), `fields` (the values of each
     name in lower case, joined by commas) and `length` (what Content-Length says, None where there is none) are there
-    once the head was read; `is_whole`: the body's end has arrived. Each read waits at most `read_timeout` seconds and,
+    after `read_head`; `is_whole`: the body's end has arrived. Each read waits at most `read_timeout` seconds and,
     while `deadline` (a monotonic time) is set, never beyond it.
     """
 
@@ -57,9 +57,16 @@ class UpstreamResponse:
         """
         while self._head is None:
             self._take_head(self._receive())
+        head = self._head
+        self.status = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self.fields = head.fields
+        self.length = head.length
 
     def hear(self) -> bool:
-        """Read without waiting; whether the head of the final response is complete. Raises like `read_head`."""
+        """Read without waiting; whether the head of the final response is complete, so that `read_head` need not wait.
+        Raises like it."""
         while self._head is None and self._connection is not None:
             try:
                 data = self._connection.receive_ready(READ_BYTES)
@@ -76,22 +83,13 @@ class UpstreamResponse:
         if self._parser is None:
             whole = None if self._head_only else whole_response(data)
             if whole is not None:
-                head, body = whole
-                self._set_head(head)
+                self._head, body = whole
                 self.is_whole = True
                 if body:
                     self._arrived.append(body)
                 return
             self._parser = ResponseParser(self._arrived, head_only=self._head_only)
         self._feed(data)
-
-    def _set_head(self, head: Head) -> None:
-        self._head = head
-        self.status = head.status
-        self.reason = head.reason
-        self.headers = head.headers
-        self.fields = head.fields
-        self.length = head.length
 
     # The body.
 
@@ -201,8 +199,7 @@ class UpstreamResponse:
         if self._parser is None:  # the response was complete
             raise ProtocolError("something after the response")
         self._parser.feed(data)
-        if self._head is None and self._parser.head is not None:
-            self._set_head(self._parser.head)
+        self._head = self._parser.head
         self.is_whole = self._parser.is_complete
 
 

@@ -36,21 +36,20 @@ class Answering:
         active = serving.instruments.active
         active.value += 1
         try:
-            response, environ = self._begin(request)
+            if isinstance(request, UsualRequest):
+                response = CoalescedResponse(request, self._client, serving.cfg, serving.worker, serving.turns)
+                environ = request.environ
+            else:
+                response, environ = self._strict(request)
             serving.worker.count_request()
             return self._send(response, environ)
         finally:
             active.value -= 1
 
-    def _begin(self, request: UsualRequest | StrictRequest) -> tuple[CoalescedResponse, dict[str, Any]]:
-        """The response, and the environ for the app."""
-        serving = self._serving
-        alive = (serving.worker, serving.turns)
-        if isinstance(request, UsualRequest):
-            return CoalescedResponse(request, self._client, serving.cfg, *alive), request.environ
-        response, environ = wsgi.create(
-            request, self._client, self._addr, self._listener, serving.cfg, CoalescedResponse, alive
-        )
+    def _strict(self, request: StrictRequest) -> tuple[CoalescedResponse, dict[str, Any]]:
+        """The response, and the environ for the app, as gunicorn makes them."""
+        cfg, more = self._serving.cfg, (self._serving.worker, self._serving.turns)
+        response, environ = wsgi.create(request, self._client, self._addr, self._listener, cfg, CoalescedResponse, more)
         if "," in environ.get("HTTP_COOKIE", ""):  # gunicorn's join; RFC 9113 section 8.2.3
             environ["HTTP_COOKIE"] = "; ".join(value for name, value in request.headers if name == "COOKIE")
         return response, environ

@@ -78,7 +78,9 @@ class Conversation:
                 return True
             if self._client.timeout != SEND_SECONDS:  # the last exchange has left a shorter one
                 self._client.settimeout(SEND_SECONDS)
-            if not self._answering.answer(request) or not self._read_away(request):
+            if not self._answering.answer(request):
+                return True
+            if getattr(request.body.reader, "length", 1) and not self._read_away():
                 return True
             since, what = monotonic(), Waiting.NEXT
 
@@ -125,10 +127,8 @@ class Conversation:
         self._reader.expect_body()
         return request
 
-    def _read_away(self, request: UsualRequest | StrictRequest) -> bool:
+    def _read_away(self) -> bool:
         """Read the unread rest of a request's body; False if it is too long, or does not arrive."""
-        if getattr(request.body.reader, "length", 1) == 0:
-            return True
         return bool(self._parser.finish_body(deadline=monotonic() + 1.0, max_bytes=DRAIN_BYTES))
 
     def _linger(self) -> None:

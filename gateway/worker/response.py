@@ -18,6 +18,8 @@ DRAIN_BYTES = 65_536
 """An unread body up to this size is discarded to keep the connection; a longer one closes it."""
 
 
+_END = ("", "")
+_CHUNKED_END = ("Transfer-Encoding: chunked", *_END)
 _FIELD_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
@@ -67,15 +69,13 @@ class CoalescedResponse:
         """Whether the connection ends after this response. After the head was sent, it ends only if the head said so,
         or if the request's body was not read: where the next request starts is unknown then. If the worker is asked to
         stop after that, the connection stays open as announced: the client may have sent another request."""
-        if self.headers_sent:
-            return self._said_close or self._leaves_body()
-        is_framed = self.response_length is not None or self.chunked or self._omits_body
-        return not (self._worker.alive and is_framed) or bool(self.req.should_close()) or self._leaves_body()
-
-    def _leaves_body(self) -> bool:
-        """Whether the request's body was not or could not be read."""
         body = self.req.body
-        return bool(body.failed or getattr(body.reader, "length", 0) > DRAIN_BYTES)
+        if body.failed or getattr(body.reader, "length", 0) > DRAIN_BYTES:
+            return True
+        if self.headers_sent:
+            return self._said_close
+        is_framed = self.response_length is not None or self.chunked or self._omits_body
+        return not (self._worker.alive and is_framed) or bool(self.req.should_close())
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """A service's Date is kept (RFC 9110 section 6.6.1). Fields are not looked at one by one (15 us): names are
@@ -103,17 +103,18 @@ class CoalescedResponse:
         if self.headers_sent:
             return
         major, minor = self.req.version
-        date = self._date or _http_date(int(time()))
         self._said_close = self.should_close()
         lines = [
-            f"HTTP/{major}.{minor} {self.status}\r\nServer: {wsgi.SERVER}\r\nDate: {date}\r\n"
-            f"Connection: {'close' if self._said_close else 'keep-alive'}\r\n"
+            f"HTTP/{major}.{minor} {self.status}",
+            f"Server: {wsgi.SERVER}",
+            f"Date: {self._date or _http_date(int(time()))}",
+            f"Connection: {'close' if self._said_close else 'keep-alive'}",
+            *map(": ".join, self.headers),
+            *(_CHUNKED_END if self.chunked else _END),
         ]
-        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
-        lines.append("Transfer-Encoding: chunked\r\n\r\n" if self.chunked else "\r\n")
-        head = "".join(lines).encode("latin-1")
+        head = "\r\n".join(lines).encode("latin-1")
         # The end of each line is all that is left without what a field may hold (RFC 9110 section 5.5).
-        if len(head.translate(None, _FIELD_BYTES)) != 2 * (len(lines) + 3 + self.chunked):
+        if len(head.translate(None, _FIELD_BYTES)) != 2 * (len(lines) - 1):
             raise InvalidResponseHeader("a control character in a header")
         self._held = head
         self.headers_sent = True

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from harness import replies
 from harness.service import Answerer, Service
-from requests import PreparedRequest, RequestException
+from requests import PreparedRequest, RequestException, Session
 from requests.structures import CaseInsensitiveDict
 
 from gateway.transport import Adapter, Connection, Timeouts, UpstreamResponse, tls_context
@@ -63,3 +63,10 @@ def test_leaves_nothing_to_the_garbage_collector(
         gc.garbage.clear()
         gc.enable()
     assert left == []
+
+
+def test_host_is_that_of_the_url(users: Service, adapter: Adapter) -> None:
+    session = Session()
+    session.mount("http://", adapter)
+    assert session.get(f"{users.url}/a", headers={"Host": "elsewhere.example"}).status_code == 200
+    assert users.last.all("Host") == [users.url.removeprefix("http://")]
