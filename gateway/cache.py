@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -14,21 +13,21 @@ class Cache(Generic[Value]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._values: dict[str, Value] = {}
-        self._sizes: dict[str, int] = {}
-        self.get: Callable[[str], Value | None] = self._values.get
+        self._values: dict[str, tuple[Value, int]] = {}
+
+    def get(self, key: str) -> Value | None:
         """The value, or None if it is not cached."""
+        found = self._values.get(key)
+        return None if found is None else found[0]
 
     def put(self, key: str, value: Value, size: int) -> None:
         """Cache `value`, which takes about `size` bytes, its key included."""
         self.drop(key)
-        self._values[key] = value
-        self._sizes[key] = size
+        self._values[key] = value, size
         self._size += size
         while self._size > self._limit:
             self.drop(next(iter(self._values)))
 
     def drop(self, key: str) -> None:
         """Drop one value."""
-        self._values.pop(key, None)
-        self._size -= self._sizes.pop(key, 0)
+        self._size -= self._values.pop(key, (None, 0))[1]

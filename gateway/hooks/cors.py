@@ -19,12 +19,10 @@ from gateway.headers import put, tokens
 from gateway.hooks.hook import Hook
 from gateway.scope import current
 
-_Pairs = tuple[tuple[str, str], ...]
-
 _ASKS = "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
 _CREDENTIALS = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE"})
-_VARY: _Pairs = (("Vary", "Origin"),)
-_ANY_ORIGIN: _Pairs = (("Access-Control-Allow-Origin", "*"),)
+_VARY = (("Vary", "Origin"),)
+_ANY_ORIGIN = (("Access-Control-Allow-Origin", "*"),)
 
 
 class CorsHook(Hook):
@@ -82,14 +80,15 @@ class CorsHook(Hook):
         return response
 
     def after_request(self, response: Response) -> Response:
+        fields = response.headers
+        vary = [value for name, value in fields if name == "Vary"]  # both we and `proxy.fields` write it so
+        if "origin" not in tokens(",".join(vary)):
+            put(fields, _VARY)
         scope = current()
         environ = scope.environ
-        vary = dict(response.headers.to_wsgi_list()).get("Vary")  # both we and `proxy.fields` write it so, once
-        varies = vary is not None and "origin" in tokens(vary)
-        added = () if varies else _VARY
-        origin = environ.get("HTTP_ORIGIN")
-        preflight = origin is not None and environ["REQUEST_METHOD"] == "OPTIONS" and _ASKS in environ
-        if origin is not None and not preflight:
-            added += self._fields.get(origin, _ANY_ORIGIN if scope.marks.any_origin else ())
-        put(response.headers, added)
-        return self._preflight(response) if preflight else response
+        if "HTTP_ORIGIN" not in environ:
+            return response
+        if environ["REQUEST_METHOD"] == "OPTIONS" and _ASKS in environ:
+            return self._preflight(response)
+        put(fields, self._fields.get(environ["HTTP_ORIGIN"], _ANY_ORIGIN if scope.marks.any_origin else ()))
+        return response

@@ -24,12 +24,15 @@ class Breaker:
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self.failures = 0
-        self.is_open = False
-        """Whether calls are refused."""
         self._ejections = 0
         self._on_trial = False
         self._retry_at = 0.0
         self._ejected_until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused."""
+        return self.failures >= FAILURES
 
     @property
     def is_ejected(self) -> bool:
@@ -60,7 +63,6 @@ class Breaker:
     def succeeded(self) -> None:
         """A call was answered."""
         self.failures = self._ejections = 0
-        self.is_open = False
 
     def failed(self) -> None:
         """A call could not connect, or timed out."""
@@ -70,7 +72,6 @@ class Breaker:
             self._ejected_until = now + self._ejected_seconds
             self._ejections = min(self._ejections + 1, 8)
         self.failures += 1
-        self.is_open = self.failures >= FAILURES
         if self.is_open:
             self._retry_at = now + OPEN_SECONDS
 

@@ -110,8 +110,7 @@ class Exchange:
                 failed = instance
                 self._note_retry(instance, fault)
                 continue
-            if instance.breaker.failures:
-                upstream.recovered(instance)
+            upstream.answered(instance)
             upstream.metrics.responded(instance.name, response.status)
             return response
 

@@ -51,18 +51,19 @@ class Upstream:
         self.metrics.calls.value += 1
         return Claim(self, places, user, is_call=not uploads)
 
-    def recovered(self, instance: Instance) -> None:
-        """After failures, a call was answered, even with an error."""
-        instance.breaker.succeeded()
-        self.metrics.breaker_open(0)
+    def answered(self, instance: Instance) -> None:
+        """A call was answered, even with an error."""
+        if instance.breaker.failures:
+            instance.breaker.succeeded()
+            self.metrics.breaker_open(0)
 
     def failed(self, instance: Instance, fault: CallFault) -> None:
         """A call got no complete response."""
-        if fault.unresponsive:
-            instance.breaker.failed()
-            self.metrics.breaker_open(self.instances.are_unavailable)
-        elif instance.breaker.failures:
-            self.recovered(instance)
+        if not fault.unresponsive:
+            self.answered(instance)
+            return
+        instance.breaker.failed()
+        self.metrics.breaker_open(self.instances.are_unavailable)
 
     def transfer(self, claim: Claim) -> None:
         """The head has arrived and the body is still arriving: the call becomes a transfer. Raises ServiceUnavailable
